@@ -1,1 +1,63 @@
+"""The command line: ``aureole VERB ...``, one module a verb.
 
+The modules of the verbs import nothing heavy before their verb runs, so that help comes at once.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+
+from aureole.cli import convert, demo, info, integrate, plot
+from aureole.cli.parser import Parser, version_text
+from aureole.cli.terminal import BROKEN_PIPE, guarded
+
+_VERBS = (integrate, info, plot, convert, demo)
+
+_DESCRIPTION = """\
+X-ray detector frames to diffraction patterns, in real time.
+
+Give a verb; 'aureole VERB --help' explains its options and has an example."""
+
+_EPILOG = """\
+exit codes: 0 clean, 1 finished with bad or missing frames, 2 usage, input or output error
+
+example:
+  aureole integrate 'scan_*.cbf' --poni detector.poni -o patterns.h5
+  aureole plot patterns.h5"""
+
+
+def make_parser() -> Parser:
+    """Return the parser of all verbs."""
+    parser = Parser(prog="aureole", description=_DESCRIPTION, epilog=_EPILOG)
+    parser.add_argument("--version", action="version", version=version_text())
+    verbs = parser.add_subparsers(dest="verb", metavar="VERB", title="verbs")
+    for verb in _VERBS:
+        verb.add_parser(verbs)
+    return parser
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command.
+
+    Parameters
+    ----------
+    argv : sequence of str, optional
+        The arguments after the name of the program; those of the process without it.
+
+    Returns
+    -------
+    int
+        0 clean, 1 finished with bad or missing frames, 2 usage, input or output error, 130 interrupted.
+    """
+    parser = make_parser()
+    try:
+        args = parser.parse_args(argv)
+    except SystemExit as stop:
+        return int(stop.code or 0)
+    except BrokenPipeError:
+        return BROKEN_PIPE
+    if args.verb is None:
+        parser.print_help(sys.stderr)
+        return 2
+    return guarded(f"aureole {args.verb}", lambda: args.run(args))

@@ -1,1 +1,6 @@
+"""Arithmetic on arrays: decoders, the fused integrator, and their slow twins."""
 
+from aureole.kernels.cpu import Table, decode, isas
+from aureole.kernels.sums import BatchSums, Deviations, Entries, Projection
+
+__all__ = ["BatchSums", "Deviations", "Entries", "Projection", "Table", "decode", "isas"]

@@ -1,0 +1,28 @@
+// Decoding one frame to an image: checks sizes, releases the GIL, calls.
+#include "arrays.hpp"
+
+namespace nb = nanobind;
+using namespace nb::literals;
+
+namespace aureole {
+
+void register_decode(nb::module_& m) {
+    m.attr("TILE") = TILE;
+    m.attr("MAX_LANES") = MAX_LANES;
+    m.attr("isa") = kernels().name;
+    m.attr("isas") = available_isas();
+
+    m.def(
+        "decode",
+        [](nb::handle payload, int encoding, int dtype, size_t n_pixels, Out<uint8_t> out, const std::string& isa) {
+            Buffer buffer(payload);
+            const Source source = source_of(buffer, encoding, dtype);
+            if (out.size() != n_pixels * ITEMSIZE[dtype]) throw nb::value_error("decode: the image has another size");
+            const Kernels& k = isa.empty() ? kernels() : kernels_for(isa);
+            nb::gil_scoped_release release;
+            return k.decode(source, n_pixels, out.data());
+        },
+        "payload"_a, "encoding"_a, "dtype"_a, "n_pixels"_a, "out"_a, "isa"_a = "");
+}
+
+}  // namespace aureole

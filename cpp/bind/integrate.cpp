@@ -1,0 +1,147 @@
+// The sparse table and the fused integrator: checks shapes and types, releases the GIL, calls.
+#include <nanobind/stl/optional.h>
+
+#include <new>
+#include <optional>
+
+#include "aureole/table.hpp"
+#include "arrays.hpp"
+
+namespace nb = nanobind;
+using namespace nb::literals;
+
+namespace aureole {
+namespace {
+
+void require(bool fits, const char* what) {
+    if (!fits) throw nb::value_error(what);
+}
+
+// The encoded frames of a batch, all of one type of pixel.
+struct Frames {
+    std::vector<Buffer> buffers;
+    std::vector<Source> sources;
+
+    Frames(nb::sequence payloads, const std::vector<int>& encodings, int dtype) {
+        for (nb::handle payload : payloads) buffers.emplace_back(payload);
+        require(buffers.size() == encodings.size(), "one encoding for each payload");
+        require(buffers.size() <= MAX_LANES, "too many frames for one batch");
+        for (size_t i = 0; i < buffers.size(); ++i) sources.push_back(source_of(buffers[i], encodings[i], dtype));
+    }
+};
+
+Invalid invalid_of(const In2<double>& bounds) {
+    require(bounds.shape(0) <= 8 && (bounds.shape(0) == 0 || bounds.shape(1) == 2), "invalid: shape (at most 8, 2)");
+    return {bounds.shape(0), bounds.data()};
+}
+
+void check(int32_t status) {
+    if (status == NO_MEMORY) throw std::bad_alloc();
+}
+
+template <class T> nb::object owned(T* data, std::initializer_list<size_t> shape) {
+    nb::capsule owner(data, [](void* p) noexcept { free(p); });
+    return nb::cast(nb::ndarray<nb::numpy, T>(data, shape, owner));
+}
+
+// One (frame, count, linear, quadratic) for each frame that lost pixels.
+nb::list lost_of(const std::vector<Lost>& lost, size_t n_linear, size_t n_quadratic, size_t n_bins) {
+    nb::list out;
+    for (size_t f = 0; f < lost.size(); ++f)
+        if (lost[f].count)
+            out.append(nb::make_tuple(f, owned(lost[f].count, {n_bins}), owned(lost[f].linear, {n_linear, n_bins}),
+                                      owned(lost[f].quadratic, {n_quadratic, n_bins})));
+    return out;
+}
+
+nb::tuple integrate(const Table& table, nb::sequence payloads, const std::vector<int>& encodings, int dtype,
+                    In2<double> invalid, In2<double> linear, In2<double> quadratic, int variance,
+                    nb::sequence variance_payloads, const std::vector<int>& variance_encodings, int variance_dtype,
+                    Out2<double> signal, Out2<double> variance_out, const std::string& isa) {
+    Frames frames(payloads, encodings, dtype);
+    Frames others(variance_payloads, variance_encodings, variance_dtype);
+    const TableView t = table.view();
+    const size_t n = frames.sources.size();
+    require(variance >= NONE && variance <= FRAMES, "unknown variance mode");
+    require(variance != FRAMES || others.sources.size() == n, "one variance for each frame");
+    require(linear.shape(0) == 0 || linear.shape(1) == t.n_pixels, "linear: shape (rows, n_pixels)");
+    require(quadratic.shape(0) == 0 || quadratic.shape(1) == t.n_pixels, "quadratic: shape (rows, n_pixels)");
+    require(signal.shape(0) == n && signal.shape(1) == t.n_bins, "signal: shape (frames, n_bins)");
+    require(variance == NONE || (variance_out.shape(0) == n && variance_out.shape(1) == t.n_bins),
+            "variance: shape (frames, n_bins)");
+    std::vector<int32_t> status(n, OK);
+    std::vector<Lost> lost(n, Lost{});
+    const IntegrateArgs args = {t, invalid_of(invalid), n, frames.sources.data(), others.sources.data(), variance,
+                                linear.shape(0), quadratic.shape(0), linear.data(), quadratic.data(), signal.data(),
+                                variance_out.data(), status.data(), lost.data()};
+    const Kernels& k = isa.empty() ? kernels() : kernels_for(isa);
+    int32_t outcome;
+    {
+        nb::gil_scoped_release release;
+        outcome = k.integrate(args);
+    }
+    nb::list given = lost_of(lost, args.n_linear, args.n_quadratic, t.n_bins);
+    check(outcome);
+    return nb::make_tuple(status, given);
+}
+
+std::vector<int32_t> deviations(const Table& table, nb::sequence payloads, const std::vector<int>& encodings,
+                                int dtype, In2<double> invalid, In<double> norm, std::optional<In<double>> dark,
+                                In2<double> mean, Out2<double> square, Out2<double> weighted,
+                                const std::string& isa) {
+    Frames frames(payloads, encodings, dtype);
+    const TableView t = table.view();
+    const size_t n = frames.sources.size();
+    require(norm.size() == t.n_pixels && (!dark || dark->size() == t.n_pixels), "norm, dark: shape (n_pixels,)");
+    require(mean.shape(0) == n && mean.shape(1) == t.n_bins, "mean: shape (frames, n_bins)");
+    require(square.shape(0) == n && square.shape(1) == t.n_bins, "square: shape (frames, n_bins)");
+    require(weighted.shape(0) == n && weighted.shape(1) == t.n_bins, "weighted: shape (frames, n_bins)");
+    std::vector<int32_t> status(n, OK);
+    const DeviationArgs args = {t, invalid_of(invalid), n, frames.sources.data(), norm.data(),
+                                dark ? dark->data() : nullptr, mean.data(), square.data(), weighted.data(),
+                                status.data()};
+    const Kernels& k = isa.empty() ? kernels() : kernels_for(isa);
+    {
+        nb::gil_scoped_release release;
+        check(k.deviations(args));
+    }
+    return status;
+}
+
+void project(const Table& table, In2<double> rows, size_t n_linear, Out<int64_t> count, Out2<double> sums) {
+    const TableView t = table.view();
+    require(rows.shape(0) <= 8 && n_linear <= rows.shape(0) && rows.shape(1) == t.n_pixels,
+            "rows: shape (at most 8, n_pixels)");
+    require(count.size() == t.n_bins && sums.shape(0) == rows.shape(0) && sums.shape(1) == t.n_bins,
+            "sums: shape (rows, n_bins)");
+    const ProjectArgs args = {t, rows.shape(0), n_linear, rows.data(), count.data(), sums.data()};
+    nb::gil_scoped_release release;
+    check(kernels().project(args));
+}
+
+}  // namespace
+
+void register_integrate(nb::module_& m) {
+    nb::class_<Table>(m, "Table")
+        .def(
+            "__init__",
+            [](Table* self, In<int64_t> pixel_ptr, In<int32_t> bins, In<float> coefs, size_t n_bins,
+               size_t n_threads) {
+                require(pixel_ptr.size() > 0 && bins.size() == coefs.size(), "Table: arrays do not fit together");
+                nb::gil_scoped_release release;
+                new (self) Table(pixel_ptr.data(), pixel_ptr.size() - 1, bins.data(), coefs.data(), bins.size(),
+                                 n_bins, n_threads);
+            },
+            "pixel_ptr"_a, "bins"_a, "coefs"_a, "n_bins"_a, "n_threads"_a = 1)
+        .def_prop_ro("n_pixels", [](const Table& t) { return t.view().n_pixels; })
+        .def_prop_ro("n_bins", [](const Table& t) { return t.view().n_bins; })
+        .def_prop_ro("nbytes", &Table::bytes);
+    m.def("integrate", &integrate, "table"_a, "payloads"_a, "encodings"_a, "dtype"_a, "invalid"_a, "linear"_a,
+          "quadratic"_a, "variance"_a, "variance_payloads"_a, "variance_encodings"_a, "variance_dtype"_a, "signal"_a,
+          "variance_out"_a, "isa"_a = "");
+    m.def("deviations", &deviations, "table"_a, "payloads"_a, "encodings"_a, "dtype"_a, "invalid"_a, "norm"_a,
+          "dark"_a.none(), "mean"_a, "square"_a, "weighted"_a, "isa"_a = "");
+    m.def("project", &project, "table"_a, "rows"_a, "n_linear"_a, "count"_a, "sums"_a);
+}
+
+}  // namespace aureole

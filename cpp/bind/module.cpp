@@ -1,0 +1,15 @@
+// The compiled core of Aureole; this file only registers.
+#include <nanobind/nanobind.h>
+
+namespace aureole {
+void register_decode(nanobind::module_& m);
+void register_integrate(nanobind::module_& m);
+}  // namespace aureole
+
+void register_split(nanobind::module_& m);
+
+NB_MODULE(_core, m) {
+    aureole::register_decode(m);
+    aureole::register_integrate(m);
+    register_split(m);
+}

@@ -1,0 +1,113 @@
+// What the kernels take and give: plain structs of pointers, the same for every instruction set.
+#pragma once
+
+#include <stddef.h>
+#include <stdint.h>
+
+namespace aureole {
+
+enum Encoding : int32_t { RAW = 0, BYTE_OFFSET = 1, BITSHUFFLE_LZ4 = 2 };
+enum DType : int32_t { I8, U8, I16, U16, I32, U32, I64, U64, F32, F64 };
+
+inline constexpr uint8_t ITEMSIZE[] = {1, 1, 2, 2, 4, 4, 8, 8, 4, 8};
+
+// Why a frame could not be decoded.
+enum Status : int32_t {
+    OK = 0,
+    TRUNCATED,      // the data end before the last pixel
+    TRAILING,       // data are left after the last pixel
+    BAD_HEADER,     // a chunk header that promises another image
+    BAD_LZ4,        // an LZ4 block that reads or writes outside of itself
+    UNSUPPORTED,    // no decoder for this encoding and type
+    NO_MEMORY
+};
+
+// The encoded pixels of one frame.
+struct Source {
+    const uint8_t* data;
+    size_t size;
+    int32_t encoding;
+    int32_t dtype;
+};
+
+// Pixels of a tile are numbered by 16 bits.
+inline constexpr size_t TILE = 2048;
+// Frames of a batch are the SIMD lanes.
+inline constexpr size_t MAX_LANES = 16;
+
+// The sparse table, tile by tile of TILE pixels. Within a tile the entries are grouped by bin into segments and,
+// within a segment, stand in the order of the pixels: so every bin is summed in the order of the pixels.
+struct TableView {
+    size_t n_pixels, n_bins, n_tiles;
+    const size_t* tile_segment;    // n_tiles + 1: first segment of each tile
+    const size_t* tile_entry;      // n_tiles + 1: first entry of each tile
+    const uint32_t* segment_bin;
+    const uint32_t* segment_end;   // end of the segment's entries, counted from the tile's first entry
+    const uint16_t* entry_pixel;   // counted from the tile's first pixel
+    const float* entry_coef;
+    const uint16_t* used;          // a bit for each pixel that has entries, 16 pixels a word
+    size_t largest_tile;           // entries of the fullest tile
+};
+
+// Raw values that are invalid: NaN, and n closed intervals.
+struct Invalid {
+    size_t n;
+    const double* bounds;          // low, high, low, high...
+};
+
+enum Variance : int32_t { NONE, SAME, FLOOR, FRAMES };
+
+// Sums over the invalid pixels of one frame, made only where there are any.
+struct Lost {
+    int64_t* count;                // n_bins
+    double* linear;                // n_linear * n_bins
+    double* quadratic;             // n_quadratic * n_bins
+};
+
+struct IntegrateArgs {
+    TableView table;
+    Invalid invalid;
+    size_t n_frames;               // at most MAX_LANES
+    const Source* frames;
+    const Source* variance_frames; // for FRAMES
+    int32_t variance;
+    size_t n_linear, n_quadratic;
+    const double* linear;          // n_linear * n_pixels, used for the lost sums
+    const double* quadratic;
+    double* signal;                // out: n_frames * n_bins
+    double* variance_out;          // out: n_frames * n_bins, unless NONE
+    int32_t* status;               // out: n_frames
+    Lost* lost;                    // out: n_frames; malloc'ed where a frame lost pixels, else null
+};
+
+struct DeviationArgs {
+    TableView table;
+    Invalid invalid;
+    size_t n_frames;
+    const Source* frames;
+    const double* norm;            // n_pixels
+    const double* dark;            // n_pixels, or null
+    const double* mean;            // n_frames * n_bins
+    double* square;                // out: n_frames * n_bins
+    double* weighted;              // out: n_frames * n_bins
+    int32_t* status;
+};
+
+struct ProjectArgs {
+    TableView table;
+    size_t n_rows, n_linear;       // the first n_linear rows go with c, the others with c*c; at most 8
+    const double* rows;            // n_rows * n_pixels
+    int64_t* count;                // out: n_bins
+    double* sums;                  // out: n_rows * n_bins
+};
+
+// One row for each instruction set.
+struct Kernels {
+    const char* name;
+    int32_t (*decode)(const Source&, size_t n_pixels, void* out);
+    int32_t (*integrate)(const IntegrateArgs&);
+    int32_t (*deviations)(const DeviationArgs&);
+    int32_t (*project)(const ProjectArgs&);
+};
+
+}  // namespace aureole

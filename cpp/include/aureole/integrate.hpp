@@ -1,0 +1,289 @@
+// The fused integrator: a tile of every frame is decoded in cache and multiplied with the table for all frames of
+// the batch at once. Each bin adds up its entries one by one in the order of the pixels, so that the bits of a sum
+// depend on nothing else. Products and sums are never contracted into an FMA.
+#pragma once
+
+#include "tile.hpp"
+
+namespace aureole::AUREOLE_ISA {
+
+// Sums of a batch, [bin][lane].
+struct Sums {
+    double* memory;
+    size_t n_bins, lanes;
+
+    bool open(size_t bins, size_t n_lanes) {
+        n_bins = bins;
+        lanes = n_lanes;
+        memory = static_cast<double*>(aligned_alloc(64, bins * n_lanes * sizeof(double)));
+        if (memory) memset(memory, 0, bins * n_lanes * sizeof(double));
+        return memory != nullptr;
+    }
+    void close() { free(memory); }
+
+    void give(size_t n_frames, const int32_t* status, double* out) const {
+        for (size_t f = 0; f < n_frames; ++f)
+            for (size_t b = 0; b < n_bins; ++b) out[f * n_bins + b] = status[f] == OK ? memory[b * lanes + f] : 0.0;
+    }
+};
+
+// The coefficients of a tile and their squares as doubles, for broadcasting.
+inline void square_coefs(const float* coefs, size_t n, double* linear, double* square) {
+    for (size_t k = 0; k < n; ++k) {
+        linear[k] = double(coefs[k]);
+        square[k] = double(coefs[k]) * double(coefs[k]);
+    }
+}
+
+// signal[bin] += c * v and, if VARIANCE, variance[bin] += c*c * u, for the entries of one tile.
+template <size_t L, bool VARIANCE>
+inline void multiply_tile(const TableView& t, size_t tile, const double* linear, const double* square,
+                          const double* v, const double* u, double* signal, double* variance) {
+    constexpr size_t N = L / 8;
+    const uint16_t* pixel = t.entry_pixel + t.tile_entry[tile];
+    size_t k = 0;
+    for (size_t s = t.tile_segment[tile]; s < t.tile_segment[tile + 1]; ++s) {
+        double* sum = signal + size_t(t.segment_bin[s]) * L;
+        double* sum2 = VARIANCE ? variance + size_t(t.segment_bin[s]) * L : nullptr;
+        f64x8 a[N], q[N];
+        for (size_t i = 0; i < N; ++i) {
+            a[i] = load<f64x8>(sum + 8 * i);
+            if constexpr (VARIANCE) q[i] = load<f64x8>(sum2 + 8 * i);
+        }
+        for (const size_t end = t.segment_end[s]; k < end; ++k) {
+            const double* x = v + pixel[k] * L;
+            const f64x8 c = splat(linear[k]);
+            for (size_t i = 0; i < N; ++i) a[i] += c * load<f64x8>(x + 8 * i);
+            if constexpr (VARIANCE) {
+                const double* y = u + pixel[k] * L;
+                const f64x8 c2 = splat(square[k]);
+                for (size_t i = 0; i < N; ++i) q[i] += c2 * load<f64x8>(y + 8 * i);
+            }
+        }
+        for (size_t i = 0; i < N; ++i) {
+            store(sum + 8 * i, a[i]);
+            if constexpr (VARIANCE) store(sum2 + 8 * i, q[i]);
+        }
+    }
+}
+
+// Sums over the invalid pixels of one tile, for the frames that have any.
+inline bool lose_tile(const IntegrateArgs& args, size_t tile, const uint16_t* bad) {
+    const TableView& t = args.table;
+    const size_t first = t.tile_entry[tile];
+    size_t k = 0;
+    for (size_t s = t.tile_segment[tile]; s < t.tile_segment[tile + 1]; ++s) {
+        const size_t bin = t.segment_bin[s];
+        for (const size_t end = t.segment_end[s]; k < end; ++k) {
+            const size_t in_tile = t.entry_pixel[first + k], pixel = tile * TILE + in_tile;
+            const double c = double(t.entry_coef[first + k]), c2 = c * c;
+            for (uint32_t lanes = bad[in_tile]; lanes; lanes &= lanes - 1) {
+                Lost& lost = args.lost[__builtin_ctz(lanes)];
+                if (!lost.count) {
+                    lost.count = static_cast<int64_t*>(calloc(t.n_bins, sizeof(int64_t)));
+                    lost.linear = static_cast<double*>(calloc(t.n_bins * args.n_linear + 1, sizeof(double)));
+                    lost.quadratic = static_cast<double*>(calloc(t.n_bins * args.n_quadratic + 1, sizeof(double)));
+                    if (!lost.count || !lost.linear || !lost.quadratic) return false;
+                }
+                ++lost.count[bin];
+                for (size_t r = 0; r < args.n_linear; ++r)
+                    lost.linear[r * t.n_bins + bin] += c * args.linear[r * t.n_pixels + pixel];
+                for (size_t r = 0; r < args.n_quadratic; ++r)
+                    lost.quadratic[r * t.n_bins + bin] += c2 * args.quadratic[r * t.n_pixels + pixel];
+            }
+        }
+    }
+    return true;
+}
+
+// Memory of one call: tiles as doubles and the tile's coefficients.
+struct Work {
+    double *v, *u, *linear, *square;
+
+    bool open(const TableView& t, size_t lanes, bool two_planes) {
+        const size_t plane = TILE * lanes;
+        v = static_cast<double*>(aligned_alloc(64, ((two_planes ? 2 : 1) * plane) * sizeof(double)));
+        u = v + plane;
+        linear = static_cast<double*>(malloc((2 * t.largest_tile + 1) * sizeof(double)));
+        square = linear + t.largest_tile;
+        return v && linear;
+    }
+    void close() {
+        free(v);
+        free(linear);
+    }
+};
+
+template <size_t L, class T> int32_t integrate_as(const IntegrateArgs& args) {
+    const TableView& t = args.table;
+    const bool own_plane = args.variance == FLOOR || args.variance == FRAMES;
+    Batch<T> batch = {};
+    Batch<double> other = {};
+    Sums signal = {}, variance = {};
+    Work work = {};
+    bool good = batch.open(args.frames, args.n_frames, t.n_pixels, args.invalid, false) &&
+                signal.open(t.n_bins, L) && work.open(t, L, own_plane);
+    if (args.variance != NONE) good = good && variance.open(t.n_bins, L);
+    if (args.variance == FRAMES)
+        good = good && other.open(args.variance_frames, args.n_frames, t.n_pixels, {0, nullptr}, false);
+    for (size_t tile = 0; tile < t.n_tiles && good; ++tile) {
+        const size_t first = tile * TILE, n = min(TILE, t.n_pixels - first);
+        const uint16_t* used = t.used + first / 16;
+        batch.template next<L>(n, used, work.v);
+        const double* u = work.v;
+        if (args.variance == FRAMES) {
+            other.template next<L>(n, used, work.u);
+            for (size_t p = 0; p < n && (batch.any_bad || other.any_bad); ++p) {
+                if (used[p / 16] == 0) continue;
+                const uint16_t either = uint16_t(batch.bad[p] | other.bad[p]);
+                for (uint32_t lanes = either; lanes; lanes &= lanes - 1) {
+                    const size_t f = size_t(__builtin_ctz(lanes));
+                    work.v[p * L + f] = work.u[p * L + f] = 0.0;
+                }
+                batch.bad[p] = either;
+            }
+            batch.any_bad |= other.any_bad;
+            u = work.u;
+        } else if (args.variance == FLOOR) {
+            for (size_t i = 0; i < n * L; ++i) work.u[i] = work.v[i] > 1.0 ? work.v[i] : 1.0;
+            for (size_t p = 0; p < n && batch.any_bad; ++p)
+                for (uint32_t lanes = used[p / 16] ? batch.bad[p] : 0; lanes; lanes &= lanes - 1)
+                    work.u[p * L + size_t(__builtin_ctz(lanes))] = 0.0;
+            u = work.u;
+        }
+        square_coefs(t.entry_coef + t.tile_entry[tile], t.tile_entry[tile + 1] - t.tile_entry[tile], work.linear,
+                     work.square);
+        if (args.variance == NONE)
+            multiply_tile<L, false>(t, tile, work.linear, work.square, work.v, u, signal.memory, nullptr);
+        else
+            multiply_tile<L, true>(t, tile, work.linear, work.square, work.v, u, signal.memory, variance.memory);
+        if (batch.any_bad) {
+            for (size_t p = 0; p < n; ++p)
+                if (used[p / 16] == 0) batch.bad[p] = 0;
+            good = lose_tile(args, tile, batch.bad);
+        }
+    }
+    for (size_t f = 0; f < args.n_frames && good; ++f) {
+        args.status[f] = batch.streams[f].status;
+        if (args.status[f] == OK && args.variance == FRAMES) args.status[f] = other.streams[f].status;
+    }
+    if (good) signal.give(args.n_frames, args.status, args.signal);
+    if (good && args.variance != NONE) variance.give(args.n_frames, args.status, args.variance_out);
+    batch.close();
+    other.close();
+    signal.close();
+    variance.close();
+    work.close();
+    return good ? OK : NO_MEMORY;
+}
+
+// Batches of eight or fewer frames take half the memory.
+inline int32_t integrate(const IntegrateArgs& args) {
+    return with_pixel_type(args.n_frames ? args.frames[0].dtype : I32, [&](auto zero) {
+        using T = decltype(zero);
+        return args.n_frames <= 8 ? integrate_as<8, T>(args) : integrate_as<16, T>(args);
+    });
+}
+
+// Second pass of the azimuthal error model: with the mean m of every bin known, square = sum of c*c*(s - n*m)^2 and
+// weighted = sum of c*c*n*s, where s = raw - dark and n is the normalization of the pixel.
+template <size_t L, class T> int32_t deviations_as(const DeviationArgs& args) {
+    constexpr size_t N = L / 8;
+    const TableView& t = args.table;
+    Batch<T> batch = {};
+    Sums square = {}, weighted = {}, mean = {};
+    Work work = {};
+    const bool good = batch.open(args.frames, args.n_frames, t.n_pixels, args.invalid, true) &&
+                      square.open(t.n_bins, L) && weighted.open(t.n_bins, L) && mean.open(t.n_bins, L) &&
+                      work.open(t, L, false);
+    for (size_t f = 0; f < args.n_frames && good; ++f)
+        for (size_t b = 0; b < t.n_bins; ++b) mean.memory[b * L + f] = args.mean[f * t.n_bins + b];
+    for (size_t tile = 0; tile < t.n_tiles && good; ++tile) {
+        const size_t first = tile * TILE, n = min(TILE, t.n_pixels - first);
+        batch.template next<L>(n, t.used + first / 16, work.v);
+        square_coefs(t.entry_coef + t.tile_entry[tile], t.tile_entry[tile + 1] - t.tile_entry[tile], work.linear,
+                     work.square);
+        const uint16_t* pixel = t.entry_pixel + t.tile_entry[tile];
+        size_t k = 0;
+        for (size_t s = t.tile_segment[tile]; s < t.tile_segment[tile + 1]; ++s) {
+            const size_t at = size_t(t.segment_bin[s]) * L;
+            f64x8 sum[N], sum2[N], m[N];
+            for (size_t i = 0; i < N; ++i) {
+                sum[i] = load<f64x8>(square.memory + at + 8 * i);
+                sum2[i] = load<f64x8>(weighted.memory + at + 8 * i);
+                m[i] = load<f64x8>(mean.memory + at + 8 * i);
+            }
+            for (const size_t end = t.segment_end[s]; k < end; ++k) {
+                const f64x8 c2 = splat(work.square[k]), norm = splat(args.norm[first + pixel[k]]);
+                const f64x8 dark = splat(args.dark ? args.dark[first + pixel[k]] : 0.0);
+                for (size_t i = 0; i < N; ++i) {
+                    const f64x8 v = load<f64x8>(work.v + pixel[k] * L + 8 * i);
+                    const i64x8 valid = v == v;    // invalid pixels are NaN here
+                    const f64x8 signal = v - dark, deviation = signal - norm * m[i];
+                    sum[i] += (f64x8)((i64x8)(c2 * (deviation * deviation)) & valid);
+                    sum2[i] += (f64x8)((i64x8)(c2 * (norm * signal)) & valid);
+                }
+            }
+            for (size_t i = 0; i < N; ++i) {
+                store(square.memory + at + 8 * i, sum[i]);
+                store(weighted.memory + at + 8 * i, sum2[i]);
+            }
+        }
+    }
+    for (size_t f = 0; f < args.n_frames && good; ++f) args.status[f] = batch.streams[f].status;
+    if (good) {
+        square.give(args.n_frames, args.status, args.square);
+        weighted.give(args.n_frames, args.status, args.weighted);
+    }
+    batch.close();
+    square.close();
+    weighted.close();
+    mean.close();
+    work.close();
+    return good ? OK : NO_MEMORY;
+}
+
+inline int32_t deviations(const DeviationArgs& args) {
+    return with_pixel_type(args.n_frames ? args.frames[0].dtype : I32, [&](auto zero) {
+        using T = decltype(zero);
+        return args.n_frames <= 8 ? deviations_as<8, T>(args) : deviations_as<16, T>(args);
+    });
+}
+
+// Sums of whole arrays over the table, with the rows as the lanes.
+inline int32_t project(const ProjectArgs& args) {
+    constexpr size_t L = 8;
+    const TableView& t = args.table;
+    Sums sums = {};
+    Work work = {};
+    const bool good = sums.open(t.n_bins, L) && work.open(t, L, false);
+    for (size_t tile = 0; tile < t.n_tiles && good; ++tile) {
+        const size_t first = tile * TILE, n = min(TILE, t.n_pixels - first);
+        memset(work.v, 0, n * L * sizeof(double));
+        for (size_t r = 0; r < args.n_rows; ++r)
+            for (size_t p = 0; p < n; ++p) work.v[p * L + r] = args.rows[r * t.n_pixels + first + p];
+        square_coefs(t.entry_coef + t.tile_entry[tile], t.tile_entry[tile + 1] - t.tile_entry[tile], work.linear,
+                     work.square);
+        const uint16_t* pixel = t.entry_pixel + t.tile_entry[tile];
+        const i64x8 lane = {0, 1, 2, 3, 4, 5, 6, 7};
+        const i64x8 is_linear = lane < int64_t(args.n_linear);
+        size_t k = 0;
+        for (size_t s = t.tile_segment[tile]; s < t.tile_segment[tile + 1]; ++s) {
+            const size_t bin = t.segment_bin[s];
+            args.count[bin] += int64_t(t.segment_end[s] - k);
+            f64x8 sum = load<f64x8>(sums.memory + bin * L);
+            for (const size_t end = t.segment_end[s]; k < end; ++k) {
+                const f64x8 c = is_linear ? splat(work.linear[k]) : splat(work.square[k]);
+                sum += c * load<f64x8>(work.v + pixel[k] * L);
+            }
+            store(sums.memory + bin * L, sum);
+        }
+    }
+    const int32_t all_good[L] = {};
+    if (good) sums.give(args.n_rows, all_good, args.sums);
+    sums.close();
+    work.close();
+    return good ? OK : NO_MEMORY;
+}
+
+}  // namespace aureole::AUREOLE_ISA

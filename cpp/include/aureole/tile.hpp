@@ -1,0 +1,195 @@
+// A tile of all frames of a batch: decoded, cleared of invalid pixels, and turned so that frames are the lanes.
+#pragma once
+
+#include "stream.hpp"
+
+namespace aureole::AUREOLE_ISA {
+
+// Transpose 16 x 16 words, in four rounds of exchanging halves.
+AUREOLE_INLINE void transpose16(i32x16 r[16]) {
+#define AUREOLE_ROUND(D, LOW, HIGH)                                    \
+    for (int i = 0; i < 16; ++i)                                       \
+        if (!(i & D)) {                                                \
+            i32x16 a = r[i], b = r[i + D];                             \
+            r[i] = __builtin_shufflevector(a, b, LOW);                 \
+            r[i + D] = __builtin_shufflevector(a, b, HIGH);            \
+        }
+#define AUREOLE_LIST(...) __VA_ARGS__
+#define LOW8 AUREOLE_LIST(0, 1, 2, 3, 4, 5, 6, 7, 16, 17, 18, 19, 20, 21, 22, 23)
+#define HIGH8 AUREOLE_LIST(8, 9, 10, 11, 12, 13, 14, 15, 24, 25, 26, 27, 28, 29, 30, 31)
+#define LOW4 AUREOLE_LIST(0, 1, 2, 3, 16, 17, 18, 19, 8, 9, 10, 11, 24, 25, 26, 27)
+#define HIGH4 AUREOLE_LIST(4, 5, 6, 7, 20, 21, 22, 23, 12, 13, 14, 15, 28, 29, 30, 31)
+#define LOW2 AUREOLE_LIST(0, 1, 16, 17, 4, 5, 20, 21, 8, 9, 24, 25, 12, 13, 28, 29)
+#define HIGH2 AUREOLE_LIST(2, 3, 18, 19, 6, 7, 22, 23, 10, 11, 26, 27, 14, 15, 30, 31)
+#define LOW1 AUREOLE_LIST(0, 16, 2, 18, 4, 20, 6, 22, 8, 24, 10, 26, 12, 28, 14, 30)
+#define HIGH1 AUREOLE_LIST(1, 17, 3, 19, 5, 21, 7, 23, 9, 25, 11, 27, 13, 29, 15, 31)
+    AUREOLE_ROUND(8, LOW8, HIGH8)
+    AUREOLE_ROUND(4, LOW4, HIGH4)
+    AUREOLE_ROUND(2, LOW2, HIGH2)
+    AUREOLE_ROUND(1, LOW1, HIGH1)
+#undef LOW8
+#undef HIGH8
+#undef LOW4
+#undef HIGH4
+#undef LOW2
+#undef HIGH2
+#undef LOW1
+#undef HIGH1
+#undef AUREOLE_LIST
+#undef AUREOLE_ROUND
+}
+
+// The invalid intervals as a type of pixel sees them.
+template <class T> struct Bounds {
+    size_t n;
+    T low[8], high[8];
+};
+
+template <class T> inline Bounds<T> bounds_as(const Invalid& invalid) {
+    constexpr double least = sizeof(T) == 4 ? (T(-1) < T(0) ? -2147483648.0 : 0.0) : 0.0;
+    constexpr double most = sizeof(T) == 4 ? (T(-1) < T(0) ? 2147483647.0 : 4294967295.0) : 0.0;
+    Bounds<T> b = {};
+    for (size_t k = 0; k < invalid.n; ++k) {
+        double low = __builtin_ceil(invalid.bounds[2 * k]), high = __builtin_floor(invalid.bounds[2 * k + 1]);
+        if (!(low <= high) || low > most || high < least) continue;
+        b.low[b.n] = low < least ? T(least) : T(low);
+        b.high[b.n++] = high > most ? T(most) : T(high);
+    }
+    return b;
+}
+
+template <> inline Bounds<double> bounds_as<double>(const Invalid& invalid) {
+    Bounds<double> b = {};
+    for (; b.n < invalid.n; ++b.n) {
+        b.low[b.n] = invalid.bounds[2 * b.n];
+        b.high[b.n] = invalid.bounds[2 * b.n + 1];
+    }
+    return b;
+}
+
+template <class T> inline constexpr bool IS_WORD = false;
+template <> inline constexpr bool IS_WORD<int32_t> = true;
+template <> inline constexpr bool IS_WORD<uint32_t> = true;
+
+template <class T> struct WordOf { typedef double type; };
+template <> struct WordOf<int32_t> { typedef int32_t type; };
+template <> struct WordOf<uint32_t> { typedef uint32_t type; };
+template <class T> struct VectorOf { typedef i32x16 type; };
+template <> struct VectorOf<uint32_t> { typedef u32x16 type; };
+template <class T> struct HalfOf { typedef i32x8 type; };
+template <> struct HalfOf<uint32_t> { typedef u32x8 type; };
+
+// The decoder of a batch. Pixels come out as doubles, [pixel][lane].
+template <class T> struct Batch {
+    static constexpr size_t LANES = MAX_LANES;
+    Stream<T> streams[LANES];
+    Bounds<typename WordOf<T>::type> bounds;
+    size_t n_frames;
+    uint8_t* scratch;
+    uint8_t* memory;
+    uint16_t bad[TILE];    // lanes in which a pixel of the table is invalid
+    bool any_bad;
+    bool mark_nan;         // invalid pixels become NaN instead of zero
+
+    bool open(const Source* frames, size_t n, size_t n_pixels, const Invalid& invalid, bool nan) {
+        n_frames = n;
+        mark_nan = nan;
+        bounds = bounds_as<typename WordOf<T>::type>(invalid);
+        size_t widest = 0, most_scratch = 0;
+        for (size_t f = 0; f < n; ++f) {
+            streams[f] = open_stream<T>(frames[f], n_pixels);
+            if (streams[f].status != OK) continue;
+            if (overshoot(streams[f]) > widest) widest = overshoot(streams[f]);
+            if (scratch_bytes(streams[f]) > most_scratch) most_scratch = scratch_bytes(streams[f]);
+        }
+        // rows are staggered by a few lines so that they do not all fall into the same set of the cache
+        const size_t row = (TILE + widest) * sizeof(T) + 192;
+        memory = static_cast<uint8_t*>(calloc(LANES * row + most_scratch + 1, 1));
+        if (!memory) return false;
+        for (size_t f = 0; f < LANES; ++f) {
+            if (f >= n) streams[f] = Stream<T>{};
+            streams[f].buffer = reinterpret_cast<T*>(memory + f * row);
+        }
+        scratch = memory + LANES * row;
+        return true;
+    }
+
+    void close() { free(memory); }
+
+    // Decode the next n pixels; `used` has a bit for each pixel that is in the table.
+    template <size_t L> void next(size_t n, const uint16_t* used, double* out) {
+        any_bad = false;
+        for (size_t f = 0; f < n_frames; ++f) fill(streams[f], n, scratch);
+        for (size_t p = 0; p < n; p += 16) {
+            if (used[p / 16] == 0) continue;    // nobody reads these pixels
+            memset(bad + p, 0, 32);
+            if constexpr (IS_WORD<T>)
+                turn_words<L>(p, used[p / 16], out + p * L);
+            else
+                turn_doubles<L>(p, used[p / 16], out + p * L);
+        }
+        for (size_t f = 0; f < n_frames; ++f) take(streams[f], n);
+    }
+
+  private:
+    template <class W> bool is_bad(W x) const {
+        if (x != x) return true;
+        for (size_t k = 0; k < bounds.n; ++k)
+            if (x >= bounds.low[k] && x <= bounds.high[k]) return true;
+        return false;
+    }
+
+    // Clear the invalid pixels of a block of 16 x 16 after it was found to have some, one by one.
+    template <size_t L, class W> void clear(const W* block, size_t p, uint16_t used, double* out) {
+        for (size_t i = 0; i < 16; ++i) {
+            if (!(used >> i & 1)) continue;
+            for (size_t f = 0; f < n_frames; ++f)
+                if (streams[f].status == OK && is_bad(block[f * 16 + i])) {
+                    bad[p + i] = uint16_t(bad[p + i] | 1u << f);
+                    out[i * L + f] = mark_nan ? __builtin_nan("") : 0.0;
+                    any_bad = true;
+                }
+        }
+    }
+
+    template <size_t L> AUREOLE_INLINE void turn_words(size_t p, uint16_t used, double* out) {
+        typedef typename VectorOf<T>::type V;
+        typedef typename HalfOf<T>::type H;
+        i32x16 r[16];
+        for (size_t f = 0; f < 16; ++f) r[f] = load<i32x16>(streams[f].buffer + p);
+        i32x16 found = {};
+        for (size_t k = 0; k < bounds.n; ++k) {
+            const V low = V{} + T(bounds.low[k]), high = V{} + T(bounds.high[k]);
+            for (size_t f = 0; f < 16; ++f) found |= (i32x16)((V)r[f] >= low) & (i32x16)((V)r[f] <= high);
+        }
+        const bool dirty = any(found);
+        T block[256];
+        if (__builtin_expect(dirty, 0))
+            for (size_t f = 0; f < 16; ++f) store(block + 16 * f, r[f]);
+        transpose16(r);
+        for (size_t i = 0; i < 16; ++i) {
+            H halves[2];
+            memcpy(halves, &r[i], 64);
+            for (size_t h = 0; h < L / 8; ++h) store(out + i * L + 8 * h, __builtin_convertvector(halves[h], f64x8));
+        }
+        if (__builtin_expect(dirty, 0)) clear<L>(block, p, used, out);
+    }
+
+    template <size_t L> AUREOLE_INLINE void turn_doubles(size_t p, uint16_t used, double* out) {
+        double block[256];
+        bool dirty = false;
+        for (size_t f = 0; f < 16; ++f)
+            for (size_t i = 0; i < 16; ++i) {
+                const double x = double(streams[f].buffer[p + i]);
+                block[f * 16 + i] = x;
+                bool b = x != x;
+                for (size_t k = 0; k < bounds.n; ++k) b |= (x >= bounds.low[k]) & (x <= bounds.high[k]);
+                dirty |= b;
+            }
+        for (size_t i = 0; i < 16; ++i)
+            for (size_t f = 0; f < L; ++f) out[i * L + f] = block[f * 16 + i];
+        if (dirty) clear<L>(block, p, used, out);
+    }
+};
+
+}  // namespace aureole::AUREOLE_ISA

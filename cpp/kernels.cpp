@@ -1,0 +1,12 @@
+// All kernels for one instruction set; compiled once for each, with AUREOLE_ISA naming its namespace.
+#include "aureole/integrate.hpp"
+
+#define AUREOLE_STRING_(x) #x
+#define AUREOLE_STRING(x) AUREOLE_STRING_(x)
+
+namespace aureole::AUREOLE_ISA {
+
+extern const Kernels kernels;
+const Kernels kernels = {AUREOLE_STRING(AUREOLE_ISA), decode, integrate, deviations, project};
+
+}  // namespace aureole::AUREOLE_ISA

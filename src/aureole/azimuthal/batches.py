@@ -1,0 +1,203 @@
+"""Frames in, batches out: what may be given as frames, and how batches are made side by side and in order."""
+
+from __future__ import annotations
+
+import os
+from collections import deque
+from collections.abc import Callable, Generator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from math import isfinite
+from typing import Any, TypeVar
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from aureole.azimuthal.result import Cake, Pattern
+from aureole.errors import FrameCorrupt, FrameError, SpecError
+from aureole.frames import EncodedFrame, FrameSource
+
+Frames = EncodedFrame | FrameSource | NDArray[Any] | Sequence[EncodedFrame | NDArray[Any]]
+"""One image (n1, n2) or encoded frame; or several: a stack (F, n1, n2), a sequence, a lazy source."""
+
+Monitor = ArrayLike | Callable[[EncodedFrame], float]
+"""One value for each frame, or what finds it in a frame's header (FrameCorrupt where it cannot)."""
+
+Task = TypeVar("Task")
+Done = TypeVar("Done")
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Batch:
+    """Some consecutive frames, integrated.
+
+    Attributes
+    ----------
+    frames : range
+        Which frames these are.
+    rows : ndarray of int
+        Those of them that could be used, ascending: what the leading axis of `result` counts.
+    result : Pattern or Cake
+    failures : dict of int to FrameError
+        Why the others could not be used: `FrameMissing` or `FrameCorrupt`.
+    """
+
+    frames: range
+    rows: NDArray[np.intp]
+    result: Pattern | Cake
+    failures: dict[int, FrameError]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Item:
+    """One frame and what varies with it."""
+
+    index: int
+    frame: EncodedFrame
+    variance: EncodedFrame | None
+    monitor: float
+
+    @property
+    def kind(self) -> tuple[object, ...]:
+        """What frames must share to go through a kernel together."""
+        kinds = [(one.encoding, one.dtype) for one in (self.frame, self.variance) if one is not None]
+        return tuple(kinds)
+
+
+class Reading:
+    """The frames of one call, with their variances and monitor values; reads one at a time, from any thread.
+
+    Parameters
+    ----------
+    frames : Frames
+    variance : Frames, optional
+        As many as frames.
+    monitor : Monitor, optional
+        As many as frames.
+    shape : tuple of int
+        What an image must have.
+
+    Raises
+    ------
+    SpecError
+        These are no frames, or not as many variances or monitor values.
+    """
+
+    def __init__(
+        self, frames: Frames, variance: Frames | None, monitor: Monitor | None, shape: tuple[int, int]
+    ) -> None:
+        self.frames, self.single = _as_sequence(frames, "frames")
+        self.variance = None if variance is None else _as_sequence(variance, "variance")[0]
+        self.shape = shape
+        self.monitor = monitor if monitor is None or callable(monitor) else _monitor_values(monitor)
+        for name, given in (("variances", self.variance), ("monitor values", self.monitor)):
+            if given is not None and not callable(given) and len(given) != len(self.frames):
+                raise SpecError(f"there are {len(given)} {name} for {len(self.frames)} frames")
+
+    def __len__(self) -> int:
+        return len(self.frames)
+
+    def item(self, index: int) -> Item:
+        """Read one frame; raises `FrameError` where it, its variance or its monitor value cannot be used."""
+        name = "image" if self.single else f"frame {index}"
+        frame = self._image(self.frames[index], name)
+        variance = None if self.variance is None else self._image(self.variance[index], f"variance of {name}")
+        value = 1.0
+        if self.monitor is not None:
+            value = float(self.monitor(frame) if callable(self.monitor) else self.monitor[index])
+            if not (isfinite(value) and value > 0.0):
+                raise FrameCorrupt(frame.name, f"its monitor is {value:g}: it must be above zero")
+        return Item(index, frame, variance, value)
+
+    def _image(self, given: EncodedFrame | NDArray[Any], name: str) -> EncodedFrame:
+        frame = given if isinstance(given, EncodedFrame) else _encoded(np.asarray(given), name)
+        if frame.shape != self.shape:
+            have, want = (" x ".join(map(str, shape)) for shape in (frame.shape, self.shape))
+            raise FrameCorrupt(frame.name, f"it has {have} pixels instead of {want}")
+        if frame.dtype.kind not in "iuf":
+            raise FrameCorrupt(frame.name, f"its pixels are of type {frame.dtype}")
+        return frame
+
+
+def _as_sequence(given: Any, what: str) -> tuple[Sequence[EncodedFrame | NDArray[Any]], bool]:
+    """Return what has a length and gives images by index, and whether it was one image alone."""
+    if isinstance(given, EncodedFrame):
+        return [given], True
+    ndim = getattr(given, "ndim", None)
+    if ndim == 2:
+        return [np.asarray(given)], True
+    if ndim not in (None, 3):
+        raise SpecError(f"{what} of {ndim} axes: an image has two, a stack of images three")
+    if not (hasattr(given, "__len__") and hasattr(given, "__getitem__")) or isinstance(given, str | bytes):
+        raise SpecError(
+            f"{what} must be an image, a stack or a sequence of images, not {type(given).__name__}"
+        )
+    return given, False
+
+
+def _encoded(array: NDArray[Any], name: str) -> EncodedFrame:
+    if array.ndim != 2:
+        raise FrameCorrupt(name, f"it has shape {array.shape} instead of that of an image")
+    # Types that hold the same values; the kernels know integers of any size, float32 and float64.
+    if array.dtype.kind == "b":
+        array = array.astype(np.uint8)
+    elif array.dtype == np.float16:
+        array = array.astype(np.float32)
+    return EncodedFrame.from_array(array, name)
+
+
+def _monitor_values(monitor: ArrayLike) -> NDArray[np.float64]:
+    try:
+        values = np.asarray(monitor, np.float64)
+    except (TypeError, ValueError):
+        raise SpecError("the monitor must be numbers, one for each frame") from None
+    if values.ndim > 1:
+        raise SpecError(f"the monitor has shape {values.shape}: it must be one number for each frame")
+    return values.reshape(-1)
+
+
+def available_threads() -> int:
+    """Return how many cores this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def checked_threads(threads: int | None) -> int:
+    """Return the number of threads to use; all available cores without a wish.
+
+    Raises
+    ------
+    SpecError
+        Fewer than one.
+    """
+    if threads is None:
+        return available_threads()
+    if threads < 1:
+        raise SpecError(f"at least one thread is needed, not {threads}")
+    return int(threads)
+
+
+def in_order(
+    function: Callable[[Task], Done], tasks: Sequence[Task], threads: int
+) -> Generator[Done, None, None]:
+    """Yield `function` of each task, in their order, worked on by several threads.
+
+    At most twice as many tasks as threads are under way or wait to be taken, so that memory stays bounded
+    however slow the taker is. One thread works within the taker's own.
+    """
+    if min(threads, len(tasks)) <= 1:
+        yield from map(function, tasks)
+        return
+    waiting: deque[Future[Done]] = deque()
+    with ThreadPoolExecutor(min(threads, len(tasks)), thread_name_prefix="aureole") as pool:
+        try:
+            for task in tasks:
+                waiting.append(pool.submit(function, task))
+                if len(waiting) >= 2 * threads:
+                    yield waiting.popleft().result()
+            while waiting:
+                yield waiting.popleft().result()
+        finally:
+            for future in waiting:
+                future.cancel()

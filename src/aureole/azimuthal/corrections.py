@@ -1,0 +1,114 @@
+"""What a spec says of single pixels: which are valid, what they are divided by, what values mean nothing."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import DTypeLike, NDArray
+
+from aureole.azimuthal.spec import IntegrationSpec, NamedArray
+from aureole.errors import SpecError
+from aureole.geometry import Detector, Geometry
+from aureole.kernels.reference import is_invalid
+
+F64 = NDArray[np.float64]
+
+
+class Pixels(NamedTuple):
+    """What is known of each pixel before the first frame; all of shape (n1, n2) and 0 where masked.
+
+    Attributes
+    ----------
+    mask : ndarray of bool
+        True where no frame has a valid value.
+    norm : ndarray
+        What the signal is divided by: flat · solid angle · polarization · absorption · normalization factor.
+    dark, dark_variance : ndarray or None
+        Counts a frame, and their variance.
+    """
+
+    mask: NDArray[np.bool_]
+    norm: F64
+    dark: F64 | None
+    dark_variance: F64 | None
+
+
+def pixels(spec: IntegrationSpec, geometry: Geometry) -> Pixels:
+    """Work out mask and corrections of all pixels.
+
+    Parameters
+    ----------
+    spec : IntegrationSpec
+    geometry : Geometry
+        That of the spec, with the shape of the frames.
+
+    Raises
+    ------
+    SpecError
+        A negative variance of the dark in a valid pixel, or no valid pixel at all.
+    """
+    detector = geometry.detector
+    arrays = spec.arrays
+    mask = np.zeros(detector.known_shape, bool)
+    if spec.detector_mask:
+        mask |= detector.mask
+    if "mask" in arrays:
+        mask |= arrays["mask"].array
+    norm = np.full(mask.shape, spec.normalization_factor)
+    for name in ("flat", "absorption"):
+        if name in arrays:
+            factor = arrays[name].array.astype(np.float64)
+            mask |= ~((factor > 0.0) & np.isfinite(factor))
+            norm *= factor
+    for name in ("dark", "flat"):
+        if name in arrays:
+            values = arrays[name].array
+            mask |= is_invalid(values.astype(np.float64), invalid_values(spec, detector, values.dtype))
+    dark_variance = _plain(arrays.get("dark_variance"))
+    if dark_variance is not None:
+        mask |= ~np.isfinite(dark_variance)
+        negative = int(np.count_nonzero((dark_variance < 0.0) & ~mask))
+        if negative:
+            raise SpecError(f"dark_variance is negative in {negative} valid pixels")
+    if mask.all():
+        raise SpecError("every pixel is masked: nothing is left to integrate")
+    if spec.solid_angle:
+        norm *= geometry.solid_angle()
+    if spec.polarization_factor is not None:
+        norm *= geometry.polarization(spec.polarization_factor, spec.polarization_axis_offset)
+    known = [norm, _plain(arrays.get("dark")), dark_variance]
+    for image in known:
+        if image is not None:
+            np.copyto(image, 0.0, where=mask)
+    return Pixels(mask, norm, known[1], dark_variance)
+
+
+def invalid_values(spec: IntegrationSpec, detector: Detector, dtype: DTypeLike) -> F64:
+    """Return the closed intervals of values that mean "no value" in images of a type, shape (K, 2)."""
+    dtype = np.dtype(dtype)
+    if spec.dummy is None:
+        intervals = list(detector.invalid_values(dtype))
+    else:
+        delta = spec.delta_dummy or 0.0
+        # In an image of float32 the value stands as float32 has it: -1.1 is not -1.1 there.
+        stored = spec.dummy
+        if dtype.kind == "f":
+            with np.errstate(over="ignore"):
+                stored = float(np.float64(spec.dummy).astype(dtype))
+        intervals = [(min(spec.dummy, stored) - delta, max(spec.dummy, stored) + delta)]
+    if dtype.kind == "f":
+        intervals += [(np.inf, np.inf), (-np.inf, -np.inf)]
+    return np.array(intervals, np.float64).reshape(-1, 2)
+
+
+def invalid_in_frames(spec: IntegrationSpec, detector: Detector, dtype: DTypeLike) -> F64:
+    """Return `invalid_values`, and what is above the saturation."""
+    intervals = invalid_values(spec, detector, dtype)
+    if spec.saturation is None:
+        return intervals
+    return np.concatenate([intervals, [[np.nextafter(spec.saturation, np.inf), np.inf]]])
+
+
+def _plain(named: NamedArray | None) -> F64 | None:
+    return None if named is None else named.array.astype(np.float64)

@@ -1,0 +1,407 @@
+"""A plan: what is compiled from a spec once, and then applied to any number of frames."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Generator, Iterator
+from contextlib import closing
+from dataclasses import dataclass, replace
+from functools import cached_property, partial, reduce
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from aureole.axis import Axis
+from aureole.azimuthal.batches import Batch, Frames, Item, Monitor, Reading, checked_threads, in_order
+from aureole.azimuthal.corrections import Pixels, invalid_in_frames, pixels
+from aureole.azimuthal.result import Bins, Cake, Pattern, Sums, concatenate, mean_of
+from aureole.azimuthal.spec import IntegrationSpec
+from aureole.azimuthal.table import build_entries
+from aureole.errors import FrameCorrupt, FrameError, SpecError
+from aureole.kernels.registry import backend as find_backend
+from aureole.kernels.registry import resolve
+from aureole.kernels.sums import BatchSums, Projection
+
+F64 = NDArray[np.float64]
+
+BATCH = 16
+"""Most frames that go through the table at once."""
+
+_BATCH_BYTES = 24 << 20
+"""Most memory for one sum of all frames of a batch: for cakes of many bins, batches get smaller."""
+
+_VARIANCE = {
+    None: "none",
+    "variance": "frames",
+    "poisson": "raw",
+    "poisson_floor": "floor",
+    "azimuthal": "none",
+}
+"""What the kernels call the variance of a pixel, by error model."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Static:
+    """What a frame without invalid pixels sums to, whatever it shows; each of the shape of the bins."""
+
+    count: NDArray[np.int64]
+    norm: F64
+    norm2: F64
+    dark: F64 | None
+    dark_variance: F64 | None
+
+
+class Plan:
+    """A spec made ready: look-up table, static sums, backend.
+
+    Immutable: any number of threads may use it at once.
+
+    Parameters
+    ----------
+    spec : IntegrationSpec
+    backend : str
+        ``"auto"``, ``"cpu"`` or ``"reference"``.
+    threads : int, optional
+        How many make the table; all available cores without it.
+
+    Attributes
+    ----------
+    spec : IntegrationSpec
+    backend : str
+        The one in use, never ``"auto"``.
+    shape : tuple of int
+        Of a frame.
+    mask : ndarray of bool, shape (n1, n2)
+        True where no frame has a valid value.
+    bins : Bins
+
+    Raises
+    ------
+    SpecError
+        The shape of a frame is not known, every pixel is masked, no valid pixel lies in the ranges, or there
+        is no such backend.
+    """
+
+    def __init__(self, spec: IntegrationSpec, *, backend: str = "auto", threads: int | None = None) -> None:
+        if spec.shape is None:
+            raise SpecError("the shape of a frame is not known: give a detector that has one, or a mask")
+        self.spec = spec
+        self.shape = spec.shape
+        self.backend = resolve(backend)
+        geometry = spec.geometry.with_shape(spec.shape)
+        self._detector = geometry.detector
+        known = pixels(spec, geometry)
+        self.mask = known.mask
+        self.mask.flags.writeable = False
+        self._linear, self._quadratic = _rows(known)
+        table = build_entries(
+            geometry,
+            spec.radial,
+            spec.azimuthal,
+            split=spec.split,
+            mask=known.mask,
+            chi_discontinuity=spec.chi_discontinuity,
+            threads=checked_threads(threads),
+        )
+        entries = table.entries
+        bins = Bins(
+            radial=_centres(spec.radial, table.radial),
+            azimuthal=_centres(spec.azimuthal, table.azimuthal),
+            backend=self.backend,
+        )
+        if entries.bins.size == 0:
+            raise SpecError(f"no valid pixel lies in the ranges: {_ranges(spec)}")
+        self._integrate = find_backend("integrate", self.backend)
+        self._deviations = find_backend("deviations", self.backend)
+        self._table = find_backend("table", self.backend)(entries)
+        self._static, one_count = self._project(bins.shape)
+        self.bins = replace(bins, one_count=one_count)
+
+    @cached_property
+    def digest(self) -> str:
+        """SHA-256 of the static sums of all bins, in hexadecimal.
+
+        A coefficient or a norm that differs in its last bit, as between two processors, changes these sums:
+        plans of one spec and of equal digests have the same table.
+        """
+        static = self._static
+        parts = (static.count, static.norm, static.norm2, static.dark, static.dark_variance)
+        digest = hashlib.sha256()
+        for part in (self.bins.radial, self.bins.azimuthal, *parts):
+            digest.update(b"-" if part is None else np.ascontiguousarray(part).data)
+        return digest.hexdigest()
+
+    def _project(self, shape: tuple[int, ...]) -> tuple[_Static, F64 | None]:
+        """Sum what does not depend on frames; with Poisson errors also the variance of one count, Σc²/Σc."""
+        ones = np.ones((1, self._linear.shape[1]))
+        wanted = self.spec.error_model == "poisson"
+        sums: Projection = find_backend("project", self.backend)(
+            self._table,
+            np.concatenate([self._linear, ones]) if wanted else self._linear,
+            np.concatenate([self._quadratic, ones]) if wanted else self._quadratic,
+        )
+        count = sums.count.reshape(shape)
+        linear, quadratic = (part.reshape(-1, *shape) for part in (sums.linear, sums.quadratic))
+        static = _Static(
+            count,
+            linear[0],
+            quadratic[0],
+            None if self.spec.dark is None else linear[1],
+            None if self.spec.dark_variance is None else quadratic[1],
+        )
+        if not wanted:
+            return static, None
+        return static, np.divide(quadratic[-1], linear[-1], out=np.zeros(shape), where=count > 0)
+
+    def integrate(
+        self,
+        frames: Frames,
+        *,
+        variance: Frames | None = None,
+        monitor: Monitor | None = None,
+        threads: int | None = None,
+    ) -> Pattern | Cake:
+        """Integrate frames, each on its own.
+
+        Parameters
+        ----------
+        frames : Frames
+            One image of shape (n1, n2) or encoded frame; or several: an array (F, n1, n2) or a sequence.
+        variance : Frames, optional
+            The variance of each pixel, as many images as frames; needed by the error model ``"variance"``
+            alone.
+        monitor : array of shape (F,) or callable, optional
+            What the frames are divided by, above zero; or a function that finds it in an `EncodedFrame`.
+        threads : int, optional
+            All available cores without it. The result does not depend on it.
+
+        Returns
+        -------
+        Pattern or Cake
+            With a leading axis of frames, except for one image.
+
+        Raises
+        ------
+        SpecError
+            These are no frames, or not as many variances or monitor values.
+        FrameError
+            A frame is missing, corrupt, of another shape, or has a monitor that is not above zero.
+        """
+        reading = self._reading(frames, variance, monitor)
+        parts = [batch.result.sums for batch in self._good_batches(reading, threads)]
+        sums = concatenate(parts) if parts else self._no_rows()
+        return self._result(sums.apply(lambda part: part[0]) if reading.single else sums)
+
+    def accumulate(
+        self,
+        frames: Frames,
+        *,
+        variance: Frames | None = None,
+        monitor: Monitor | None = None,
+        threads: int | None = None,
+    ) -> Pattern | Cake:
+        """Integrate frames and pool them, in their order and in bounded memory.
+
+        Parameters, errors and the independence of threads are those of `integrate`; the result has no axis of
+        frames, and the same bits as ``integrate(...).pooled()``.
+        """
+        sums = self._no_rows().apply(lambda part: np.zeros(self.bins.shape, part.dtype))
+        for batch in self._good_batches(self._reading(frames, variance, monitor), threads):
+            sums = reduce(Sums.merged, batch.result.sums.split(), sums)
+        return self._result(sums)
+
+    def stream(
+        self,
+        frames: Frames,
+        *,
+        variance: Frames | None = None,
+        monitor: Monitor | None = None,
+        threads: int | None = None,
+    ) -> Generator[Batch, None, None]:
+        """Integrate frames and yield them in batches, in order, as they are done; a bad frame stops nothing.
+
+        Reading, decoding and integrating of several batches overlap; what waits to be taken is bounded.
+
+        Parameters
+        ----------
+        frames, variance, monitor, threads
+            As for `integrate`. A lazy source is read in the threads that integrate.
+
+        Returns
+        -------
+        generator of Batch
+            Every frame is in exactly one batch: among its rows or among its failures. Closing the generator
+            ends its threads.
+
+        Raises
+        ------
+        SpecError
+            As for `integrate`, at the call.
+        """
+        return self._batches(self._reading(frames, variance, monitor), threads)
+
+    def _reading(self, frames: Frames, variance: Frames | None, monitor: Monitor | None) -> Reading:
+        wanted = self.spec.error_model == "variance"
+        if wanted and variance is None:
+            raise SpecError("the error model 'variance' needs a variance with the frames")
+        if variance is not None and not wanted:
+            raise SpecError(f"a variance has no use with the error model {self.spec.error_model!r}")
+        return Reading(frames, variance, monitor, self.shape)
+
+    def _batches(self, reading: Reading, threads: int | None) -> Generator[Batch, None, None]:
+        threads = checked_threads(threads)
+        limit = max(1, min(BATCH, _BATCH_BYTES // (8 * int(np.prod(self.bins.shape)))))
+        size = max(1, min(limit, -(-len(reading) // threads)))
+        spans = [range(i, min(i + size, len(reading))) for i in range(0, len(reading), size)]
+        return in_order(partial(self._batch, reading), spans, threads)
+
+    def _good_batches(self, reading: Reading, threads: int | None) -> Iterator[Batch]:
+        with closing(self._batches(reading, threads)) as batches:
+            for batch in batches:
+                for failure in batch.failures.values():
+                    raise failure
+                yield batch
+
+    def _batch(self, reading: Reading, span: range) -> Batch:
+        """Read some frames and integrate them: what one thread does at a time."""
+        failures: dict[int, FrameError] = {}
+        kinds: dict[tuple[object, ...], list[Item]] = {}
+        for index in span:
+            try:
+                item = reading.item(index)
+            except FrameError as error:
+                failures[index] = error
+            else:
+                kinds.setdefault(item.kind, []).append(item)
+        rows: list[int] = []
+        parts: list[Sums] = []
+        for items in kinds.values():
+            good, sums = self._sums(items, failures)
+            rows += [item.index for item in good]
+            if reading.monitor is not None:
+                sums = sums.with_monitor(np.array([item.monitor for item in good]))
+            parts.append(sums)
+        sums = concatenate(parts) if parts else self._no_rows()
+        if len(parts) > 1:
+            order = np.argsort(rows)
+            rows = sorted(rows)
+            sums = sums.apply(lambda part: part[order])
+        failures = dict(sorted(failures.items()))
+        return Batch(span, np.array(rows, np.intp), self._result(sums), failures)
+
+    def _sums(self, items: list[Item], failures: dict[int, FrameError]) -> tuple[list[Item], Sums]:
+        """Integrate frames of one kind; what turns out to be corrupt goes to the failures."""
+        frames = [item.frame for item in items]
+        invalid = invalid_in_frames(self.spec, self._detector, frames[0].dtype)
+        raw: BatchSums = self._integrate(
+            self._table,
+            frames,
+            invalid=invalid,
+            linear=self._linear,
+            quadratic=self._quadratic,
+            variance=_VARIANCE[self.spec.error_model],
+            variance_frames=[item.variance for item in items if item.variance is not None],
+        )
+        good: list[Item] = []
+        for item, reason in zip(items, raw.reasons, strict=True):
+            if reason is None:
+                good.append(item)
+            else:
+                failures[item.index] = FrameCorrupt(item.frame.name, reason)
+        sums = self._corrected(raw)
+        if self.spec.error_model == "azimuthal" and good:
+            moments = self._deviations(
+                self._table,
+                [item.frame for item in good],
+                invalid=invalid,
+                norm=self._linear[0],
+                dark=None if self.spec.dark is None else self._linear[1],
+                mean=mean_of(sums).reshape(len(good), -1),
+            )
+            shape = sums.signal.shape
+            sums = replace(
+                sums, variance=moments.square.reshape(shape), weighted=moments.weighted.reshape(shape)
+            )
+        return good, sums
+
+    def _corrected(self, raw: BatchSums) -> Sums:
+        """Put the static sums to those of the frames, less what invalid pixels took away from them."""
+        rows = np.flatnonzero([reason is None for reason in raw.reasons])
+        touched = np.searchsorted(rows, raw.touched)
+        static, bins = self._static, self.bins.shape
+        count = static.count - raw.lost_count.reshape(-1, *bins)
+
+        def remaining(part: F64, lost: F64) -> F64:
+            left = part - lost.reshape(-1, *bins)
+            # The difference of two equal sums need not be zero to the last bit.
+            left[count == 0] = 0.0
+            return left
+
+        def for_all(part: NDArray[Any], of_touched: NDArray[Any]) -> NDArray[Any]:
+            every = np.broadcast_to(part, (len(rows), *bins))
+            if touched.size:
+                every = every.copy()
+                every[touched] = of_touched
+            return every
+
+        def of_frames(part: F64) -> F64:
+            return (part if len(rows) == len(part) else part[rows]).reshape(len(rows), *bins)
+
+        signal = of_frames(raw.signal)
+        if static.dark is not None:
+            signal = signal - for_all(static.dark, remaining(static.dark, raw.lost_linear[:, 1]))
+        dark_deviation = None
+        if static.dark_variance is not None:
+            left = remaining(static.dark_variance, raw.lost_quadratic[:, 1])
+            dark_deviation = for_all(np.sqrt(static.dark_variance), np.sqrt(np.maximum(left, 0.0)))
+        return Sums(
+            signal=signal,
+            normalization=for_all(static.norm, remaining(static.norm, raw.lost_linear[:, 0])),
+            normalization2=for_all(static.norm2, remaining(static.norm2, raw.lost_quadratic[:, 0])),
+            count=for_all(static.count, count),
+            variance=None if raw.variance is None else of_frames(raw.variance),
+            dark_deviation=dark_deviation,
+        )
+
+    def _no_rows(self) -> Sums:
+        """Return the sums of no frames."""
+        nothing = np.zeros((0, *self.bins.shape))
+        model = self.spec.error_model
+        return Sums(
+            signal=nothing,
+            normalization=nothing,
+            normalization2=nothing,
+            count=nothing.astype(np.int64),
+            variance=None if model is None else nothing,
+            dark_deviation=None if self._static.dark_variance is None else nothing,
+            weighted=nothing if model == "azimuthal" else None,
+        )
+
+    def _result(self, sums: Sums) -> Pattern | Cake:
+        kind = Pattern if len(self.bins.shape) == 1 else Cake
+        return kind(self.spec, sums, self.bins)
+
+    def __repr__(self) -> str:
+        rows, columns = self.shape
+        return f"<Plan {self.digest[:12]} on {self.backend} for frames of {rows} x {columns} pixels>"
+
+
+def _rows(known: Pixels) -> tuple[F64, F64]:
+    """Return what is summed with c and with c²: norm and dark, their square and variance."""
+    linear = [known.norm.reshape(-1)]
+    if known.dark is not None:
+        linear.append(known.dark.reshape(-1))
+    quadratic = [np.square(linear[0])]
+    if known.dark_variance is not None:
+        quadratic.append(known.dark_variance.reshape(-1))
+    return np.array(linear), np.array(quadratic)
+
+
+def _centres(axis: Axis | None, extent: tuple[float, float] | None) -> F64 | None:
+    return None if axis is None or axis.bins is None or extent is None else axis.centres(*extent)
+
+
+def _ranges(spec: IntegrationSpec) -> str:
+    axes = [axis for axis in (spec.radial, spec.azimuthal) if axis is not None]
+    return ", ".join(f"{axis.unit} {axis.range or 'everywhere'}" for axis in axes)

@@ -1,0 +1,150 @@
+"""The short ways: one call from an image to its pattern or cake."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from typing import Any, TypedDict, Unpack
+
+from numpy.typing import NDArray
+
+from aureole.axis import Axis
+from aureole.azimuthal.batches import Frames, Monitor
+from aureole.azimuthal.plan import Plan
+from aureole.azimuthal.result import Cake, Pattern
+from aureole.azimuthal.spec import ArrayField, Discontinuity, ErrorModel, IntegrationSpec, Split
+from aureole.errors import SpecError
+from aureole.frames import EncodedFrame
+from aureole.geometry import Geometry
+
+Range = tuple[float, float]
+
+
+class Options(TypedDict, total=False):
+    """Fields of `IntegrationSpec` beside geometry and axes, and what `Plan.integrate` takes."""
+
+    split: Split
+    error_model: ErrorModel | None
+    mask: ArrayField
+    detector_mask: bool
+    dummy: float | None
+    delta_dummy: float | None
+    saturation: float | None
+    dark: ArrayField
+    dark_variance: ArrayField
+    flat: ArrayField
+    absorption: ArrayField
+    solid_angle: bool
+    polarization_factor: float | None
+    polarization_axis_offset: float
+    normalization_factor: float
+    chi_discontinuity: Discontinuity
+    variance: Frames | None
+    monitor: Monitor | None
+
+
+def integrate1d(
+    image: NDArray[Any] | EncodedFrame,
+    geometry: Geometry,
+    npt: int,
+    *,
+    unit: str = "q_nm^-1",
+    radial_range: Range | None = None,
+    azimuth_range: Range | None = None,
+    **options: Unpack[Options],
+) -> Pattern:
+    """Integrate an image, or a stack of images, to intensity against a radial coordinate.
+
+    For many calls with the same settings make a plan (`IntegrationSpec.plan`). The plans of the last two
+    settings are kept, so that a loop over images does not make them anew.
+
+    Parameters
+    ----------
+    image : ndarray of shape (n1, n2) or (F, n1, n2), or EncodedFrame
+    geometry : Geometry
+        A detector without a shape gets that of the image.
+    npt : int
+        Number of bins.
+    unit : str
+        Of the radial axis, see `aureole.units`.
+    radial_range : tuple of float, optional
+        In that unit; the extent of the data without it.
+    azimuth_range : tuple of float, optional
+        In degrees; restricts what is integrated.
+    **options
+        Fields of `IntegrationSpec` (`split`, `error_model`, `mask`, `dark`, `flat`, `polarization_factor`,
+        ...); also `variance` and `monitor`, which `Plan.integrate` describes.
+
+    Returns
+    -------
+    Pattern
+        With a leading axis of frames for a stack.
+
+    Raises
+    ------
+    InputError
+        Settings that are impossible, see `IntegrationSpec`.
+    FrameError
+        An image that cannot be used.
+    """
+    azimuthal = None if azimuth_range is None else Axis("chi_deg", None, azimuth_range)
+    result = _integrate(image, geometry, Axis(unit, npt, radial_range), azimuthal, options)
+    assert isinstance(result, Pattern)
+    return result
+
+
+def integrate2d(
+    image: NDArray[Any] | EncodedFrame,
+    geometry: Geometry,
+    npt_radial: int,
+    npt_azimuthal: int = 360,
+    *,
+    unit: str = "q_nm^-1",
+    radial_range: Range | None = None,
+    azimuth_range: Range | None = None,
+    **options: Unpack[Options],
+) -> Cake:
+    """Integrate an image, or a stack of images, to intensity against a radial and an azimuthal axis.
+
+    Parameters
+    ----------
+    image, geometry, unit, radial_range, azimuth_range, **options
+        As for `integrate1d`.
+    npt_radial, npt_azimuthal : int
+        Number of bins; azimuths are in degrees.
+
+    Returns
+    -------
+    Cake
+        Arrays of shape (npt_azimuthal, npt_radial), with a leading axis of frames for a stack.
+
+    Raises
+    ------
+    InputError, FrameError
+        As for `integrate1d`.
+    """
+    azimuthal = Axis("chi_deg", npt_azimuthal, azimuth_range)
+    result = _integrate(image, geometry, Axis(unit, npt_radial, radial_range), azimuthal, options)
+    assert isinstance(result, Cake)
+    return result
+
+
+def _integrate(
+    image: NDArray[Any] | EncodedFrame,
+    geometry: Geometry,
+    radial: Axis,
+    azimuthal: Axis | None,
+    options: Options,
+) -> Pattern | Cake:
+    if not isinstance(geometry, Geometry):
+        raise SpecError(f"the geometry must be an aureole.Geometry, not {type(geometry).__name__}")
+    if geometry.detector.shape is None and len(getattr(image, "shape", ())) >= 2:
+        geometry = geometry.with_shape(image.shape[-2:])
+    fields: dict[str, Any] = dict(options)
+    given = {name: fields.pop(name, None) for name in ("variance", "monitor")}
+    plan = _plan(IntegrationSpec(geometry, radial=radial, azimuthal=azimuthal, **fields))
+    return plan.integrate(image, **given)
+
+
+@lru_cache(maxsize=2)
+def _plan(spec: IntegrationSpec) -> Plan:
+    return spec.plan()

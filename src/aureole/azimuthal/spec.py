@@ -1,0 +1,365 @@
+"""What the user wants: one frozen, validated, comparable description of an integration."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import KW_ONLY, dataclass, fields
+from functools import cached_property
+from math import isfinite
+from typing import TYPE_CHECKING, Any, Literal, get_args
+
+import numpy as np
+from numpy.typing import NDArray
+
+from aureole.axis import Axis
+from aureole.errors import SpecError
+from aureole.geometry import Geometry
+from aureole.units import unit
+
+if TYPE_CHECKING:
+    from aureole.azimuthal.plan import Plan
+
+Split = Literal["no", "bbox", "pseudo", "full"]
+ErrorModel = Literal["variance", "poisson", "poisson_floor", "azimuthal"]
+Discontinuity = Literal["pi", "zero"]
+
+_FORMAT = "aureole-integration-1"
+_ARRAYS = ("mask", "dark", "dark_variance", "flat", "absorption")
+
+
+class NamedArray:
+    """An array with the name it came under; equal when name, shape, dtype and bytes are.
+
+    Parameters
+    ----------
+    name : str
+        Name or URI, for messages and provenance.
+    array : ndarray
+        Booleans, integers or floats. What can still be written to is copied, so that the hash stays true.
+
+    Raises
+    ------
+    SpecError
+        The array holds something else than numbers.
+    """
+
+    __slots__ = ("array", "name", "sha256")
+
+    name: str
+    array: NDArray[Any]
+    sha256: str
+
+    def __init__(self, name: str, array: NDArray[Any]) -> None:
+        array = np.asarray(array)
+        if array.dtype.kind not in "biuf":
+            raise SpecError(f"{name}: an array of numbers is needed, not of type {array.dtype}")
+        native = np.ascontiguousarray(array, array.dtype.newbyteorder("="))
+        if np.may_share_memory(native, array) and (array.flags.writeable or array.base is not None):
+            native = native.copy()
+        native.flags.writeable = False
+        self.name = name
+        self.array = native
+        self.sha256 = hashlib.sha256(native.data).hexdigest()
+
+    def describe(self) -> dict[str, Any]:
+        """Return name, shape, dtype and SHA-256 of the bytes in C order, for JSON."""
+        return {
+            "name": self.name,
+            "shape": list(self.array.shape),
+            "dtype": self.array.dtype.name,
+            "sha256": self.sha256,
+        }
+
+    @classmethod
+    def wrap(cls, name: str, given: ArrayField, dtype: type | None = None) -> NamedArray | None:
+        """Give an array that came without a name this one; `dtype` bool turns numbers into "is not zero"."""
+        if given is None:
+            return None
+        if not isinstance(given, NamedArray):
+            given = cls(name, given)
+        if dtype is None or given.array.dtype == dtype:
+            return given
+        return cls(given.name, given.array.astype(dtype))
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, NamedArray) and self.describe() == other.describe()
+
+    def __hash__(self) -> int:
+        return hash((self.name, self.sha256))
+
+    def __repr__(self) -> str:
+        return f"NamedArray({self.name!r}, {self.array.dtype} {self.array.shape})"
+
+
+ArrayField = NamedArray | NDArray[Any] | None
+
+
+@dataclass(frozen=True, eq=False)
+class IntegrationSpec:
+    """What to integrate, along which axes, with which corrections and errors; for any number of frames.
+
+    Specs are equal when their `digest` is. What differs from frame to frame (the monitor, a variance) is no
+    part of it: `Plan.integrate` takes that.
+
+    Parameters
+    ----------
+    geometry : Geometry
+        Where the detector stands. Its detector may lack a shape if one of the arrays below has it.
+    radial, azimuthal : Axis, optional
+        At least one has bins: both make a `Cake`, one alone a `Pattern`. An axis without bins restricts the
+        range.
+    split : {"bbox", "no", "pseudo", "full"}
+        How a pixel is shared among bins.
+    error_model : {"variance", "poisson", "poisson_floor", "azimuthal"}, optional
+        ``"variance"``: an array comes with each frame; ``"poisson"``: raw counts are their own variance;
+        ``"poisson_floor"``: the same, at least one for each pixel; ``"azimuthal"``: the scatter within a bin.
+    mask : array of shape (n1, n2), optional
+        Non-zero is invalid; added to the detector's own mask.
+    detector_mask : bool
+        Whether the detector's own mask (its gaps) holds.
+    dummy, delta_dummy : float, optional
+        Values within ``dummy ± delta_dummy`` are invalid, in frames, dark and flat. They stand in the place
+        of the detector's own invalid values. NaN and infinities are always invalid.
+    saturation : float, optional
+        Values above this one are invalid in frames.
+    dark, dark_variance : array of shape (n1, n2), optional
+        Subtracted from each frame (counts a frame), and its variance, which adds to that of the frames.
+    flat, absorption : array of shape (n1, n2), optional
+        Divide the signal. Pixels where they are not finite and above zero are invalid.
+    solid_angle : bool
+        Divide by the relative solid angle of each pixel.
+    polarization_factor : float, optional
+        Between -1 (vertical) and 1 (horizontal), 0 for an unpolarised beam; None leaves it uncorrected.
+    polarization_axis_offset : float
+        Angle from the main axis of polarization to the fast axis, in rad.
+    normalization_factor : float
+        Divides every intensity; above zero.
+    chi_discontinuity : {"pi", "zero"}
+        Whether azimuths run over [-π, π) or [0, 2π).
+
+    Raises
+    ------
+    SpecError
+        A value that is impossible, or two that contradict each other.
+    GeometryError
+        A unit that needs a wavelength, with a geometry that has none.
+    """
+
+    geometry: Geometry
+    _: KW_ONLY
+    radial: Axis | None = None
+    azimuthal: Axis | None = None
+    split: Split = "bbox"
+    error_model: ErrorModel | None = None
+    mask: ArrayField = None
+    detector_mask: bool = True
+    dummy: float | None = None
+    delta_dummy: float | None = None
+    saturation: float | None = None
+    dark: ArrayField = None
+    dark_variance: ArrayField = None
+    flat: ArrayField = None
+    absorption: ArrayField = None
+    solid_angle: bool = True
+    polarization_factor: float | None = None
+    polarization_axis_offset: float = 0.0
+    normalization_factor: float = 1.0
+    chi_discontinuity: Discontinuity = "pi"
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.geometry, Geometry):
+            raise SpecError(f"a geometry is needed first, not {type(self.geometry).__name__}")
+        _check_axes(self)
+        for name, choices in (
+            ("split", get_args(Split)),
+            ("error_model", (None, *get_args(ErrorModel))),
+            ("chi_discontinuity", get_args(Discontinuity)),
+        ):
+            if getattr(self, name) not in choices:
+                known = ", ".join(str(choice) for choice in choices)
+                raise SpecError(f"{name} is {getattr(self, name)!r}: it must be one of {known}")
+        for name in ("detector_mask", "solid_angle"):
+            object.__setattr__(self, name, bool(getattr(self, name)))
+        for name in _NUMBERS:
+            object.__setattr__(self, name, _number(name, getattr(self, name)))
+        for name in _ARRAYS:
+            wrapped = NamedArray.wrap(name, getattr(self, name), bool if name == "mask" else None)
+            object.__setattr__(self, name, wrapped)
+        _check_numbers(self)
+        _check_arrays(self)
+
+    @property
+    def arrays(self) -> dict[str, NamedArray]:
+        """The arrays that are there, by the name of their field."""
+        return {name: getattr(self, name) for name in _ARRAYS if getattr(self, name) is not None}
+
+    @property
+    def shape(self) -> tuple[int, int] | None:
+        """Shape of a frame, from the detector or else from the arrays; None if neither has one."""
+        shape = self.geometry.detector.shape
+        for named in self.arrays.values():
+            shape = shape or (named.array.shape[0], named.array.shape[1])
+        return shape
+
+    @cached_property
+    def digest(self) -> str:
+        """SHA-256 of the canonical JSON, in hexadecimal."""
+        return hashlib.sha256(self.to_json().encode()).hexdigest()
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, IntegrationSpec) and self.digest == other.digest
+
+    def __hash__(self) -> int:
+        return hash(self.digest)
+
+    def plan(self, backend: str = "auto", threads: int | None = None) -> Plan:
+        """Compile this into a `Plan`: the look-up table and all that does not change from frame to frame.
+
+        Parameters
+        ----------
+        backend : str
+            ``"auto"``, ``"cpu"`` or ``"reference"``.
+        threads : int, optional
+            How many to use for making the table; all available cores without it.
+
+        Raises
+        ------
+        SpecError
+            The shape of a frame is not known, or no valid pixel lies in the ranges.
+        """
+        from aureole.azimuthal.plan import Plan
+
+        return Plan(self, backend=backend, threads=threads)
+
+    def to_json(self) -> str:
+        """Return the canonical JSON; arrays stand in it as name, shape, dtype and SHA-256."""
+        content: dict[str, Any] = {"format": _FORMAT}
+        for field in fields(self):
+            value = getattr(self, field.name)
+            if isinstance(value, Geometry):
+                value = value.to_dict()
+            elif isinstance(value, Axis):
+                value = {"unit": value.unit, "bins": value.bins, "range": value.range}
+            elif isinstance(value, NamedArray):
+                value = value.describe()
+            content[field.name] = value
+        return json.dumps(content, sort_keys=True, separators=(",", ":"), allow_nan=False)
+
+    @classmethod
+    def from_json(cls, text: str, arrays: Mapping[str, NDArray[Any]] | None = None) -> IntegrationSpec:
+        """Return the spec that `to_json` wrote.
+
+        Parameters
+        ----------
+        text : str
+        arrays : mapping of str to ndarray, optional
+            The arrays by their SHA-256, as far as the spec has any.
+
+        Raises
+        ------
+        SpecError
+            The text is no such JSON, or an array is missing or has another content.
+        """
+        try:
+            content = json.loads(text)
+        except ValueError as error:
+            raise SpecError(f"an integration spec must be JSON: {error}") from None
+        if not isinstance(content, dict) or content.pop("format", None) != _FORMAT:
+            raise SpecError(f"this JSON is no integration spec of the format {_FORMAT}")
+        unknown = content.keys() - {field.name for field in fields(cls)}
+        if unknown or "geometry" not in content:
+            wrong = f"has unknown fields: {', '.join(sorted(unknown))}" if unknown else "lacks a geometry"
+            raise SpecError(f"the integration spec {wrong}")
+        try:
+            for name, value in content.items():
+                content[name] = _from_plain(name, value, arrays or {})
+        except (KeyError, TypeError, ValueError) as error:
+            raise SpecError(f"the integration spec has a broken field {name!r}: {error!r}") from None
+        return cls(content.pop("geometry"), **content)
+
+
+_NUMBERS = (
+    "dummy",
+    "delta_dummy",
+    "saturation",
+    "polarization_factor",
+    "polarization_axis_offset",
+    "normalization_factor",
+)
+
+
+def _number(name: str, value: object) -> float | None:
+    if value is None and name not in ("polarization_axis_offset", "normalization_factor"):
+        return None
+    try:
+        number = float(value)  # type: ignore[arg-type]
+    except (TypeError, ValueError):
+        raise SpecError(f"{name} must be a number, not {value!r}") from None
+    if not isfinite(number):
+        raise SpecError(f"{name} must be finite, not {number} (NaN is always invalid)")
+    return number
+
+
+def _check_axes(spec: IntegrationSpec) -> None:
+    for kind in ("radial", "azimuthal"):
+        axis = getattr(spec, kind)
+        if axis is None:
+            continue
+        if not isinstance(axis, Axis):
+            raise SpecError(f"the {kind} axis must be an aureole.Axis, not {axis!r}")
+        unit(axis.unit, kind).scale(spec.geometry.wavelength)
+    if not any(axis is not None and axis.bins for axis in (spec.radial, spec.azimuthal)):
+        raise SpecError('no axis has bins: give one, such as radial=Axis("q_nm^-1", 1000)')
+
+
+def _check_numbers(spec: IntegrationSpec) -> None:
+    if spec.delta_dummy is not None and spec.dummy is None:
+        raise SpecError("delta_dummy needs a dummy")
+    if spec.delta_dummy is not None and spec.delta_dummy < 0.0:
+        raise SpecError(f"delta_dummy is {spec.delta_dummy}: it cannot be negative")
+    if spec.polarization_factor is not None and not -1.0 <= spec.polarization_factor <= 1.0:
+        raise SpecError(f"polarization_factor is {spec.polarization_factor}: it lies between -1 and 1")
+    if spec.normalization_factor <= 0.0:
+        raise SpecError(f"normalization_factor is {spec.normalization_factor}: it must be above zero")
+
+
+def _check_arrays(spec: IntegrationSpec) -> None:
+    shape, owner = spec.geometry.detector.shape, "detector"
+    for name, named in spec.arrays.items():
+        label = name if named.name == name else f"{name} {named.name}"
+        if named.array.ndim != 2:
+            raise SpecError(f"{label} has shape {named.array.shape}: an image has two axes")
+        if shape is None:
+            shape, owner = (named.array.shape[0], named.array.shape[1]), label
+        elif named.array.shape != tuple(shape):
+            raise SpecError(f"{label} has shape {named.array.shape}, the {owner} has {tuple(shape)}")
+    if spec.dark_variance is not None and spec.dark is None:
+        raise SpecError("dark_variance needs a dark")
+    if spec.dark_variance is not None and spec.error_model in (None, "azimuthal"):
+        raise SpecError(f"dark_variance has no use with error_model {spec.error_model!r}")
+
+
+def _from_plain(name: str, value: Any, arrays: Mapping[str, NDArray[Any]]) -> Any:
+    if value is None:
+        return None
+    if name == "geometry":
+        return Geometry.from_dict(value)
+    if name in ("radial", "azimuthal"):
+        return Axis(value["unit"], value["bins"], value["range"])
+    if name in _ARRAYS:
+        return _find_array(value, arrays)
+    return value
+
+
+def _find_array(described: dict[str, Any], arrays: Mapping[str, NDArray[Any]]) -> NamedArray:
+    sha256, name = described["sha256"], described["name"]
+    if sha256 not in arrays:
+        raise SpecError(f"the array {name} of the spec (SHA-256 {sha256[:12]}…) was not given")
+    found = NamedArray(name, arrays[sha256])
+    if found.describe() != described:
+        raise SpecError(
+            f"the array given for {name} is another one: {found.describe()} instead of {described}"
+        )
+    return found

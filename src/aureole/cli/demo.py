@@ -1,0 +1,2 @@
+"""stub."""
+def add_parser(verbs): verbs.add_parser("demo")

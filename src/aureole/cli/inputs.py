@@ -1,0 +1,154 @@
+"""Options that several verbs share: frames, geometry, where the output goes."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+from dataclasses import replace
+from fnmatch import fnmatch
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from aureole.errors import FrameError, GeometryError, InputError, OutputError
+
+if TYPE_CHECKING:
+    from aureole.geometry import Geometry
+    from aureole.io import Frames
+
+FRAMES_HELP = (
+    "files (CBF, Eiger or NeXus masters, TIFF, EDF, ...), file.h5::/path for an HDF5 data set, folders, "
+    "quoted patterns 'scan_*.cbf' or templates 'scan_%%05d.cbf'; read in numeric order"
+)
+_SHORTEST, _LONGEST = 1e-13, 1e-7
+_LOWEST_KEV, _HIGHEST_KEV = 0.01, 10_000.0
+
+
+def add_frames(group: argparse._ActionsContainer, *, check_md5: bool = True) -> None:
+    """Add FRAMES, ``--list`` and ``--check-md5``."""
+    group.add_argument("frames", nargs="*", metavar="FRAMES", help=FRAMES_HELP)
+    group.add_argument(
+        "--list",
+        metavar="FILE",
+        action="append",
+        default=[],
+        help="text file that names frames, one a line (for more than a command line can hold)",
+    )
+    if check_md5:
+        group.add_argument(
+            "--check-md5", action="store_true", help="compare each CBF frame with the MD5 in its header"
+        )
+
+
+def frame_names(args: argparse.Namespace) -> list[str]:
+    """Return what the user gave as frames; raises `InputError` if that is nothing."""
+    from aureole.io import read_list
+
+    names = [*args.frames, *(name for path in args.list for name in read_list(path))]
+    if not names:
+        raise InputError("no frames: name files, a folder, a quoted pattern, or give --list")
+    return names
+
+
+def open_series(args: argparse.Namespace, names: Sequence[str]) -> Frames:
+    """Open what `frame_names` returned."""
+    from aureole.io import open_frames
+
+    return open_frames(names[0] if len(names) == 1 else names, check_md5=getattr(args, "check_md5", False))
+
+
+def add_output(group: argparse._ActionsContainer, help_text: str) -> None:
+    """Add ``-o`` and ``--overwrite``."""
+    group.add_argument("-o", "--output", metavar="OUT", required=True, type=Path, help=help_text)
+    group.add_argument("--overwrite", action="store_true", help="replace OUT if it exists")
+
+
+def add_running(group: argparse._ActionsContainer) -> None:
+    """Add ``--threads`` and ``--strict``."""
+    group.add_argument("--threads", type=int, metavar="N", help="number of threads (default: all cores)")
+    group.add_argument(
+        "--strict",
+        action="store_true",
+        help="stop at the first frame that is missing or bad, with exit code 2, and write nothing",
+    )
+
+
+def add_site(group: argparse._ActionsContainer) -> None:
+    """Add ``--instrument`` and ``--source``."""
+    group.add_argument("--instrument", metavar="NAME", default="unknown", help="beamline, for the record")
+    group.add_argument("--source", metavar="NAME", default="unknown", help="X-ray source, for the record")
+
+
+def add_geometry(group: argparse._ActionsContainer, *, required: bool) -> None:
+    """Add ``--poni``, ``--energy`` and ``--wavelength``."""
+    group.add_argument(
+        "--poni", metavar="FILE", required=required, type=Path, help="geometry: a PONI file of version 1 to 3"
+    )
+    either = group.add_mutually_exclusive_group()
+    either.add_argument(
+        "--energy", type=float, metavar="KEV", help="photon energy in keV, in the place of the PONI's"
+    )
+    either.add_argument(
+        "--wavelength", type=float, metavar="M", help="wavelength in metres, in the place of the PONI's"
+    )
+
+
+def read_geometry(args: argparse.Namespace) -> Geometry:
+    """Read the PONI file and apply ``--energy`` or ``--wavelength``."""
+    from aureole.io import load
+
+    geometry = load(args.poni)
+    if args.energy is not None:
+        if args.energy > _HIGHEST_KEV:
+            raise GeometryError(f"--energy {args.energy:g}: is in keV; did you mean {args.energy / 1e3:g}?")
+        if args.energy < _LOWEST_KEV:
+            raise GeometryError(f"--energy {args.energy:g}: keV of X-rays are above {_LOWEST_KEV:g}")
+        return geometry.with_energy(args.energy)
+    if args.wavelength is not None:
+        if not _SHORTEST <= args.wavelength <= _LONGEST:
+            hint = f"; did you mean {args.wavelength}e-10?" if 1e-3 < args.wavelength < 1e3 else ""
+            raise GeometryError(f"--wavelength {args.wavelength:g}: is in metres, such as 1e-10{hint}")
+        return replace(geometry, wavelength=args.wavelength)
+    return geometry
+
+
+def fit_to_frames(geometry: Geometry, frames: Frames, poni: Path) -> Geometry:
+    """Give the detector the shape of the frames, or make sure that it has it.
+
+    A frame of another shape is that frame's fault while others fit; if the first, the middle and the last do
+    not, the geometry is of another detector.
+    """
+    if geometry.detector.shape is None:
+        return geometry.with_shape(frames.shape)
+    wrong = None
+    for index in sorted({0, len(frames) // 2, len(frames) - 1}):
+        try:
+            shape = frames[index].shape
+        except FrameError:
+            continue
+        if shape == geometry.detector.shape:
+            return geometry
+        wrong = wrong or (index, shape)
+    if wrong is not None:
+        try:
+            geometry.with_shape(wrong[1])
+        except GeometryError as error:
+            raise GeometryError(f"{frames.name(wrong[0])} does not go with {poni}: {error}") from None
+    return geometry
+
+
+def refuse_output_among_frames(output: Path, names: Sequence[str]) -> None:
+    """Refuse an output that the same command would take for frames the next time."""
+    from aureole.io.sniff import is_frame_file
+
+    if not is_frame_file(output.name):
+        return
+    target = output.resolve()
+    for name in names:
+        source = Path(name.partition("::")[0])
+        folder = source.is_dir() and source.resolve() == target.parent
+        if folder or fnmatch(str(target), str(source.absolute())):
+            where = f"the folder {name}" if folder else f"'{name}'"
+            raise OutputError(
+                f"{output}: would be taken for frames by {where}; write it elsewhere, or name the frames by "
+                "a narrower pattern such as 'folder/*.cbf'"
+            )

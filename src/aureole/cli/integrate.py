@@ -1,0 +1,250 @@
+"""``aureole integrate``: frames to patterns or cakes."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from time import perf_counter
+from typing import TYPE_CHECKING, Any
+
+from aureole.cli import inputs
+from aureole.cli.terminal import note, progress_bar, tell
+from aureole.errors import InputError, SpecError
+
+if TYPE_CHECKING:
+    from aureole.axis import Axis
+    from aureole.azimuthal import IntegrationSpec, NamedArray
+    from aureole.geometry import Geometry
+    from aureole.io import Frames
+
+_PROG = "aureole integrate"
+_COUNTERS = ("pilatus", "eiger", "lambda")
+"""Beginnings of the names of detectors whose pixels hold numbers of photons."""
+
+_DESCRIPTION = """\
+Integrate detector frames to patterns (1D) or cakes (2D), one row a frame, with errors.
+
+A frame that is missing or corrupt is reported and its row is NaN; the others go on.
+See /entry/frame_status and /entry/frame_message in the output."""
+
+_EPILOG = """\
+units of --unit (default q_nm^-1):
+  q_nm^-1 q_A^-1 2th_deg 2th_rad d_nm d_A r_mm r_m d*2_A^-2 d*2_nm^-2 log10(q.m)_None
+  log(q.nm)_None log(1+q.nm)_None log(1+q.A)_None arcsinh(q.nm)_None arcsinh(q.A)_None
+  qx_nm^-1 qy_nm^-1, and chi_deg or chi_rad for intensity against azimuth
+
+examples:
+  aureole integrate 'scan_*.cbf' --poni detector.poni --mask mask.edf -o patterns.h5
+  aureole integrate run_master.h5 --poni eiger.poni --npt-azim 360 --unit 2th_deg -o cakes.h5
+  aureole integrate CeO2.cbf --poni detector.poni --polarization-factor 0.99 -o CeO2.xy"""
+
+
+def add_parser(verbs: argparse._SubParsersAction[Any]) -> None:
+    """Add this verb."""
+    parser = verbs.add_parser(
+        "integrate", help="frames to patterns or cakes", description=_DESCRIPTION, epilog=_EPILOG
+    )
+    parser.set_defaults(run=run)
+    files = parser.add_argument_group("files")
+    inputs.add_frames(files)
+    inputs.add_geometry(files, required=True)
+    inputs.add_output(
+        files, "NeXus HDF5 (.h5, .nxs), with NXazint1d or NXazint2d; one frame also .xy, .dat, .chi"
+    )
+    _add_axes(parser.add_argument_group("axes"))
+    _add_pixels(parser.add_argument_group("pixels that do not count"))
+    _add_corrections(parser.add_argument_group("corrections and errors"))
+    running = parser.add_argument_group("running")
+    inputs.add_running(running)
+    running.add_argument(
+        "--backend", default="auto", metavar="NAME", help="auto, cpu, or reference (slow NumPy, to compare)"
+    )
+    inputs.add_site(parser.add_argument_group("for the record"))
+
+
+def _add_axes(group: argparse._ArgumentGroup) -> None:
+    group.add_argument("--npt", type=int, default=1000, metavar="N", help="number of bins (default: 1000)")
+    group.add_argument("--npt-azim", type=int, metavar="N", help="number of azimuthal bins: makes cakes (2D)")
+    group.add_argument("--unit", default="q_nm^-1", metavar="UNIT", help="of the bins, listed below")
+    group.add_argument(
+        "--radial-range", type=float, nargs=2, metavar=("MIN", "MAX"), help="in UNIT (default: all data)"
+    )
+    group.add_argument(
+        "--range-unit",
+        metavar="UNIT",
+        default="q_nm^-1",
+        help="of --radial-range where --unit is an azimuth (default: q_nm^-1)",
+    )
+    group.add_argument(
+        "--azimuth-range", type=float, nargs=2, metavar=("MIN", "MAX"), help="in degrees (default: all round)"
+    )
+    group.add_argument(
+        "--chi-discontinuity",
+        choices=("pi", "zero"),
+        default="pi",
+        help="azimuths from -180 to 180 degrees (pi, the default) or from 0 to 360 (zero)",
+    )
+    group.add_argument(
+        "--split",
+        choices=("no", "bbox", "pseudo", "full"),
+        default="bbox",
+        help="how a pixel is shared among bins (default: bbox); 'no' keeps errors of bins independent",
+    )
+
+
+def _add_pixels(group: argparse._ArgumentGroup) -> None:
+    group.add_argument("--mask", metavar="FILE", help="image that is not zero where pixels are invalid")
+    group.add_argument("--no-detector-mask", action="store_true", help="use the pixels in gaps as well")
+    group.add_argument("--dummy", type=float, metavar="VALUE", help="raw value of invalid pixels")
+    group.add_argument(
+        "--delta-dummy", type=float, metavar="DELTA", help="pixels within VALUE +- DELTA are invalid"
+    )
+    group.add_argument("--saturation", type=float, metavar="VALUE", help="pixels above VALUE are invalid")
+
+
+def _add_corrections(group: argparse._ArgumentGroup) -> None:
+    group.add_argument("--dark", metavar="FILE", help="image to subtract from each frame")
+    group.add_argument("--flat", metavar="FILE", help="image of the pixels' sensitivity, to divide by")
+    group.add_argument("--absorption", metavar="FILE", help="image of the transmission, to divide by")
+    group.add_argument(
+        "--polarization-factor",
+        type=float,
+        metavar="F",
+        help="from -1 (vertical) to 1 (horizontal); 0 is unpolarised (default: no correction)",
+    )
+    group.add_argument("--no-solid-angle", action="store_true", help="do not divide by the solid angle")
+    group.add_argument(
+        "--monitor",
+        metavar="SOURCE",
+        help="a number for each frame to divide by: table.csv:COLUMN, file.h5::/path, or a key of the "
+        "frames' headers; where it is not above zero the frame is bad",
+    )
+    group.add_argument(
+        "--error-model",
+        choices=("none", "poisson", "poisson_floor", "azimuthal"),
+        help="where errors come from: counts (poisson), at least one count a pixel (poisson_floor), scatter "
+        "around the ring (azimuthal); default: poisson for integer frames of a photon counter "
+        "(Pilatus, Eiger, Lambda), otherwise none",
+    )
+
+
+def run(args: argparse.Namespace) -> int:
+    """Integrate."""
+    from aureole.io.nexus import Site
+    from aureole.runs.integrate import check_ending, integrate_series
+    from aureole.runs.report import RunOptions, check_output
+
+    names = inputs.frame_names(args)
+    files = [args.poni, *(path for path in (args.mask, args.dark, args.flat, args.absorption) if path)]
+    check_output(args.output, files, overwrite=args.overwrite)
+    inputs.refuse_output_among_frames(args.output, names)
+    geometry = inputs.read_geometry(args)
+    axes = _axes(args)
+    with inputs.open_series(args, names) as frames:
+        check_ending(args.output, frames=len(frames), cake=args.npt_azim is not None)
+        for line in frames.notes:
+            note(_PROG, line)
+        spec = _spec(args, inputs.fit_to_frames(geometry, frames, args.poni), axes, frames)
+        monitor = _monitor(args.monitor, frames)
+        with progress_bar("making the table", "integrating") as progress:
+            begin = perf_counter()
+            plan = spec.plan(args.backend, threads=args.threads)
+            plan_seconds = perf_counter() - begin
+            options = RunOptions(
+                threads=args.threads,
+                overwrite=args.overwrite,
+                strict=args.strict,
+                monitor=monitor,
+                site=Site(
+                    instrument=args.instrument, source=args.source, wavelength=spec.geometry.wavelength
+                ),
+                parameters=_parameters(args, plan_seconds),
+                progress=progress,
+            )
+            report = integrate_series(plan, frames, args.output, options=options)
+    return tell(_PROG, report, where="all are in /entry/frame_message")
+
+
+def _axes(args: argparse.Namespace) -> tuple[Axis | None, Axis | None]:
+    """Return the radial and the azimuthal axis that the options mean."""
+    from aureole.axis import Axis
+    from aureole.units import unit
+
+    chosen = unit(args.unit)
+    degrees = None if args.azimuth_range is None else (args.azimuth_range[0], args.azimuth_range[1])
+    limits = None if args.radial_range is None else (args.radial_range[0], args.radial_range[1])
+    if chosen.kind == "radial":
+        radial = Axis(chosen.name, args.npt, limits)
+        if args.npt_azim is None and degrees is None:
+            return radial, None
+        return radial, Axis("chi_deg", args.npt_azim, degrees)
+    if args.npt_azim is not None:
+        raise SpecError(f"--npt-azim makes cakes, with a radial --unit; {chosen.name} is an azimuth")
+    scale = chosen.factor / unit("chi_deg").factor
+    around = None if degrees is None else (degrees[0] * scale, degrees[1] * scale)
+    radial_limits = None if limits is None else Axis(args.range_unit, None, limits)
+    return radial_limits, Axis(chosen.name, args.npt, around)
+
+
+def _spec(
+    args: argparse.Namespace, geometry: Geometry, axes: tuple[Axis | None, Axis | None], frames: Frames
+) -> IntegrationSpec:
+    from aureole.azimuthal import IntegrationSpec
+
+    return IntegrationSpec(
+        geometry,
+        radial=axes[0],
+        azimuthal=axes[1],
+        split=args.split,
+        error_model=_error_model(args.error_model, geometry, frames),
+        mask=_image(args.mask),
+        detector_mask=not args.no_detector_mask,
+        dummy=args.dummy,
+        delta_dummy=args.delta_dummy,
+        saturation=args.saturation,
+        dark=_image(args.dark),
+        flat=_image(args.flat),
+        absorption=_image(args.absorption),
+        solid_angle=not args.no_solid_angle,
+        polarization_factor=args.polarization_factor,
+        chi_discontinuity=args.chi_discontinuity,
+    )
+
+
+def _image(path: str | None) -> NamedArray | None:
+    from aureole.azimuthal import NamedArray
+    from aureole.io import read_image
+
+    return None if path is None else NamedArray(path, read_image(path))
+
+
+def _error_model(chosen: str | None, geometry: Geometry, frames: Frames) -> Any:
+    """Return the error model; without a choice, counts have errors where they are sure to be photons."""
+    if chosen is not None:
+        return None if chosen == "none" else chosen
+    counter = geometry.detector.name.casefold().startswith(_COUNTERS)
+    try:
+        integer = frames.dtype.kind in "iu"
+    except InputError:
+        # Not one frame can be read; the run will say why of each.
+        integer = True
+    if counter and integer:
+        return "poisson"
+    why = "the pixels are no integers" if counter else f"{geometry.detector.name} is not known to count photons"
+    note(_PROG, f"no errors, since {why}; choose with --error-model")
+    return None
+
+
+def _monitor(source: str | None, frames: Frames) -> Any:
+    from aureole.io import read_scalars
+
+    return None if source is None else read_scalars(source, len(frames), frames)
+
+
+def _parameters(args: argparse.Namespace, plan_seconds: float) -> dict[str, str | float]:
+    """Return what is worth finding in the output beside the spec."""
+    known: dict[str, str | float] = {"poni": str(Path(args.poni).resolve()), "plan_seconds": plan_seconds}
+    for name in ("mask", "dark", "flat", "absorption", "monitor"):
+        if getattr(args, name) is not None:
+            known[name] = str(getattr(args, name))
+    return known

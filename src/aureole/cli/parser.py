@@ -1,0 +1,46 @@
+"""How options are parsed and explained: one line for an error, examples kept as they are written."""
+
+from __future__ import annotations
+
+import argparse
+import re
+import sys
+from typing import NoReturn
+
+import aureole
+
+
+class Parser(argparse.ArgumentParser):
+    """A parser whose errors are one line, and that takes ``-1e9`` for a number and not for an option."""
+
+    def __init__(
+        self,
+        prog: str | None = None,
+        *,
+        description: str | None = None,
+        epilog: str | None = None,
+    ) -> None:
+        super().__init__(
+            prog=prog,
+            description=description,
+            epilog=epilog,
+            formatter_class=_Formatter,
+            allow_abbrev=False,
+        )
+        self._negative_number_matcher = re.compile(r"^-(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?$")
+
+    def error(self, message: str) -> NoReturn:
+        """Print one line to stderr and leave with 2."""
+        line = " ".join(message.split())
+        print(f"{self.prog}: error: {line} (see {self.prog} --help)", file=sys.stderr)
+        raise SystemExit(2)
+
+
+class _Formatter(argparse.RawDescriptionHelpFormatter):
+    def __init__(self, prog: str) -> None:
+        super().__init__(prog, max_help_position=30)
+
+
+def version_text() -> str:
+    """Return what ``--version`` says."""
+    return f"aureole {aureole.__version__} (Python {sys.version.split()[0]})"

@@ -1,0 +1,143 @@
+"""What the user sees of a run: errors in one line, a progress bar, a summary."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import threading
+import traceback
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from types import FrameType
+from typing import TYPE_CHECKING
+
+from aureole.errors import AureoleError
+
+if TYPE_CHECKING:
+    from aureole.runs import RunReport
+    from aureole.runs.report import Progress
+
+INTERRUPTED = 128 + signal.SIGINT
+BROKEN_PIPE = 128 + 13
+_LISTED = 10
+"""How many bad frames are listed by name."""
+
+
+class _Terminated(BaseException):
+    """The process was asked to end (SIGTERM)."""
+
+
+def guarded(prog: str, run: Callable[[], int]) -> int:
+    """Run a verb and return its exit code, whatever happens; a failure is told in one line on stderr."""
+    try:
+        with _ending_cleanly():
+            code = run()
+            sys.stdout.flush()
+            return code
+    except AureoleError as error:
+        return _fail(prog, str(error))
+    except BrokenPipeError:
+        # Whoever read the output went away; what is still buffered must not complain at exit.
+        with suppress(OSError, ValueError):
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return BROKEN_PIPE
+    except KeyboardInterrupt:
+        print(f"{prog}: interrupted; nothing was written", file=sys.stderr)
+        return INTERRUPTED
+    except _Terminated:
+        print(f"{prog}: terminated; nothing was written", file=sys.stderr)
+        return 128 + signal.SIGTERM
+    except OSError as error:
+        name = f"{error.filename}: " if error.filename else ""
+        return _fail(prog, f"{name}{error.strerror or error}")
+    except MemoryError as error:
+        return _fail(prog, f"not enough memory {error}")
+    except Exception as error:
+        traceback.print_exc()
+        return _fail(prog, f"this is a defect of Aureole, please report it: {type(error).__name__}: {error}")
+
+
+def _fail(prog: str, message: str) -> int:
+    print(f"{prog}: error: {' '.join(message.split())}", file=sys.stderr)
+    return 2
+
+
+@contextmanager
+def _ending_cleanly() -> Iterator[None]:
+    """Let SIGTERM, which batch systems send, unwind the run so that temporary files are removed."""
+
+    def stop(number: int, frame: FrameType | None) -> None:
+        raise _Terminated
+
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGTERM, stop)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+@contextmanager
+def progress_bar(preparing: str, working: str) -> Iterator[Progress | None]:
+    """Yield what is to be told of progress; it draws on stderr, and is None where that is no terminal.
+
+    Parameters
+    ----------
+    preparing, working : str
+        What is shown before the first frames are done, and from then on.
+    """
+    if not sys.stderr.isatty():
+        yield None
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+    columns = (
+        TextColumn("[bold]{task.description}"),
+        BarColumn(bar_width=None),
+        MofNCompleteColumn(),
+        TextColumn("{task.fields[rate]}", justify="right"),
+        TextColumn("eta"),
+        TimeRemainingColumn(compact=True),
+    )
+    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+        task = bar.add_task(preparing, total=None, rate="")
+
+        def advance(done: int, total: int) -> None:
+            elapsed = bar.tasks[0].elapsed
+            rate = f"{done / elapsed:,.0f} frames/s" if elapsed else ""
+            bar.update(task, description=working, completed=done, total=total, rate=rate)
+
+        yield advance
+
+
+def note(prog: str, line: str) -> None:
+    """Tell the user something that is no error."""
+    print(f"{prog}: note: {line}", file=sys.stderr)
+
+
+def tell(prog: str, report: RunReport, *, where: str) -> int:
+    """Print what could not be used and one line of summary; return the exit code.
+
+    Parameters
+    ----------
+    prog : str
+        Name of the command.
+    report : RunReport
+    where : str
+        Where all issues are recorded.
+    """
+    for issue in report.issues[:_LISTED]:
+        print(f"{prog}: {issue.status.name.lower()}: {issue.name}: {issue.reason}", file=sys.stderr)
+    more = len(report.issues) - _LISTED
+    if more > 0:
+        print(f"{prog}: and {more} more; {where}", file=sys.stderr)
+    parts = [f"{report.done} of {report.frames} frame{'s' * (report.frames != 1)} done"]
+    if report.issues:
+        parts.append(f"{report.bad} bad, {report.missing} missing")
+    speed = f"{report.seconds:.2f} s ({report.rate:.0f} frames/s)"
+    print(f"{', '.join(parts)} in {speed} -> {report.output}")
+    return 1 if report.issues else 0

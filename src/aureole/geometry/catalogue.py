@@ -1,0 +1,156 @@
+"""The detectors that are known by name: facts from ``detectors.toml``."""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from difflib import get_close_matches
+from functools import cache
+from importlib.resources import files
+from typing import Any
+
+from aureole.errors import GeometryError
+from aureole.geometry.layout import Layout, Pair
+
+GENERIC = "Detector"
+"""Name of a detector of which only the pixel size is known."""
+
+
+@dataclass(frozen=True, slots=True)
+class Mode:
+    """A way to read a detector out: pixel size (m) and number of pixels along both axes."""
+
+    pixel: tuple[float, float]
+    shape: Pair | None
+
+
+@dataclass(frozen=True, slots=True)
+class Model:
+    """What is known of a detector by its name.
+
+    Attributes
+    ----------
+    name : str
+        As PONI files have it.
+    modes : tuple of Mode
+        The official binnings; the first is what is meant when nothing is said.
+    free_binning : bool
+        Whether any whole-numbered binning of the first mode is possible.
+    layout : Layout
+        Modules and gaps.
+    invalid : tuple of int
+        Raw values by which the detector says that a pixel has no value; ``-1`` in an unsigned frame means all
+        bits set, and so on.
+    manufacturer : str
+        Who makes it.
+    """
+
+    name: str
+    modes: tuple[Mode, ...]
+    free_binning: bool
+    layout: Layout
+    invalid: tuple[int, ...]
+    manufacturer: str
+
+
+def find_model(name: str) -> Model:
+    """Find a detector by any of the ways in which people write its name.
+
+    Case, spaces, underscores, dashes and dots do not matter, nor does the place of ``CdTe``; the generation
+    and variant marks of Dectris that do not change the geometry (``Pilatus3 X``, ``Eiger2 XE``) are passed
+    over.
+
+    Raises
+    ------
+    GeometryError
+        No such detector; near names are listed.
+    """
+    catalogue = _catalogue()
+    found = catalogue.get(_key(name))
+    if found is None:
+        raise GeometryError(f"unknown detector {name!r}: {_hint(name)}")
+    return found
+
+
+def model_names() -> list[str]:
+    """Return the names of all known detectors."""
+    return sorted({model.name for model in _catalogue().values()})
+
+
+def _hint(name: str) -> str:
+    catalogue = _catalogue()
+    near = dict.fromkeys(
+        catalogue[key].name for key in get_close_matches(_key(name), catalogue, n=4, cutoff=0.6)
+    )
+    if near:
+        return f"did you mean {', '.join(near)}?"
+    return "give a known name, or 'Detector' with pixel1, pixel2 (m) and max_shape"
+
+
+def _key(name: str) -> str:
+    text = name.strip().casefold()
+    text = re.sub(r"^dectris[\s_-]*", "", text)
+    cdte = "cdte" in text
+    text = text.replace("cdte", " ")
+    # Pilatus3 differs from Pilatus in its electronics only. "Pilatus 300k" is none.
+    text = re.sub(r"^pilatus\s*3(?:[\s_-]*[xsr](?![a-z])|[xsr](?=\d)|(?=[\s_-]))", "pilatus ", text)
+    if re.match(r"pilatus|eiger", text):
+        text = re.sub(
+            r"^(pilatus|eiger)(\s*[24](?!\d))?[\s_-]*(?:xe|[xsr]|si)(?=[\s_-]|\d|$)", r"\1\2 ", text
+        )
+        text = re.sub(r"[\s_-]si\b", "", text)
+    return re.sub(r"[\s_.\-]+", "", text) + ("cdte" if cdte else "")
+
+
+def _pair(value: Any) -> Pair:
+    return int(value[0]), int(value[1])
+
+
+def _modes(facts: Mapping[str, Any]) -> tuple[Mode, ...]:
+    if "modes" in facts:
+        return tuple(Mode((pixel, pixel), (rows, columns)) for pixel, rows, columns in facts["modes"])
+    shape = _pair(facts["shape"]) if "shape" in facts else None
+    if "binnings" not in facts:
+        pixel1, pixel2 = facts["pixel"]
+        return (Mode((float(pixel1), float(pixel2)), shape),)
+    assert shape is not None
+    modes = [
+        (binning, Mode((pixel, pixel), (shape[0] // binning, shape[1] // binning)))
+        for binning, pixel in facts["binnings"]
+    ]
+    modes.sort(key=lambda item: item[0] != facts.get("binning", 1))
+    return tuple(mode for _, mode in modes)
+
+
+def _model(name: str, facts: Mapping[str, Any]) -> Model:
+    return Model(
+        name=name,
+        modes=_modes(facts),
+        free_binning="binnings" not in facts and "modes" not in facts,
+        layout=Layout(
+            module=_pair(facts["module"]) if "module" in facts else None,
+            gap=_pair(facts.get("gap", (0, 0))),
+            seam=facts.get("seam", 0),
+            circle=facts.get("circle", False),
+            tiles=tuple(_pair(tile) for tile in facts.get("tiles", ())),
+            wide=facts.get("wide", 1.0),
+        ),
+        invalid=tuple(facts.get("invalid", ())),
+        manufacturer=facts.get("manufacturer", ""),
+    )
+
+
+@cache
+def _catalogue() -> dict[str, Model]:
+    text = files("aureole.geometry").joinpath("detectors.toml").read_text(encoding="utf-8")
+    catalogue: dict[str, Model] = {}
+    for family in tomllib.loads(text).values():
+        common = {key: value for key, value in family.items() if key != "models"}
+        for name, own in family["models"].items():
+            model = _model(name, common | own)
+            for alias in (name, *own.get("aliases", ())):
+                if catalogue.setdefault(_key(alias), model) is not model:
+                    raise AssertionError(f"detectors.toml: {alias!r} stands for two detectors")
+    return catalogue

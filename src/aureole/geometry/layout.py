@@ -1,0 +1,93 @@
+"""Where the sensitive pixels of a detector are: modules, gaps, seams, circles, wide pixels."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import lru_cache
+
+import numpy as np
+from numpy.typing import NDArray
+
+BoolArray = NDArray[np.bool_]
+FloatArray = NDArray[np.float64]
+Pair = tuple[int, int]
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """How the face of a detector is divided, at its full resolution; all in pixels, (slow, fast).
+
+    Attributes
+    ----------
+    module, gap : tuple of int, optional
+        Size of a module and of the insensitive stripes between modules; a grid that starts at the first
+        pixel.
+    seam : int
+        Insensitive columns in the middle of each module, between its two wafers.
+    circle : bool
+        Only the disc around the centre is sensitive.
+    tiles : tuple of tuple of int
+        First pixels of tiles of size `module` that are placed freely; everything else is insensitive.
+    wide : float
+        How many times wider than the others the pixels on both sides of an inner border between modules are.
+    """
+
+    module: Pair | None = None
+    gap: Pair = (0, 0)
+    seam: int = 0
+    circle: bool = False
+    tiles: tuple[Pair, ...] = ()
+    wide: float = 1.0
+
+    def mask(self, shape: Pair, binning: Pair = (1, 1)) -> BoolArray:
+        """Return the insensitive pixels, shape `shape`, True where insensitive; read-only.
+
+        A binned pixel that holds one insensitive pixel counts as insensitive.
+        """
+        return _mask(self, shape, binning)
+
+    def edges(self, axis: int, count: int, pixel: float) -> FloatArray:
+        """Return the ``count + 1`` pixel borders along an axis in metres from the first one."""
+        if self.wide == 1.0 or self.module is None:
+            return np.arange(count + 1, dtype=np.float64) * pixel
+        size = self.module[axis]
+        widths = np.ones(count)
+        for border in range(size, count // size * size, size):
+            widths[border - 1 : border + 1] = self.wide
+        borders = np.zeros(count + 1)
+        np.cumsum(widths, out=borders[1:])
+        return borders * pixel
+
+
+def _grid(layout: Layout, module: Pair, mask: BoolArray) -> None:
+    for axis in (0, 1):
+        along = np.moveaxis(mask, axis, 0)
+        size, gap = module[axis], layout.gap[axis]
+        for start in range(size, along.shape[0], size + gap):
+            along[start : start + gap] = True
+    pitch = module[1] + layout.gap[1]
+    for middle in range(module[1] // 2, mask.shape[1], pitch):
+        first = middle - layout.seam // 2
+        mask[:, first : first + layout.seam] = True
+
+
+@lru_cache(maxsize=8)
+def _mask(layout: Layout, shape: Pair, binning: Pair) -> BoolArray:
+    # a disc is defined on the binned pixels; everything else on the full resolution
+    full = shape if layout.circle else (shape[0] * binning[0], shape[1] * binning[1])
+    mask: BoolArray = np.zeros(full, dtype=np.bool_)
+    if layout.circle:
+        centre1, centre2 = full[0] // 2, full[1] // 2
+        y = np.arange(full[0])[:, None] + 0.5 - centre1
+        x = np.arange(full[1])[None, :] + 0.5 - centre2
+        mask |= x * x + y * y > centre1**2
+    elif layout.module is not None and layout.tiles:
+        mask[:] = True
+        for row, column in layout.tiles:
+            mask[row : row + layout.module[0], column : column + layout.module[1]] = False
+    elif layout.module is not None:
+        _grid(layout, layout.module, mask)
+    if mask.shape != shape:
+        mask = np.any(mask.reshape(shape[0], binning[0], shape[1], binning[1]), axis=(1, 3))
+    mask.setflags(write=False)
+    return mask

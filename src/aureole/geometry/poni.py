@@ -1,0 +1,338 @@
+"""PONI files: the text format in which pyFAI keeps a geometry (versions 1, 2, 2.1 and 3)."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass
+from difflib import get_close_matches
+from math import isfinite
+from typing import Any
+
+from aureole.errors import GeometryError
+from aureole.geometry.catalogue import GENERIC, find_model
+from aureole.geometry.detector import Detector, Sensor, detector
+from aureole.geometry.pose import Geometry
+
+_VERSIONS = (1.0, 2.0, 2.1, 3.0)
+_NUMBERS = {
+    "distance": "dist",
+    "poni1": "poni1",
+    "poni2": "poni2",
+    "rot1": "rot1",
+    "rot2": "rot2",
+    "rot3": "rot3",
+}
+_KEYS = {
+    "poni_version": "poni_version",
+    "detector": "Detector",
+    "detector_config": "Detector_config",
+    "pixelsize1": "PixelSize1",
+    "pixelsize2": "PixelSize2",
+    "splinefile": "SplineFile",
+    "binning": "Binning",
+    "distance": "Distance",
+    "poni1": "Poni1",
+    "poni2": "Poni2",
+    "rot1": "Rot1",
+    "rot2": "Rot2",
+    "rot3": "Rot3",
+    "wavelength": "Wavelength",
+    "parallax": "Parallax",
+}
+_FILES = ("splinefile", "x_offset_file", "y_offset_file")
+_CONFIG_KEYS = {"pixel1", "pixel2", "max_shape", "orientation", "sensor", "module_size", "binning", *_FILES}
+_SPLINE = "distortion by the file {!r} is not corrected here: undistort the images first and remove the entry"
+
+
+def parse_poni(text: str) -> Geometry:
+    """Read the text of a PONI file.
+
+    Several blocks may follow each other, as they do where calibrations were appended: the last value of each
+    key counts. Keys that mean nothing here are passed over, unless they look like a misspelt one.
+
+    Parameters
+    ----------
+    text : str
+        The whole file.
+
+    Returns
+    -------
+    Geometry
+        Its detector has no shape where the file does not tell: see `Geometry.with_shape`.
+
+    Raises
+    ------
+    GeometryError
+        A line or value that cannot be understood, a missing key, an unknown detector, or a correction that
+        Aureole does not make (spline files, offset files, parallax).
+    """
+    entries = _entries(text)
+    version = _version(entries)
+    numbers = {name: _required(entries, key) for key, name in _NUMBERS.items()}
+    wavelength = _number(entries.get("wavelength"))
+    _refuse(entries)
+    if version < 2.0 or "detector_config" not in entries:
+        found = _old_detector(entries)
+    else:
+        found = _configured_detector(entries)
+    try:
+        return Geometry(found, **numbers, wavelength=wavelength)
+    except GeometryError as error:
+        raise GeometryError(f"PONI: {error}") from None
+
+
+def format_poni(geometry: Geometry, *, version: float = 2.1) -> str:
+    """Return the text of a PONI file.
+
+    Parameters
+    ----------
+    geometry : Geometry
+        What to write. Numbers are written with all their digits.
+    version : float
+        1, 2, 2.1 or 3. Versions 1 and 2 have no orientation; version 1 has no shape and leaves that of a
+        generic detector to the image.
+
+    Raises
+    ------
+    GeometryError
+        An unknown version, or a geometry that this version cannot hold.
+    """
+    if float(version) not in _VERSIONS:
+        raise GeometryError(f"PONI version {version} is not one of 1, 2, 2.1 and 3")
+    pixels = geometry.detector
+    if not pixels.is_named():
+        raise GeometryError(
+            f"PONI: detector {pixels.name} is not in the catalogue, so its layout would be lost"
+        )
+    if version < 2.1 and pixels.orientation != 3:
+        raise GeometryError(
+            f"PONI version {version} has no orientation, and this is {pixels.orientation}: use 2.1"
+        )
+    lines = ["# Nota: C-Order, 1 refers to the Y axis, 2 to the X axis"]
+    if version >= 2:
+        lines += [f"poni_version: {version:g}", f"Detector: {pixels.name}"]
+        lines.append(f"Detector_config: {json.dumps(_config(pixels, float(version)))}")
+    else:
+        if pixels.name != GENERIC and pixels.shape != _usual_shape(pixels):
+            raise GeometryError(
+                f"PONI version 1 has no shape, and {pixels.name} has {pixels.shape} here: use 2.1"
+            )
+        lines += [
+            f"Detector: {pixels.name}",
+            f"PixelSize1: {pixels.pixel1!r}",
+            f"PixelSize2: {pixels.pixel2!r}",
+        ]
+    lines += [f"{_KEYS[key]}: {getattr(geometry, name)!r}" for key, name in _NUMBERS.items()]
+    if geometry.wavelength is not None:
+        lines.append(f"Wavelength: {geometry.wavelength!r}")
+    if version >= 3:
+        lines.append("Parallax: False")
+    return "\n".join([*lines, ""])
+
+
+def _usual_shape(pixels: Detector) -> tuple[int, int] | None:
+    return detector(pixels.name, pixel1=pixels.pixel1, pixel2=pixels.pixel2).shape
+
+
+def _config(pixels: Detector, version: float) -> dict[str, Any]:
+    config: dict[str, Any] = {"pixel1": pixels.pixel1, "pixel2": pixels.pixel2}
+    if pixels.name == GENERIC or pixels.shape != _usual_shape(pixels):
+        config["max_shape"] = None if pixels.shape is None else list(pixels.shape)
+    if version >= 2.1:
+        config["orientation"] = pixels.orientation
+    if version >= 3 and pixels.sensor is not None:
+        config["sensor"] = asdict(pixels.sensor)
+    return config
+
+
+@dataclass(frozen=True, slots=True)
+class _Entry:
+    key: str
+    value: str
+    line: int
+
+    def wrong(self, what: str) -> GeometryError:
+        return GeometryError(f"PONI line {self.line}: {self.key} {what}, not {self.value!r}")
+
+    @property
+    def is_none(self) -> bool:
+        return self.value.casefold() in ("", "none", "null")
+
+
+def _entries(text: str) -> dict[str, _Entry]:
+    entries: dict[str, _Entry] = {}
+    for number, line in enumerate(text.splitlines(), start=1):
+        stripped = line.strip().lstrip("\ufeff")
+        if not stripped or stripped.startswith("#"):
+            continue
+        word, colon, value = stripped.partition(":")
+        if not colon:
+            raise GeometryError(f"PONI line {number}: expected 'key: value', not {_short(stripped)!r}")
+        key = word.strip().casefold()
+        key = "distance" if key == "dist" else key
+        if key in _KEYS:
+            entries[key] = _Entry(_KEYS[key], value.strip(), number)
+        elif near := get_close_matches(key, _KEYS, n=1, cutoff=0.8):
+            raise GeometryError(f"PONI line {number}: unknown key {word!r}: did you mean {_KEYS[near[0]]}?")
+    if not entries:
+        raise GeometryError("PONI: there is no 'key: value' line: this is not a PONI file")
+    return entries
+
+
+def _short(text: str) -> str:
+    return text if len(text) <= 40 else text[:37] + "..."
+
+
+def _version(entries: dict[str, _Entry]) -> float:
+    entry = entries.get("poni_version")
+    if entry is None:
+        return 2.0 if "detector_config" in entries else 1.0
+    version = _number(entry)
+    if version not in _VERSIONS:
+        raise entry.wrong("must be one of 1, 2, 2.1 and 3")
+    return version
+
+
+def _number(entry: _Entry | None) -> float | None:
+    if entry is None or entry.is_none:
+        return None
+    try:
+        value = float(entry.value)
+    except ValueError:
+        raise entry.wrong("must be a number") from None
+    if not isfinite(value):
+        raise entry.wrong("must be a finite number")
+    return value
+
+
+def _required(entries: dict[str, _Entry], key: str) -> float:
+    value = _number(entries.get(key))
+    if value is None:
+        raise GeometryError(f"PONI: {_KEYS[key]} is missing")
+    return value
+
+
+def _refuse(entries: dict[str, _Entry]) -> None:
+    """Raise an error for corrections that are not made here."""
+    spline = entries.get("splinefile")
+    if spline is not None and not spline.is_none:
+        raise GeometryError(f"PONI line {spline.line}: {_SPLINE.format(spline.value)}")
+    parallax = entries.get("parallax")
+    if parallax is not None and parallax.value.casefold() not in ("false", "none", ""):
+        raise GeometryError(
+            f"PONI line {parallax.line}: the parallax correction is not made here: refine without it "
+            "(Parallax: False)"
+        )
+
+
+def _detector_name(entries: dict[str, _Entry]) -> str:
+    entry = entries.get("detector")
+    if entry is None or entry.is_none:
+        return GENERIC
+    lowered = entry.value.casefold()
+    if lowered == "nexusdetector" or lowered.endswith((".h5", ".hdf5", ".nxs")):
+        raise GeometryError(
+            f"PONI line {entry.line}: detector {entry.value!r} is described in a NeXus file, which is not "
+            "supported: give a detector by name or by pixel size"
+        )
+    return entry.value
+
+
+def _build(entries: dict[str, _Entry], name: str, **facts: Any) -> Detector:
+    try:
+        return detector(name, **facts)
+    except GeometryError as error:
+        lines = [entries[key].line for key in ("detector", "detector_config") if key in entries]
+        where = f"PONI line {lines[0]}" if lines else "PONI"
+        raise GeometryError(f"{where}: {error}") from None
+
+
+def _old_detector(entries: dict[str, _Entry]) -> Detector:
+    pixel1, pixel2 = _number(entries.get("pixelsize1")), _number(entries.get("pixelsize2"))
+    name = _detector_name(entries)
+    if "binning" in entries and not entries["binning"].is_none:
+        binning = _json(entries["binning"])
+        pixel1, pixel2 = _binned(entries["binning"], name, (pixel1, pixel2), binning)
+    return _build(entries, name, pixel1=pixel1, pixel2=pixel2)
+
+
+def _json(entry: _Entry) -> Any:
+    try:
+        return json.loads(entry.value)
+    except ValueError:
+        raise entry.wrong("must be JSON") from None
+
+
+def _configured_detector(entries: dict[str, _Entry]) -> Detector:
+    entry = entries["detector_config"]
+    loaded = {} if entry.is_none else _json(entry)
+    if not isinstance(loaded, dict):
+        raise entry.wrong("must be a JSON object")
+    config = {key.casefold(): value for key, value in loaded.items() if value is not None}
+    if "filename" in config:
+        raise GeometryError(
+            f"PONI line {entry.line}: a detector in a file ({config['filename']!r}) is not supported"
+        )
+    if unknown := sorted(config.keys() - _CONFIG_KEYS):
+        raise GeometryError(f"PONI line {entry.line}: Detector_config has the unknown key {unknown[0]!r}")
+    for key in _FILES:
+        if config.get(key):
+            raise GeometryError(f"PONI line {entry.line}: {_SPLINE.format(config[key])}")
+    name = _detector_name(entries)
+    pixels = (_length(entry, config, "pixel1"), _length(entry, config, "pixel2"))
+    if "binning" in config:
+        pixels = _binned(entry, name, pixels, config["binning"])
+    found = _build(
+        entries,
+        name,
+        pixel1=pixels[0],
+        pixel2=pixels[1],
+        shape=config.get("max_shape"),
+        orientation=config.get("orientation") or 3,
+        sensor=_sensor(entry, config.get("sensor")),
+    )
+    module = config.get("module_size")
+    if module is not None and list(module) != list(found.layout.module or ()):
+        raise GeometryError(
+            f"PONI line {entry.line}: modules of {module} pixels are not those of {found.name} "
+            f"({found.layout.module}): call it 'Detector' and give a mask"
+        )
+    return found
+
+
+def _length(entry: _Entry, config: dict[str, Any], key: str) -> float | None:
+    value = config.get(key)
+    if value is None:
+        return None
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise GeometryError(f"PONI line {entry.line}: {key} must be a length in metres, not {value!r}")
+    return float(value)
+
+
+def _sensor(entry: _Entry, given: Any) -> Sensor | None:
+    if not given:
+        return None
+    thickness = given.get("thickness") if isinstance(given, dict) else None
+    known = isinstance(given, dict) and isinstance(given.get("material"), str)
+    if not known or not isinstance(thickness, int | float | None):
+        raise GeometryError(
+            f"PONI line {entry.line}: sensor must have a material and a thickness, not {given!r}"
+        )
+    return Sensor(given["material"], None if thickness is None else float(thickness))
+
+
+def _binned(
+    entry: _Entry, name: str, pixels: tuple[float | None, float | None], binning: Any
+) -> tuple[float | None, float | None]:
+    """Return the pixel size, or what the binning makes of the detector's own where none is given."""
+    factors = [binning, binning] if isinstance(binning, int) else binning
+    if not (
+        isinstance(factors, list) and len(factors) == 2 and all(isinstance(f, int) and f > 0 for f in factors)
+    ):
+        raise GeometryError(f"PONI line {entry.line}: binning must be two whole numbers, not {binning!r}")
+    if None not in pixels:
+        return pixels
+    if name.casefold() == GENERIC.casefold():
+        return pixels
+    smallest = min((mode.pixel for mode in find_model(name).modes), default=(0.0, 0.0))
+    return pixels[0] or smallest[0] * factors[0], pixels[1] or smallest[1] * factors[1]

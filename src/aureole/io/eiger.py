@@ -1,0 +1,226 @@
+"""Series of frames in HDF5 files: Eiger masters, NeXus files, any data set of images."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import h5py
+import numpy as np
+
+from aureole.errors import FormatError
+from aureole.frames import EncodedFrame
+from aureole.io.hdf5_layout import Gap, Table, find_data, resolve
+from aureole.io.hdf5_leaf import Handles, Leaf, open_file, why
+from aureole.io.store import Address, Store
+
+_FACT_CLASSES = ("NXdetector", "NXbeam", "NXmonochromator", "NXsource")
+_MOST_FACTS = 300
+
+
+class Hdf5Frames(Store):
+    """Frames of one HDF5 file, wherever links and virtual data sets have them.
+
+    Parameters
+    ----------
+    path : str
+        The file that was named.
+    table : Table
+        Where each frame is.
+    header : mapping
+        What the file says of all of them.
+    handles : Handles
+        The files that are open.
+    """
+
+    def __init__(self, path: str, table: Table, header: Mapping[str, str], handles: Handles) -> None:
+        self._path = path
+        self._table = table
+        self._header = header
+        self._handles = handles
+
+    def __len__(self) -> int:
+        return len(self._table.which)
+
+    def _part(self, index: int) -> tuple[Leaf | Gap, int]:
+        return self._table.parts[self._table.which[index]], int(self._table.where[index])
+
+    def read(self, index: int) -> EncodedFrame:
+        """Read one frame; see `aureole.io.hdf5_leaf.Leaf.read` for what is raised."""
+        part, local = self._part(index)
+        return part.read(local, self._header)
+
+    def header(self, index: int) -> Mapping[str, str]:
+        """Return what the file says of its frames."""
+        return self._header
+
+    def name(self, index: int) -> str:
+        """Name one frame: file, data set, index."""
+        part, local = self._part(index)
+        return part.name(local)
+
+    def address(self, index: int) -> Address:
+        """Return where one frame is."""
+        part, local = self._part(index)
+        return Address(part.path, part.dataset, local)
+
+    def files(self) -> Sequence[str]:
+        """Return the file that was named and those that its links lead to."""
+        return list(dict.fromkeys([self._path, *(part.path for part in self._table.parts)]))
+
+    def notes(self) -> Sequence[str]:
+        """Say which data sets the HDF5 library has to decode, and why."""
+        return [
+            f"{part.path}::{part.dataset}: {part.reason}; decoded by the HDF5 library"
+            for part in self._table.parts
+            if isinstance(part, Leaf) and part.layout == "library"
+        ]
+
+    def close(self) -> None:
+        """Close the files."""
+        self._handles.close()
+
+
+def open_hdf5(
+    path: str, dataset: str | None = None, handles: Handles | None = None, *, alone: bool = True
+) -> Hdf5Frames:
+    """Open the frames of an HDF5 file.
+
+    Parameters
+    ----------
+    path : str
+        An Eiger master, a NeXus file, or any HDF5 file.
+    dataset : str, optional
+        The HDF5 path of the frames, or of a group with ``data_000001``..., a NeXus signal or one stack of
+        images; without it an Eiger master's data, NeXus's default, or the only stack of images in the file.
+    handles : Handles, optional
+        Open files to share with other parts of a series.
+    alone : bool
+        Whether the file is all there is: if it is one of several and cannot be opened, it counts as one frame
+        that is missing or corrupt, and the series goes on.
+
+    Raises
+    ------
+    InputError
+        Several data sets could be meant (they are listed), or none.
+    FormatError
+        The file is not what it should be.
+    """
+    handles = handles or Handles()
+    try:
+        return _open(path, dataset, handles)
+    except FileNotFoundError:
+        if alone:
+            raise FormatError(f"{path}: no such file") from None
+        gap = Gap(path, dataset or "", "no such file")
+    except FormatError as error:
+        if alone:
+            raise
+        gap = Gap(path, dataset or "", str(error).removeprefix(f"{path}: "), corrupt=True)
+    return Hdf5Frames(path, Table.of(gap, 1), {}, handles)
+
+
+def _open(path: str, dataset: str | None, handles: Handles) -> Hdf5Frames:
+    with open_file(path) as file:
+        try:
+            paths = find_data(file, dataset)
+            table = Table.joined(_tables(file, paths, handles))
+            return Hdf5Frames(path, table, _facts(file, paths[0]), handles)
+        # What the library says of a damaged file depends on where the damage is.
+        except (OSError, RuntimeError, LookupError, ValueError, TypeError, ArithmeticError) as error:
+            raise FormatError(f"{path}: damaged HDF5 file ({why(error)})") from None
+
+
+def _tables(file: h5py.File, paths: Sequence[str], handles: Handles) -> list[Table]:
+    if len(paths) == 1:
+        return [resolve(file, paths[0], handles)]
+    tables: list[Table | Gap] = []
+    for path in paths:
+        try:
+            tables.append(resolve(file, path, handles))
+        except FormatError as error:
+            reason = str(error).removeprefix(f"{file.filename}::{path}: ")
+            tables.append(Gap(file.filename, path, reason, corrupt="missing" not in reason))
+    counts = [0 if isinstance(table, Gap) else len(table.which) for table in tables]
+    if not any(counts):
+        first = next((table for table in tables if isinstance(table, Gap)), None)
+        raise FormatError(
+            f"{file.filename}: none of its {len(paths)} data files can be read: {first and first.reason}"
+        )
+    absent = [place for place, table in enumerate(tables) if isinstance(table, Gap)]
+    for place, count in zip(absent, _absent_counts(_total(file, paths[0]), counts, len(absent)), strict=True):
+        counts[place] = count
+    return [
+        Table.of(table, count) if isinstance(table, Gap) else table
+        for table, count in zip(tables, counts, strict=True)
+    ]
+
+
+def _absent_counts(total: int | None, counts: Sequence[int], absent: int) -> list[int]:
+    """Return how many frames the missing data files held: as many as a full one, together what is missing."""
+    full = max(counts)
+    if total is None:
+        return [full] * absent
+    left = max(total - sum(counts), 0)
+    result = []
+    for place in range(absent):
+        # The last takes all that is left, and none is believed to be empty.
+        share = left if place == absent - 1 else min(full, left)
+        result.append(max(share, 1))
+        left -= share
+    return result
+
+
+def _total(file: h5py.File, path: str) -> int | None:
+    """Return how many frames the master says there are."""
+    entry = path.strip("/").split("/")[0]
+    numbers = []
+    for name in ("nimages", "ntrigger"):
+        found = file.get(f"/{entry}/instrument/detector/detectorSpecific/{name}")
+        if not isinstance(found, h5py.Dataset) or found.size != 1 or found.dtype.kind not in "iu":
+            return None
+        numbers.append(int(np.asarray(found[()]).reshape(-1)[0]))
+    return numbers[0] * numbers[1]
+
+
+def _facts(file: h5py.File, path: str) -> dict[str, str]:
+    """Return the single values that the entry's instrument holds, as "value unit"."""
+    facts: dict[str, str] = {}
+    entry = path.strip("/").split("/")[0]
+    instrument = _group(file, f"/{entry}/instrument")
+    if instrument is None:
+        return facts
+    for name in instrument:
+        group = _group(instrument, name)
+        if group is None or _attribute(group, "NX_class") not in _FACT_CLASSES:
+            continue
+        for inner in [group, _group(group, "detectorSpecific")]:
+            _add_facts(facts, inner)
+    return facts
+
+
+def _group(parent: h5py.Group, name: str) -> h5py.Group | None:
+    try:
+        found = parent.get(name)
+    except (KeyError, OSError, RuntimeError):
+        return None
+    return found if isinstance(found, h5py.Group) else None
+
+
+def _attribute(item: h5py.HLObject, name: str) -> str:
+    value = item.attrs.get(name, "")
+    return value.decode("utf-8", "replace") if isinstance(value, bytes) else str(value)
+
+
+def _add_facts(facts: dict[str, str], group: h5py.Group | None) -> None:
+    for name in group or ():
+        if len(facts) >= _MOST_FACTS:
+            return
+        try:
+            found = group.get(name) if group is not None else None
+            if not isinstance(found, h5py.Dataset) or found.size != 1 or found.dtype.kind not in "iufSO":
+                continue
+            value = np.asarray(found[()]).reshape(-1)[0]
+        except (KeyError, OSError, RuntimeError, ValueError, TypeError):
+            continue
+        text = value.decode("utf-8", "replace") if isinstance(value, bytes) else str(value)
+        facts.setdefault(name, f"{text} {_attribute(found, 'units')}".strip())

@@ -1,0 +1,219 @@
+"""Every other format, through fabio: TIFF, EDF, MarCCD and some thirty more."""
+
+from __future__ import annotations
+
+import logging
+import warnings
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from itertools import accumulate
+from pathlib import Path
+from threading import RLock, get_ident
+from typing import Any
+
+import numpy as np
+
+from aureole.errors import FormatError, FrameCorrupt, FrameError, FrameMissing
+from aureole.frames import EncodedFrame
+from aureole.io.sniff import what_is
+from aureole.io.store import Address, Store
+
+# fabio keeps state in its image objects, and the warnings filter belongs to the whole process.
+_LOCK = RLock()
+
+
+class _Complaints(logging.Handler):
+    """Errors that fabio logs where it should raise: it fills up what a truncated file lacks with zeros."""
+
+    def __init__(self) -> None:
+        super().__init__(logging.ERROR)
+        self.found: list[str] = []
+        self._thread = get_ident()
+
+    def emit(self, record: logging.LogRecord) -> None:
+        if record.thread == self._thread:
+            self.found.append(record.getMessage())
+
+
+@contextmanager
+def _listening() -> Iterator[_Complaints]:
+    logger = logging.getLogger("fabio")
+    complaints = _Complaints()
+    with _LOCK, warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        propagate = logger.propagate
+        logger.propagate = False
+        logger.addHandler(complaints)
+        try:
+            yield complaints
+        finally:
+            logger.removeHandler(complaints)
+            logger.propagate = propagate
+
+
+class FabioFiles(Store):
+    """Frames of files that fabio reads.
+
+    Parameters
+    ----------
+    paths : sequence of str
+        The files.
+    counts : sequence of int
+        How many frames each has.
+    """
+
+    def __init__(self, paths: Sequence[str], counts: Sequence[int]) -> None:
+        self._paths = list(paths)
+        self._counts = list(counts)
+        self._ends = np.array(list(accumulate(counts)), np.int64)
+        self._open: tuple[str, Any] | None = None
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**self.__dict__, "_open": None}
+
+    def __len__(self) -> int:
+        return int(self._ends[-1])
+
+    def _locate(self, index: int) -> tuple[int, int]:
+        which = int(np.searchsorted(self._ends, index, side="right"))
+        return which, index - (int(self._ends[which - 1]) if which else 0)
+
+    def name(self, index: int) -> str:
+        """Name one frame: its path, with its number where the file has several."""
+        which, local = self._locate(index)
+        return f"{self._paths[which]}[{local}]" if self._counts[which] > 1 else self._paths[which]
+
+    def address(self, index: int) -> Address:
+        """Return where one frame is."""
+        which, local = self._locate(index)
+        return Address(self._paths[which], None, local)
+
+    def files(self) -> Sequence[str]:
+        """Return the paths."""
+        return self._paths
+
+    def close(self) -> None:
+        """Close the file that is open."""
+        with _LOCK:
+            if self._open is not None:
+                self._open[1].close()
+                self._open = None
+
+    def read(self, index: int) -> EncodedFrame:
+        """Read and decode one frame.
+
+        Raises
+        ------
+        FrameMissing
+            There is no such file.
+        FrameCorrupt
+            fabio cannot read it, or only a part of it.
+        """
+        which, local = self._locate(index)
+        name = self.name(index)
+        with _listening() as complaints:
+            try:
+                image = self._image(which, name)
+                found = image.get_frame(local) if self._counts[which] > 1 else image
+                data = found.data
+                header = {str(key): str(value) for key, value in (found.header or {}).items()}
+                if self._counts[which] == 1:
+                    self.close()
+            except FrameError:
+                raise
+            # fabio lets through whatever its many readers stumble over.
+            except Exception as error:
+                raise FrameCorrupt(name, _line(error)) from None
+        return _frame(data, header, complaints.found, name)
+
+    def _image(self, which: int, name: str) -> Any:
+        path = self._paths[which]
+        if self._open is not None and self._open[0] == path:
+            return self._open[1]
+        self.close()
+        image = _opened(path, name)
+        if image.nframes != self._counts[which]:
+            image.close()
+            raise FrameCorrupt(
+                name, f"holds {image.nframes} frames where {self._counts[which]} were expected; open it alone"
+            )
+        self._open = path, image
+        return image
+
+
+def _opened(path: str, name: str) -> Any:
+    found = what_is(path)
+    if found == "nothing":
+        raise FrameMissing(name, "no such file")
+    if found != "file":
+        raise FrameCorrupt(name, "not a file")
+    if not Path(path).stat().st_size:
+        raise FrameCorrupt(name, "empty file")
+    import fabio
+
+    return fabio.open(path)
+
+
+def _line(error: BaseException) -> str:
+    text = str(error).strip().splitlines()
+    return f"fabio cannot read it ({text[0][:160] if text else type(error).__name__})"
+
+
+def _frame(data: Any, header: Mapping[str, str], complaints: Sequence[str], name: str) -> EncodedFrame:
+    if complaints:
+        raise FrameCorrupt(name, f"fabio cannot read all of it ({complaints[-1].splitlines()[0][:160]})")
+    if data is None or data.ndim != 2 or data.size == 0:
+        shape = "nothing" if data is None else f"an array of shape {data.shape}"
+        raise FrameCorrupt(name, f"fabio finds {shape} where an image should be")
+    if data.dtype.kind == "b":
+        data = data.view(np.uint8)
+    if data.dtype.kind not in "iuf":
+        raise FrameCorrupt(name, f"pixels of type {data.dtype} cannot be used")
+    frame = EncodedFrame.from_array(data, name)
+    return EncodedFrame(frame.payload, frame.encoding, frame.shape, frame.dtype, name, header)
+
+
+def open_fabio(paths: Sequence[str], *, alone: bool = False) -> FabioFiles:
+    """Open files that fabio reads.
+
+    The first that can be read tells whether files of this series hold one frame or several: only if several,
+    all are opened to count.
+
+    Parameters
+    ----------
+    paths : sequence of str
+        The files, in order.
+    alone : bool
+        Whether there is nothing but this one file: then one that cannot be read is an error at once.
+
+    Raises
+    ------
+    FormatError
+        The only file there is cannot be read.
+    """
+    counts: list[int] = []
+    several = False
+    for path in paths:
+        count = _count(path, alone=alone) if not counts or several or not any(counts) else 1
+        several |= count > 1
+        counts.append(count)
+    # A file that cannot be read stands for one frame, which says why when it is read.
+    return FabioFiles(paths, [max(count, 1) for count in counts])
+
+
+def _count(path: str, *, alone: bool) -> int:
+    with _listening():
+        try:
+            image = _opened(path, path)
+            count = int(image.nframes)
+            image.close()
+            return count
+        except FrameMissing:
+            reason = "no such file"
+        except FrameCorrupt as error:
+            reason = error.reason
+        except Exception as error:
+            reason = _line(error)
+    if alone:
+        raise FormatError(f"{path}: {reason}")
+    return 0

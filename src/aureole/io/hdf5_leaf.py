@@ -1,0 +1,409 @@
+"""One stored HDF5 data set of images, read as the bytes that lie in the file.
+
+Where a chunk is exactly one frame, and is stored as it is or compressed by bitshuffle-LZ4 (filter 32008), its
+place in the file is looked up once and its bytes are read by the operating system: HDF5's global lock is not
+involved, so threads read at the same time. Everything else is decoded by the HDF5 library, and says so.
+"""
+
+from __future__ import annotations
+
+import os
+from collections import OrderedDict
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from threading import Lock, RLock
+from typing import Any, Literal
+
+import h5py
+import numpy as np
+from numpy.typing import NDArray
+
+from aureole.errors import FormatError, FrameCorrupt, FrameError, FrameMissing
+from aureole.frames import EncodedFrame, Encoding
+from aureole.io.sniff import what_is
+
+BITSHUFFLE = 32008
+_LZ4 = 2
+_LARGEST_FRAME = 1 << 32
+_LZ4_LARGEST_RATIO = 256
+_OPEN_FILES = 16
+
+Layout = Literal["chunks", "contiguous", "library"]
+
+
+def open_file(path: str) -> h5py.File:
+    """Open an HDF5 file for reading; without a lock, since detectors write and some file systems cannot.
+
+    Raises
+    ------
+    FormatError
+        It is not an HDF5 file that can be read.
+    FileNotFoundError
+        There is no such file.
+    """
+    found = what_is(path)
+    if found == "nothing":
+        raise FileNotFoundError(path)
+    if found != "file":
+        raise FormatError(f"{path}: not a file")
+    if not Path(path).stat().st_size:
+        raise FormatError(f"{path}: empty file")
+    error: Exception | None = None
+    # The second way is for a file that this process has open already, with a lock.
+    for locking in (False, None):
+        try:
+            return h5py.File(path, "r", locking=locking)
+        except (OSError, RuntimeError, ValueError) as caught:
+            error = error or caught
+    assert error is not None
+    raise FormatError(f"{path}: not a complete HDF5 file ({why(error)})")
+
+
+def why(error: BaseException) -> str:
+    """Put an error of the HDF5 library into one short line."""
+    text = str(error.args[-1] if error.args else error).splitlines()
+    line = text[0] if text else type(error).__name__
+    opening, bracket, rest = line.partition("(")
+    return (rest.rpartition(")")[0] if bracket and opening.startswith("Unable") else line)[:160]
+
+
+class _Descriptor:
+    """A file of the operating system; closed when the last thread that reads from it is done."""
+
+    __slots__ = ("number", "size")
+
+    def __init__(self, path: str) -> None:
+        self.number = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        self.size = os.fstat(self.number).st_size
+
+    def look_again(self) -> int:
+        """Return the size of a file that may have grown."""
+        self.size = os.fstat(self.number).st_size
+        return self.size
+
+    def __del__(self) -> None:
+        if hasattr(self, "number"):
+            os.close(self.number)
+
+
+class Handles:
+    """The files that a series has open at the moment: a few at most, the ones used last."""
+
+    def __init__(self) -> None:
+        self.lock = RLock()
+        """Held while the HDF5 library is used, so that no file is closed under another thread."""
+        self._descriptor_lock = Lock()
+        self._descriptors: OrderedDict[str, _Descriptor] = OrderedDict()
+        self._files: OrderedDict[str, h5py.File] = OrderedDict()
+
+    def __reduce__(self) -> tuple[type[Handles], tuple[()]]:
+        return Handles, ()
+
+    def descriptor(self, path: str) -> _Descriptor:
+        """Return the operating system's handle of a file."""
+        with self._descriptor_lock:
+            found = self._descriptors.get(path)
+            if found is None:
+                found = self._descriptors[path] = _Descriptor(path)
+                if len(self._descriptors) > _OPEN_FILES:
+                    self._descriptors.popitem(last=False)
+            else:
+                self._descriptors.move_to_end(path)
+            return found
+
+    def dataset(self, path: str, dataset: str) -> h5py.Dataset:
+        """Return an open data set; the caller holds `lock`."""
+        file = self._files.get(path)
+        if file is None:
+            file = self._files[path] = open_file(path)
+            if len(self._files) > _OPEN_FILES:
+                self._files.popitem(last=False)[1].close()
+        else:
+            self._files.move_to_end(path)
+        return file[dataset]
+
+    def close(self) -> None:
+        """Close all."""
+        with self.lock, self._descriptor_lock:
+            self._descriptors.clear()
+            while self._files:
+                self._files.popitem()[1].close()
+
+
+@dataclass(frozen=True)
+class _Places:
+    """Where each frame lies in the file; a size of -1 is a frame that was never written."""
+
+    offset: NDArray[np.int64]
+    size: NDArray[np.int64]
+    filter_mask: NDArray[np.uint32]
+    readable: bool
+    """Whether the bytes at these places are the chunks; if not, the HDF5 library fetches them."""
+
+
+@dataclass
+class Leaf:
+    """A stored data set whose last two axes are an image; the axes before are frames, in C order.
+
+    Attributes
+    ----------
+    path, dataset : str
+        The file that really holds it, and its place there.
+    lead : tuple of int
+        Lengths of the axes before the image.
+    shape : tuple of int
+        (slow, fast) number of pixels.
+    stored : numpy.dtype
+        Type of the pixels in the file.
+    layout : {"chunks", "contiguous", "library"}
+        How frames are read.
+    encoding : Encoding
+        Of a chunk.
+    reason : str
+        Why the library has to decode; empty where it has not.
+    """
+
+    path: str
+    dataset: str
+    lead: tuple[int, ...]
+    shape: tuple[int, int]
+    stored: np.dtype[np.generic]
+    layout: Layout
+    encoding: Encoding
+    reason: str
+    handles: Handles
+    gaps: Mapping[int, str] = field(default_factory=dict)
+    """Frames of a virtual data set whose source is missing, and what to say of them."""
+    _places: _Places | None = None
+    _complete: bool | None = None
+
+    def __len__(self) -> int:
+        return int(np.prod(self.lead, dtype=np.int64))
+
+    def name(self, index: int) -> str:
+        """Name one frame, for messages."""
+        return f"{self.path}::{self.dataset}[{index}]"
+
+    def read(self, index: int, header: Mapping[str, str]) -> EncodedFrame:
+        """Read one frame.
+
+        Raises
+        ------
+        FrameMissing
+            It was never written.
+        FrameCorrupt
+            It cannot be read.
+        """
+        name = self.name(index)
+        if index in self.gaps:
+            raise FrameMissing(name, self.gaps[index])
+        if self.shape[0] * self.shape[1] * self.stored.itemsize > _LARGEST_FRAME:
+            raise FrameCorrupt(name, f"{self.shape[0]} x {self.shape[1]} pixels are too large for one frame")
+        try:
+            if self.layout == "library":
+                return self._read_by_library(index, name, header)
+            return self._read_as_stored(index, name, header)
+        except FrameError:
+            raise
+        except FileNotFoundError:
+            raise FrameMissing(name, f"no such file: {self.path}") from None
+        except (OSError, RuntimeError, LookupError, ValueError, TypeError, FormatError, MemoryError) as error:
+            raise FrameCorrupt(name, f"cannot be read ({why(error)})") from None
+
+    def _read_as_stored(self, index: int, name: str, header: Mapping[str, str]) -> EncodedFrame:
+        if self._places is None:
+            with self.handles.lock:
+                if self._places is None:
+                    self._places = self._find_places()
+        places = self._places
+        size, offset = int(places.size[index]), int(places.offset[index])
+        if size < 0:
+            raise FrameMissing(name, "this frame was never written")
+        payload: bytes | NDArray[np.uint8] = self._fetch(
+            index, offset, size, readable=places.readable, name=name
+        )
+        dtype = self.stored.newbyteorder("=")
+        if self.encoding is Encoding.BITSHUFFLE_LZ4 and not places.filter_mask[index] & 1:
+            if self.shape[0] * self.shape[1] * dtype.itemsize > _LZ4_LARGEST_RATIO * size:
+                raise FrameCorrupt(
+                    name, f"a chunk of {size} bytes cannot hold {self.shape[0]} x {self.shape[1]} pixels"
+                )
+            return EncodedFrame(payload, Encoding.BITSHUFFLE_LZ4, self.shape, dtype, name, header)
+        expected = self.shape[0] * self.shape[1] * dtype.itemsize
+        if size != expected:
+            raise FrameCorrupt(name, f"{size} bytes are stored where the frame has {expected}")
+        if not self.stored.isnative:
+            payload = np.frombuffer(payload, self.stored).astype(dtype).view(np.uint8)
+        return EncodedFrame(payload, Encoding.RAW, self.shape, dtype, name, header)
+
+    def _fetch(self, index: int, offset: int, size: int, *, readable: bool, name: str) -> bytes:
+        if not readable:
+            with self.handles.lock:
+                dataset = self.handles.dataset(self.path, self.dataset)
+                coordinates = (*(int(at) for at in np.unravel_index(index, self.lead)), 0, 0)
+                chunk: bytes = dataset.id.read_direct_chunk(coordinates)[1]
+                return chunk
+        descriptor = self.handles.descriptor(self.path)
+        if offset + size > descriptor.size and offset + size > descriptor.look_again():
+            raise FrameCorrupt(
+                name, f"truncated: its data should end at byte {offset + size} of a file of {descriptor.size}"
+            )
+        data = os.pread(descriptor.number, size, offset)
+        while len(data) < size and (
+            more := os.pread(descriptor.number, size - len(data), offset + len(data))
+        ):
+            data += more
+        if len(data) < size:
+            raise FrameCorrupt(name, f"truncated: {len(data)} of {size} bytes are there")
+        return data
+
+    def _find_places(self) -> _Places:
+        """Ask the library once where the frames lie; the caller holds the lock."""
+        with open_file(self.path) as file:
+            return self._places_in(file[self.dataset])
+
+    def _places_in(self, dataset: h5py.Dataset) -> _Places:
+        if dataset.shape != (*self.lead, *self.shape):
+            raise FormatError(f"{self.path}::{self.dataset}: has changed its shape since it was opened")
+        count = len(self)
+        mask = np.zeros(count, np.uint32)
+        if self.layout == "contiguous":
+            length = self.shape[0] * self.shape[1] * self.stored.itemsize
+            if not dataset.id.get_storage_size():
+                return _Places(np.zeros(count, np.int64), np.full(count, -1, np.int64), mask, True)
+            offset = dataset.id.get_offset() + length * np.arange(count, dtype=np.int64)
+            return _Places(offset, np.full(count, length, np.int64), mask, True)
+        offset, size = np.zeros(count, np.int64), np.full(count, -1, np.int64)
+        stored: list[Any] = []
+        dataset.id.chunk_iter(stored.append)
+        if not stored:
+            return _Places(offset, size, mask, True)
+        starts = np.array([info.chunk_offset[:-2] for info in stored], np.int64).reshape(len(stored), -1)
+        where = np.ravel_multi_index(tuple(starts.T), self.lead) if self.lead else np.zeros(1, np.int64)
+        offset[where] = [info.byte_offset for info in stored]
+        size[where] = [info.size for info in stored]
+        mask[where] = [info.filter_mask for info in stored]
+        return _Places(offset, size, mask, self._places_hold(dataset, stored[0]))
+
+    def _places_hold(self, dataset: h5py.Dataset, info: Any) -> bool:
+        """Compare a chunk with what lies at its place: HDF5 releases differ over user blocks."""
+        descriptor = self.handles.descriptor(self.path)
+        if info.byte_offset + info.size > descriptor.size:
+            # A file that was cut off; each frame beyond its end will say so.
+            return True
+        there = os.pread(descriptor.number, min(info.size, 4096), info.byte_offset)
+        chunk: bytes = dataset.id.read_direct_chunk(info.chunk_offset)[1]
+        return chunk[: len(there)] == there
+
+    def _read_by_library(self, index: int, name: str, header: Mapping[str, str]) -> EncodedFrame:
+        import hdf5plugin  # noqa: F401  (registers its filters)
+
+        with self.handles.lock:
+            dataset = self.handles.dataset(self.path, self.dataset)
+            if dataset.shape != (*self.lead, *self.shape):
+                raise FormatError("the data set has changed its shape since it was opened")
+            place = tuple(int(at) for at in np.unravel_index(index, self.lead)) if self.lead else ()
+            self._check_written(dataset, place, name)
+            image = dataset[(*place, slice(None), slice(None))]
+        if image.dtype.kind == "b":
+            image = image.view(np.uint8)
+        frame = EncodedFrame.from_array(image, name)
+        return EncodedFrame(frame.payload, frame.encoding, frame.shape, frame.dtype, name, header)
+
+    def _check_written(self, dataset: h5py.Dataset, place: tuple[int, ...], name: str) -> None:
+        """HDF5 gives fill values for what was never written; say that instead."""
+        if dataset.is_virtual:
+            return
+        if not dataset.id.get_storage_size():
+            raise FrameMissing(name, "this frame was never written")
+        if dataset.chunks is None:
+            return
+        if self._complete is None:
+            steps = zip(dataset.shape, dataset.chunks, strict=True)
+            self._complete = dataset.id.get_num_chunks() == np.prod(
+                [-(-length // step) for length, step in steps]
+            )
+        if self._complete:
+            return
+        lead = tuple(at // step * step for at, step in zip(place, dataset.chunks, strict=False))
+        slow, fast = (
+            range(0, length, step) for length, step in zip(self.shape, dataset.chunks[-2:], strict=True)
+        )
+        corners = [(*lead, row, column) for row in slow for column in fast]
+        written = sum(_is_written(dataset, corner) for corner in corners)
+        if not written:
+            raise FrameMissing(name, "this frame was never written")
+        if written < len(corners):
+            raise FrameCorrupt(
+                name, f"{len(corners) - written} of its {len(corners)} chunks were never written"
+            )
+
+
+def _is_written(dataset: h5py.Dataset, corner: tuple[int, ...]) -> bool:
+    return dataset.id.get_chunk_info_by_coord(corner).byte_offset is not None
+
+
+def describe(dataset: h5py.Dataset, path: str, name: str, handles: Handles) -> Leaf:
+    """Look at a data set: shape, type, and how its frames can be read.
+
+    Parameters
+    ----------
+    dataset : h5py.Dataset
+        Open.
+    path, name : str
+        The file that really holds it, and its place there.
+    handles : Handles
+        For reading it later.
+
+    Raises
+    ------
+    FormatError
+        It does not hold images of numbers.
+    """
+    stored = dataset.dtype
+    if stored.kind == "b":
+        stored = np.dtype(np.uint8)
+    if stored.kind not in "iuf" or len(dataset.shape) < 2:
+        raise FormatError(f"{path}::{name}: {_described(dataset)} is no series of images")
+    lead, shape = tuple(dataset.shape[:-2]), (int(dataset.shape[-2]), int(dataset.shape[-1]))
+    layout, encoding, reason = _how_stored(dataset, stored)
+    return Leaf(path, name, lead, shape, stored, layout, encoding, reason, handles)
+
+
+def _described(dataset: h5py.Dataset) -> str:
+    return f"{dataset.dtype} of shape {tuple(dataset.shape) if dataset.shape is not None else 'none'}"
+
+
+def _how_stored(dataset: h5py.Dataset, stored: np.dtype[np.generic]) -> tuple[Layout, Encoding, str]:
+    properties = dataset.id.get_create_plist()
+    if dataset.is_virtual:
+        return "library", Encoding.RAW, "a virtual data set that does not map whole frames"
+    if dataset.chunks is None:
+        if dataset.external:
+            return "library", Encoding.RAW, "stored in external raw files"
+        if properties.get_layout() == h5py.h5d.CONTIGUOUS:
+            return "contiguous", Encoding.RAW, ""
+        return "library", Encoding.RAW, "stored inside the object header"
+    frame = (1,) * (len(dataset.shape) - 2) + tuple(dataset.shape[-2:])
+    if tuple(dataset.chunks) != frame:
+        return "library", Encoding.RAW, f"its chunks of {dataset.chunks} are not single frames"
+    filters = [properties.get_filter(index) for index in range(properties.get_nfilters())]
+    if not filters:
+        return "chunks", Encoding.RAW, ""
+    number, _, options, _ = filters[0]
+    if len(filters) > 1 or number != BITSHUFFLE:
+        names = ", ".join(_filter_name(entry) for entry in filters)
+        return "library", Encoding.RAW, f"compressed by {names}"
+    compression = options[4] if len(options) > 4 else 0
+    element = options[2] if len(options) > 2 else 0
+    if compression != _LZ4:
+        return "library", Encoding.RAW, "compressed by bitshuffle without LZ4"
+    if element != stored.itemsize or element not in (1, 2, 4) or not stored.isnative:
+        return "library", Encoding.RAW, f"bitshuffle-LZ4 of pixels of type {stored.str}"
+    return "chunks", Encoding.BITSHUFFLE_LZ4, ""
+
+
+def _filter_name(entry: tuple[int, int, tuple[int, ...], bytes]) -> str:
+    known = {1: "gzip", 2: "shuffle", 3: "fletcher32", 4: "szip", 32000: "lzf", BITSHUFFLE: "bitshuffle"}
+    return known.get(entry[0]) or entry[3].decode("latin-1").split(";")[0][:30] or f"filter {entry[0]}"

@@ -1,0 +1,162 @@
+"""Files that appear whole or not at all.
+
+What is written goes to a temporary file beside the target, whose name carries host, process and random bits.
+When it is complete it is brought to the disk and given its name in one step. An existing file is never
+replaced unless that was asked for.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import re
+import secrets
+import socket
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from importlib import import_module
+from pathlib import Path
+
+from aureole.errors import OutputError
+from aureole.io.sniff import what_is
+
+_NO_HARD_LINKS = {errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK}
+
+
+class Publication:
+    """A file on its way to its name.
+
+    Parameters
+    ----------
+    target : path
+        The name that the file shall have.
+    overwrite : bool
+        Whether a file of that name may be replaced.
+
+    Attributes
+    ----------
+    target, temporary : Path
+        Where the file goes, and where it is written until then (created empty).
+
+    Raises
+    ------
+    OutputError
+        There is no such folder, it cannot be written to, or the target exists.
+    """
+
+    def __init__(self, target: str | Path, *, overwrite: bool = False) -> None:
+        self.target = Path(target)
+        self._overwrite = overwrite
+        if what_is(self.target) == "folder":
+            raise OutputError(f"{self.target}: is a folder; give the name of a file in it")
+        if not overwrite and self._exists():
+            raise OutputError(f"{self.target}: exists already; choose another name or ask to overwrite it")
+        host = re.sub(r"[^0-9A-Za-z-]", "-", socket.gethostname())[:32]
+        unique = f"{host}-{os.getpid()}-{secrets.token_hex(4)}"
+        # A file name ends at 255 bytes on every common file system.
+        self.temporary = self.target.with_name(f".{self.target.name[:120]}.{unique}.tmp")
+        try:
+            os.close(os.open(self.temporary, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o666))
+        except OSError as error:
+            raise OutputError(_unwritable(self.target, error)) from None
+
+    def _exists(self) -> bool:
+        """Whether there is something of that name, be it a link that leads nowhere."""
+        try:
+            self.target.lstat()
+        except FileNotFoundError:
+            return False
+        except (OSError, ValueError) as error:
+            raise OutputError(_unwritable(self.target, error)) from None
+        return True
+
+    def commit(self) -> None:
+        """Bring the temporary file to the disk and give it its name.
+
+        Raises
+        ------
+        OutputError
+            The target has come into being meanwhile, or the disk refuses.
+        """
+        try:
+            _sync(self.temporary, os.O_RDWR)
+            if self._overwrite:
+                self.temporary.replace(self.target)
+            else:
+                self._link()
+            _sync(self.target.parent, os.O_RDONLY)
+        except FileExistsError:
+            self.discard()
+            raise OutputError(
+                f"{self.target}: came into being meanwhile; choose another name or ask to overwrite it"
+            ) from None
+        except OSError as error:
+            self.discard()
+            raise OutputError(_unwritable(self.target, error)) from None
+
+    def _link(self) -> None:
+        try:
+            os.link(self.temporary, self.target)
+        except OSError as error:
+            if error.errno not in _NO_HARD_LINKS:
+                raise
+            # Without hard links an empty file claims the name first; only one process can create it.
+            os.close(os.open(self.target, os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_CLOEXEC, 0o666))
+            self.temporary.replace(self.target)
+        else:
+            self.temporary.unlink()
+
+    def discard(self) -> None:
+        """Remove the temporary file."""
+        with suppress(OSError):
+            self.temporary.unlink()
+
+
+@contextmanager
+def publication(target: str | Path, *, overwrite: bool = False) -> Iterator[Path]:
+    """Yield the path of a temporary file that becomes `target` when the block ends well.
+
+    Raises
+    ------
+    OutputError
+        The target exists and may not be replaced, or cannot be written.
+    """
+    pending = Publication(target, overwrite=overwrite)
+    try:
+        yield pending.temporary
+    except OSError as error:
+        pending.discard()
+        raise OutputError(_unwritable(pending.target, error)) from None
+    except BaseException:
+        pending.discard()
+        raise
+    pending.commit()
+
+
+def program_version() -> str:
+    """Return the version of this package, to be written into files.
+
+    The package's front door names what lies on the floors above, so it is not imported where this file is.
+    """
+    return str(import_module("aureole").__version__)
+
+
+def _sync(path: Path, flags: int) -> None:
+    descriptor = os.open(path, flags | os.O_CLOEXEC)
+    try:
+        os.fsync(descriptor)
+    except OSError as error:
+        # Some network file systems cannot do it for folders; the data are as safe as they can be made there.
+        if error.errno not in {errno.EINVAL, errno.ENOTSUP, errno.EOPNOTSUPP}:
+            raise
+    finally:
+        os.close(descriptor)
+
+
+def _unwritable(target: Path, error: OSError | ValueError) -> str:
+    if isinstance(error, FileNotFoundError) and what_is(target.parent) == "nothing":
+        return f"{target}: there is no folder {target.parent}"
+    if isinstance(error, NotADirectoryError):
+        return f"{target}: {target.parent} is not a folder"
+    reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
+    return f"{target}: cannot be written ({reason})"

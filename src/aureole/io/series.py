@@ -1,0 +1,221 @@
+"""A lazy series of frames from files of any kind."""
+
+from __future__ import annotations
+
+import os
+from bisect import bisect_right
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import accumulate, groupby
+from pathlib import Path as FilePath
+from types import TracebackType
+from typing import overload
+
+import numpy as np
+
+from aureole.errors import FormatError, FrameError, InputError
+from aureole.frames import EncodedFrame
+from aureole.io.cbf import CbfFiles
+from aureole.io.names import Item, expand
+from aureole.io.sniff import Kind, kind_of_content, kind_of_name, what_is
+from aureole.io.store import Address, Store
+
+Name = str | os.PathLike[str]
+
+
+class Frames(Sequence[EncodedFrame]):
+    """Frames of a detector that stay encoded, read one by one when they are asked for.
+
+    ``frames[7]`` reads a frame, ``frames[100:200]`` is a series again and reads nothing. Reading is
+    thread-safe, and raises `aureole.errors.FrameMissing` or `aureole.errors.FrameCorrupt` for a frame that
+    cannot be had; the others are not touched by it.
+
+    Parameters
+    ----------
+    stores : sequence of Store
+        Where the frames lie, in order.
+    selection : range, optional
+        Which of them this series has.
+    """
+
+    def __init__(self, stores: Sequence[Store], selection: range | None = None) -> None:
+        self._stores = list(stores)
+        self._ends = list(accumulate(len(store) for store in self._stores))
+        self._range = range(self._ends[-1] if self._ends else 0) if selection is None else selection
+        self._first: tuple[tuple[int, int], np.dtype[np.generic]] | None = None
+
+    def __len__(self) -> int:
+        return len(self._range)
+
+    def __iter__(self) -> Iterator[EncodedFrame]:
+        for index in range(len(self)):
+            yield self[index]
+
+    @overload
+    def __getitem__(self, index: int) -> EncodedFrame: ...
+    @overload
+    def __getitem__(self, index: slice) -> Frames: ...
+    def __getitem__(self, index: int | slice) -> EncodedFrame | Frames:
+        if isinstance(index, slice):
+            return Frames(self._stores, self._range[index])
+        store, local = self._locate(index)
+        return store.read(local)
+
+    def __repr__(self) -> str:
+        if not len(self):
+            return "<Frames: none>"
+        return f"<Frames: {len(self)}, from {self.name(0)} to {self.name(-1)}>"
+
+    def _locate(self, index: int) -> tuple[Store, int]:
+        place = self._range[index]
+        which = bisect_right(self._ends, place)
+        return self._stores[which], place - (self._ends[which - 1] if which else 0)
+
+    def name(self, index: int) -> str:
+        """Name one frame, for messages: its path, with HDF5 path and index where there are any."""
+        store, local = self._locate(index)
+        return store.name(local)
+
+    @property
+    def names(self) -> list[str]:
+        """The names of all frames."""
+        return [self.name(index) for index in range(len(self))]
+
+    def header(self, index: int) -> Mapping[str, str]:
+        """Return what the file says of one frame, without reading its pixels where that can be done.
+
+        Raises
+        ------
+        FrameMissing, FrameCorrupt
+            This frame cannot be had.
+        """
+        store, local = self._locate(index)
+        return store.header(local)
+
+    def address(self, index: int) -> Address:
+        """Return where one frame is: resolved path, HDF5 data set, index."""
+        store, local = self._locate(index)
+        found = store.address(local)
+        return found._replace(path=os.path.realpath(found.path))
+
+    @property
+    def sources(self) -> list[str]:
+        """Resolved paths of the files that the frames come from, each once, in order."""
+        if len(self._range) == (self._ends[-1] if self._ends else 0):
+            paths = [path for store in self._stores for path in store.files()]
+        else:
+            paths = [store.address(local).path for store, local in map(self._locate, range(len(self)))]
+        return list(dict.fromkeys(os.path.realpath(path) for path in dict.fromkeys(paths)))
+
+    @property
+    def notes(self) -> list[str]:
+        """What a user should know of how the frames are read, one line each."""
+        return list(dict.fromkeys(note for store in self._stores for note in store.notes()))
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """(slow, fast) number of pixels of the first frame that can be read."""
+        return self._looked_at()[0]
+
+    @property
+    def dtype(self) -> np.dtype[np.generic]:
+        """Type of a pixel of the first frame that can be read."""
+        return self._looked_at()[1]
+
+    def _looked_at(self) -> tuple[tuple[int, int], np.dtype[np.generic]]:
+        if self._first is None:
+            reason = "there are no frames"
+            for index in range(len(self)):
+                try:
+                    frame = self[index]
+                except FrameError as error:
+                    if index == 0:
+                        reason = str(error)
+                    continue
+                self._first = (frame.shape, frame.dtype)
+                break
+            else:
+                many = f"none of {len(self)} frames can be read; the first: " if len(self) > 1 else ""
+                raise InputError(f"{many}{reason}")
+        return self._first
+
+    def close(self) -> None:
+        """Give back what is held open; a frame that is read later opens it again."""
+        for store in self._stores:
+            store.close()
+
+    def __enter__(self) -> Frames:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+
+def open_frames(source: Name | Sequence[Name], *, check_md5: bool = False) -> Frames:
+    """Open a series of detector frames; none is read yet.
+
+    Parameters
+    ----------
+    source : path or sequence of paths
+        CBF files, Eiger or NeXus masters (HDF5), ``file.h5::/path`` for any HDF5 data set whose last two axes
+        are an image, or any other file that fabio reads. Each entry may be a folder, a quoted pattern
+        (``scan_*.cbf``) or a template (``scan_%05d.cbf``, ``scan_#####.cbf``; numbers missing between the
+        lowest and the highest are missing frames). What one entry means comes in numeric order; the entries
+        of a sequence keep theirs.
+    check_md5 : bool
+        Compare each CBF frame with its ``Content-MD5``.
+
+    Returns
+    -------
+    Frames
+        A lazy sequence of `aureole.EncodedFrame`.
+
+    Raises
+    ------
+    InputError
+        The source matches nothing, or several data sets of a file could be meant (they are listed).
+    FormatError
+        A file as a whole is not what it should be.
+    """
+    items = expand(source)
+    kinds: dict[str, Kind] = {}
+    stores: list[Store] = []
+    for kind, group in groupby(items, key=lambda item: _kind(item, kinds)):
+        stores += _stores(kind, list(group), check_md5=check_md5, alone=len(items) == 1)
+    if check_md5 and not any(isinstance(store, CbfFiles) for store in stores):
+        raise InputError(f"{items[0].path}: only CBF files carry an MD5 that could be checked")
+    frames = Frames(stores)
+    if not len(frames):
+        raise FormatError(f"{items[0].path}: holds no frames")
+    return frames
+
+
+def _kind(item: Item, kinds: dict[str, Kind]) -> Kind:
+    """Tell the kind of a file; where the name does not say, from the first file with such an ending."""
+    if item.dataset is not None:
+        return "hdf5"
+    known = kind_of_name(item.path)
+    if known is not None:
+        return known
+    ending = FilePath(item.path).suffix
+    if ending not in kinds:
+        if what_is(item.path) == "nothing":
+            return "other"
+        kinds[ending] = kind_of_content(item.path)
+    return kinds[ending]
+
+
+def _stores(kind: Kind, items: list[Item], *, check_md5: bool, alone: bool) -> list[Store]:
+    if kind == "cbf":
+        return [CbfFiles([item.path for item in items], check_md5=check_md5)]
+    if kind == "hdf5":
+        from aureole.io.eiger import open_hdf5
+        from aureole.io.hdf5_leaf import Handles
+
+        # Shared, so that a series of a thousand files does not hold a thousand open.
+        handles = Handles()
+        return [open_hdf5(item.path, item.dataset, handles, alone=alone) for item in items]
+    from aureole.io.fabio_formats import open_fabio
+
+    return [open_fabio([item.path for item in items], alone=alone)]

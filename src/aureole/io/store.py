@@ -1,0 +1,61 @@
+"""What every kind of file offers to a series of frames."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
+
+from aureole.frames import EncodedFrame
+
+
+class Address(NamedTuple):
+    """Where a frame is: the file, the data set in it (HDF5) and which frame of that."""
+
+    path: str
+    dataset: str | None = None
+    frame: int = 0
+
+
+class Store(ABC):
+    """Frames that lie together: files of one kind, or one HDF5 data set.
+
+    Reading is thread-safe. Reading on after `close` opens again what is needed.
+    """
+
+    @abstractmethod
+    def __len__(self) -> int: ...
+
+    @abstractmethod
+    def read(self, index: int) -> EncodedFrame:
+        """Read one frame.
+
+        Raises
+        ------
+        FrameMissing, FrameCorrupt
+            This frame cannot be had.
+        """
+
+    @abstractmethod
+    def name(self, index: int) -> str:
+        """Name one frame, for messages."""
+
+    @abstractmethod
+    def address(self, index: int) -> Address:
+        """Return where one frame is."""
+
+    @abstractmethod
+    def files(self) -> Sequence[str]:
+        """Return the paths of all files, in order."""
+
+    def header(self, index: int) -> Mapping[str, str]:
+        """Return what the file says of one frame."""
+        return self.read(index).header
+
+    def notes(self) -> Sequence[str]:
+        """Return what a user should know of how these frames are read; one line each."""
+        return ()
+
+    def close(self) -> None:
+        """Give back what is held open."""
+        return

@@ -1,0 +1,241 @@
+"""The compiled kernels: frames are the SIMD lanes, and the bits are the same on every instruction set."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from aureole import _core
+from aureole.errors import FrameCorrupt
+from aureole.frames import EncodedFrame
+from aureole.kernels.sums import BatchSums, Deviations, Entries, Projection
+
+F64 = NDArray[np.float64]
+
+MAX_FRAMES = int(_core.MAX_LANES)
+"""Frames that one call of `integrate` or `deviations` takes at most."""
+
+_DTYPES = {np.dtype(name): code for code, name in enumerate("i1 u1 i2 u2 i4 u4 i8 u8 f4 f8".split())}
+
+_VARIANCE = {"none": 0, "raw": 1, "floor": 2, "frames": 3}
+
+_REASONS = {
+    1: "the data end before the last pixel",
+    2: "data are left after the last pixel",
+    3: "the chunk header promises another image",
+    4: "an LZ4 block reads or writes outside of itself",
+    5: "there is no decoder for this encoding with this type of pixel",
+}
+
+
+class Table:
+    """Entries by pixel, compiled to the tiles that the integrator walks through.
+
+    Parameters
+    ----------
+    entries : Entries
+        The sparse table by pixel.
+    threads : int, optional
+        Number of threads that compile it; the table does not depend on it.
+    """
+
+    def __init__(self, entries: Entries, threads: int | None = None) -> None:
+        self.n_pixels, self.n_bins = entries.n_pixels, entries.n_bins
+        self.native = _core.Table(
+            np.ascontiguousarray(entries.pixel_ptr, np.int64),
+            np.ascontiguousarray(entries.bins, np.int32),
+            np.ascontiguousarray(entries.coefs, np.float32),
+            entries.n_bins,
+            threads or os.cpu_count() or 1,
+        )
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of memory, all of which are read once a batch."""
+        return int(self.native.nbytes)
+
+
+def _dtype_code(dtype: np.dtype[np.generic], name: str) -> int:
+    code = _DTYPES.get(dtype)
+    if code is None:
+        raise FrameCorrupt(name, f"pixels of type {dtype} cannot be decoded; integers and 32 or 64-bit floats can")
+    return code
+
+
+def decode(frame: EncodedFrame, isa: str = "") -> NDArray[np.generic]:
+    """Return the pixels of a frame.
+
+    Parameters
+    ----------
+    frame : EncodedFrame
+        The frame to decode.
+    isa : str, optional
+        Name of an instruction set of `isas`; by default the one that this process runs.
+
+    Returns
+    -------
+    ndarray, shape ``frame.shape``, dtype ``frame.dtype``
+
+    Raises
+    ------
+    FrameCorrupt
+        The payload is not that of such an image.
+    """
+    code = _dtype_code(frame.dtype, frame.name)
+    image = np.empty(frame.shape, frame.dtype)
+    status = _core.decode(
+        frame.payload, int(frame.encoding), code, image.size, image.reshape(-1).view(np.uint8), isa
+    )
+    if status:
+        raise FrameCorrupt(frame.name, _REASONS[status])
+    return image
+
+
+def project(table: Table, linear: F64, quadratic: F64) -> Projection:
+    """Sum arrays over all entries of a table.
+
+    Parameters
+    ----------
+    table : Table
+    linear, quadratic : ndarray, shape (L, n_pixels) and (Q, n_pixels)
+        Rows x to be summed as Σ c·x and as Σ c²·x; at most eight in all.
+
+    Returns
+    -------
+    Projection
+        Number of entries of each bin, and the sums.
+    """
+    rows = np.concatenate([linear, quadratic]).astype(np.float64, copy=False)
+    count = np.zeros(table.n_bins, np.int64)
+    sums = np.empty((len(rows), table.n_bins))
+    _core.project(table.native, np.ascontiguousarray(rows), len(linear), count, sums)
+    return Projection(count, sums[: len(linear)], sums[len(linear) :])
+
+
+def integrate(
+    table: Table,
+    frames: Sequence[EncodedFrame],
+    *,
+    invalid: F64,
+    linear: F64,
+    quadratic: F64,
+    variance: str,
+    variance_frames: Sequence[EncodedFrame] = (),
+    isa: str = "",
+) -> BatchSums:
+    """Decode a batch of frames tile by tile and multiply it with the table; the GIL is released.
+
+    Parameters
+    ----------
+    table : Table
+    frames : sequence of EncodedFrame
+        At most `MAX_FRAMES`, all of one dtype.
+    invalid : ndarray, shape (K, 2)
+        Closed intervals of raw values that are invalid, at most eight; NaN always is.
+    linear, quadratic : ndarray, shape (L, n_pixels) and (Q, n_pixels)
+        What is summed over the invalid pixels of each frame: Σ c·x and Σ c²·x.
+    variance : {"none", "raw", "floor", "frames"}
+        What u is in Σ c²·u: nothing, the raw value, the raw value but at least one, or `variance_frames`.
+    variance_frames : sequence of EncodedFrame
+        Variances of the pixels, for ``"frames"``; all of one dtype.
+    isa : str, optional
+        Name of an instruction set of `isas`; by default the one that this process runs.
+
+    Returns
+    -------
+    BatchSums
+        Sums of each frame; their bits do not depend on the other frames of the batch.
+    """
+    n = len(frames)
+    signal = np.empty((n, table.n_bins))
+    variances = np.empty((n if variance != "none" else 0, table.n_bins))
+    statuses, lost = _core.integrate(
+        table.native,
+        [frame.payload for frame in frames],
+        [int(frame.encoding) for frame in frames],
+        _common_dtype(frames),
+        np.ascontiguousarray(invalid, np.float64),
+        np.ascontiguousarray(linear, np.float64),
+        np.ascontiguousarray(quadratic, np.float64),
+        _VARIANCE[variance],
+        [frame.payload for frame in variance_frames],
+        [int(frame.encoding) for frame in variance_frames],
+        _common_dtype(variance_frames),
+        signal,
+        variances,
+        isa,
+    )
+    lost = [row for row in lost if statuses[row[0]] == 0]
+    return BatchSums(
+        [_REASONS[status] if status else None for status in statuses],
+        signal,
+        variances if variance != "none" else None,
+        np.array([row[0] for row in lost], np.intp),
+        np.array([row[1] for row in lost], np.int64).reshape(len(lost), table.n_bins),
+        np.array([row[2] for row in lost]).reshape(len(lost), len(linear), table.n_bins),
+        np.array([row[3] for row in lost]).reshape(len(lost), len(quadratic), table.n_bins),
+    )
+
+
+def deviations(
+    table: Table,
+    frames: Sequence[EncodedFrame],
+    *,
+    invalid: F64,
+    norm: F64,
+    dark: F64 | None,
+    mean: F64,
+    isa: str = "",
+) -> Deviations:
+    """Second pass of the azimuthal error model: sums of squares about the mean of each bin.
+
+    Parameters
+    ----------
+    table, frames, invalid, isa
+        As for `integrate`; the frames must have passed it.
+    norm : ndarray, shape (n_pixels,)
+        Normalization n of each pixel.
+    dark : ndarray, shape (n_pixels,), or None
+        What is subtracted from the raw value: s = raw - dark.
+    mean : ndarray, shape (F, n_bins)
+        Mean v̄ = Σ c·s / Σ c·n of each bin and frame.
+
+    Returns
+    -------
+    Deviations
+        Σ ω²(v-v̄)² and Σ ω²v with v = s / n and ω = c·n.
+    """
+    square = np.empty((len(frames), table.n_bins))
+    weighted = np.empty_like(square)
+    _core.deviations(
+        table.native,
+        [frame.payload for frame in frames],
+        [int(frame.encoding) for frame in frames],
+        _common_dtype(frames),
+        np.ascontiguousarray(invalid, np.float64),
+        np.ascontiguousarray(norm, np.float64),
+        None if dark is None else np.ascontiguousarray(dark, np.float64),
+        np.ascontiguousarray(mean, np.float64),
+        square,
+        weighted,
+        isa,
+    )
+    return Deviations(square, weighted)
+
+
+def _common_dtype(frames: Sequence[EncodedFrame]) -> int:
+    if not frames:
+        return 0
+    dtype = frames[0].dtype
+    for frame in frames:
+        if frame.dtype != dtype:
+            raise FrameCorrupt(frame.name, f"pixels are {frame.dtype} among frames of {dtype}")
+    return _dtype_code(dtype, frames[0].name)
+
+
+def isas() -> list[str]:
+    """Return the instruction sets that this machine can run, the best last."""
+    return list(_core.isas)

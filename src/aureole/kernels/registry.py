@@ -1,0 +1,70 @@
+"""Which function does an operation on which backend: one row each."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from importlib import import_module
+from typing import Any
+
+from aureole.errors import SpecError
+from aureole.kernels.sums import Entries
+
+AUTO = "cpu"
+"""The backend that ``"auto"`` stands for."""
+
+# Rows are text, so that a backend is imported only by those who use it.
+_ROWS = {
+    ("table", "cpu"): "aureole.kernels.cpu:Table",
+    ("table", "reference"): "aureole.kernels.registry:same_entries",
+    ("project", "cpu"): "aureole.kernels.cpu:project",
+    ("project", "reference"): "aureole.kernels.reference:project",
+    ("integrate", "cpu"): "aureole.kernels.cpu:integrate",
+    ("integrate", "reference"): "aureole.kernels.reference:integrate",
+    ("deviations", "cpu"): "aureole.kernels.cpu:deviations",
+    ("deviations", "reference"): "aureole.kernels.reference:deviations",
+}
+
+
+def same_entries(entries: Entries) -> Entries:
+    """Return the entries as they are: the table of the reference backend."""
+    return entries
+
+
+def resolve(name: str) -> str:
+    """Return the name of the backend that `name` stands for; only ``"auto"`` stands for another.
+
+    Raises
+    ------
+    SpecError
+        There is no such backend.
+    """
+    name = AUTO if name == "auto" else name
+    known = sorted({backend for _, backend in _ROWS})
+    if name not in known:
+        raise SpecError(f"unknown backend {name!r}: known are auto, {', '.join(known)}")
+    return name
+
+
+def backend(operation: str, name: str) -> Callable[..., Any]:
+    """Return the function that does an operation on a backend.
+
+    Parameters
+    ----------
+    operation : {"table", "project", "integrate", "deviations"}
+        ``"table"`` turns `aureole.kernels.Entries` into what the other three take as their first argument;
+        those are described by their twins in `aureole.kernels.reference`.
+    name : str
+        A backend, or ``"auto"``.
+
+    Raises
+    ------
+    SpecError
+        There is no such backend, or it does not have this operation.
+    """
+    name = resolve(name)
+    row = _ROWS.get((operation, name))
+    if row is None:
+        raise SpecError(f"backend {name!r} has no operation {operation!r}")
+    module, _, function = row.partition(":")
+    found: Callable[..., Any] = getattr(import_module(module), function)
+    return found

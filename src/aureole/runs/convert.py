@@ -1,0 +1,93 @@
+"""From any readable series of frames to one verified HDF5 stack."""
+
+from __future__ import annotations
+
+from contextlib import closing
+from functools import partial
+from pathlib import Path
+from time import perf_counter
+
+import numpy as np
+
+from aureole.azimuthal.batches import checked_threads, in_order
+from aureole.errors import FrameCorrupt, FrameError
+from aureole.frames import EncodedFrame
+from aureole.io.nexus import Provenance
+from aureole.io.series import Frames
+from aureole.io.stack import StackWriter
+from aureole.runs.report import FrameIssue, RunOptions, RunReport, check_output
+
+
+def convert_series(frames: Frames, output: str | Path, *, options: RunOptions) -> RunReport:
+    """Copy a series of frames into one NeXus HDF5 stack, bitshuffle-LZ4, and compare every pixel.
+
+    Shape and type of the pixels are those of the first frame that can be read; a frame that differs is bad.
+
+    Parameters
+    ----------
+    frames : Frames
+    output : path
+    options : RunOptions
+        A monitor has no meaning here.
+
+    Returns
+    -------
+    RunReport
+
+    Raises
+    ------
+    InputError
+        No frame can be read.
+    OutputError
+        The output exists, is one of the inputs, cannot be written or reads back differently.
+    FrameError
+        With ``options.strict`` the first frame that cannot be used.
+    """
+    output = Path(output)
+    check_output(output, frames.sources, overwrite=options.overwrite)
+    total = len(frames)
+    issues: list[FrameIssue] = []
+    begin = perf_counter()
+    provenance = Provenance(
+        sources=frames.sources,
+        parameters=options.parameters,
+        note="a copy of the frames, pixel by pixel",
+    )
+    with StackWriter(
+        output,
+        total,
+        frames.shape,
+        dtype=frames.dtype,
+        provenance=provenance,
+        site=options.site,
+        overwrite=options.overwrite,
+    ) as writer:
+        copy = partial(_copy, frames, writer)
+        with closing(in_order(copy, range(total), checked_threads(options.threads))) as outcomes:
+            for index, error in enumerate(outcomes):
+                if error is not None:
+                    if options.strict:
+                        raise error
+                    issue = FrameIssue.of(index, error)
+                    issues.append(issue)
+                    writer.mark(index, issue.status, f"{issue.name}: {issue.reason}")
+                if options.progress is not None:
+                    options.progress(index + 1, total)
+    return RunReport(output, total, issues, perf_counter() - begin)
+
+
+def _copy(frames: Frames, writer: StackWriter, index: int) -> FrameError | None:
+    try:
+        frame = frames[index]
+        _check_same(frame, frames.shape, frames.dtype)
+        writer.write(index, frame)
+    except FrameError as error:
+        return error
+    return None
+
+
+def _check_same(frame: EncodedFrame, shape: tuple[int, int], dtype: np.dtype[np.generic]) -> None:
+    if frame.shape == shape and frame.dtype == dtype:
+        return
+    have, want = (f"{rows} x {columns} pixels" for rows, columns in (frame.shape, shape))
+    raise FrameCorrupt(frame.name, f"it has {have} of {frame.dtype} instead of {want} of {dtype}")

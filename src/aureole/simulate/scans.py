@@ -1,0 +1,309 @@
+"""Whole scans as files: what a beamline's storage would hold."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from aureole.azimuthal.batches import available_threads, in_order
+from aureole.errors import OutputError, SpecError
+from aureole.geometry import Geometry, format_poni
+from aureole.io.cbf_write import format_cbf
+from aureole.simulate.powder import Exposure, Powder, heat_at
+
+if TYPE_CHECKING:
+    import h5py
+
+_PERIOD = 0.004
+"""Seconds from frame to frame: 250 Hz."""
+_START = datetime(2024, 5, 17, 9, 0, 0)
+_INVALID_EIGER = np.uint32(2**32 - 1)
+
+
+@dataclass(frozen=True, slots=True)
+class ScanFiles:
+    """Where a scan is: the folder of its CBF files, or its HDF5 master; and its PONI file."""
+
+    frames: Path
+    poni: Path
+
+
+def write_scan(
+    directory: str | Path,
+    n_frames: int = 200,
+    *,
+    detector: str = "Pilatus 2M CdTe",
+    energy_kev: float = 71.0,
+    counts: float = 1000.0,
+    seed: int = 0,
+    distinct: int | None = None,
+) -> ScanFiles:
+    """Write a scan of a powder that is heated and cools down again, as a Pilatus would: see `Powder`.
+
+    Each distinct frame is rendered with noise of its own; the beam decays by 2 % between refills, which the
+    header's ``Flux`` (relative) follows.
+
+    Parameters
+    ----------
+    directory : path
+        Made if need be; gets ``frames/frame_00000.cbf``... and ``scan.poni``.
+    n_frames : int
+        Number of files.
+    detector, energy_kev, counts, seed
+        See `Powder`.
+    distinct : int, optional
+        Number of different frames, all of them without it. Beyond these, files are hard links to them in
+        turn: the heating and cooling repeats, noise included.
+
+    Returns
+    -------
+    ScanFiles
+
+    Raises
+    ------
+    OutputError
+        There are frames already, or the folder cannot be written to.
+    SpecError, GeometryError
+        No frames are wanted, or as for `Powder`.
+    """
+    different = _number_of_distinct(n_frames, distinct)
+    exposure = Exposure(Powder(detector=detector, energy_kev=energy_kev, counts=counts, seed=seed))
+    scan = ScanFiles(Path(directory) / "frames", Path(directory) / "scan.poni")
+    _make_folder(scan.frames)
+    paths = [scan.frames / f"frame_{index:05d}.cbf" for index in range(different)]
+
+    def write(index: int) -> None:
+        flux = _flux(index)
+        image = exposure.frame(index, heat_at(index, different), flux)
+        data = format_cbf(image, _header(exposure.geometry, index, flux), name=paths[index].stem)
+        paths[index].write_bytes(data)
+
+    try:
+        scan.poni.write_text(format_poni(exposure.geometry), encoding="utf-8")
+        for _ in in_order(write, range(different), available_threads()):
+            pass
+    except OSError as error:
+        raise OutputError(f"{scan.frames}: cannot be written ({error.strerror})") from None
+    hard_link_series(paths, scan.frames, n_frames, first=different)
+    return scan
+
+
+def hard_link_series(
+    files: Sequence[Path], directory: str | Path, count: int, *, first: int = 0
+) -> list[Path]:
+    """Give files more names: a long series on few files, which stays in the page cache.
+
+    Parameters
+    ----------
+    files : sequence of Path
+        They take turns, so that neighbours in the series are different files.
+    directory : path
+        Where the names go, on the same file system; made if need be.
+    count : int
+        Length of the series.
+    first : int
+        Names below this number are there already.
+
+    Returns
+    -------
+    list of Path
+        The new ones: ``frame_00000`` and so on, with the ending of the files.
+
+    Raises
+    ------
+    OutputError
+        A name exists already, or the file system cannot link.
+    """
+    folder = Path(directory)
+    links = [folder / f"frame_{i:05d}{files[i % len(files)].suffix}" for i in range(first, count)]
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        for i, link in enumerate(links, first):
+            link.hardlink_to(files[i % len(files)])
+    except OSError as error:
+        raise OutputError(f"{folder}: cannot be linked into ({error.strerror})") from None
+    return links
+
+
+def write_eiger_scan(
+    directory: str | Path,
+    n_frames: int = 100,
+    *,
+    detector: str = "Eiger 4M",
+    energy_kev: float = 35.0,
+    counts: float = 30.0,
+    seed: int = 0,
+    distinct: int | None = None,
+) -> ScanFiles:
+    """Write the same scan as an Eiger would: a master file that links to files of 1000 frames.
+
+    Frames are uint32, one to a chunk, compressed with bitshuffle and LZ4 (HDF5 filter 32008); gaps and dead
+    pixels have all bits set.
+
+    Parameters
+    ----------
+    directory : path
+        Made if need be; gets ``scan_master.h5``, ``scan_data_000001.h5``... and ``scan.poni``.
+    n_frames, detector, energy_kev, counts, seed
+        As for `write_scan`.
+    distinct : int, optional
+        Number of different frames, all of them without it. They repeat in turn, each time stored anew.
+
+    Returns
+    -------
+    ScanFiles
+        `frames` is the master.
+
+    Raises
+    ------
+    OutputError
+        There is a scan already, or the folder cannot be written to.
+    SpecError, GeometryError
+        No frames are wanted, or as for `Powder`.
+    """
+    different = _number_of_distinct(n_frames, distinct)
+    exposure = Exposure(Powder(detector=detector, energy_kev=energy_kev, counts=counts, seed=seed))
+    folder = Path(directory)
+    scan = ScanFiles(folder / "scan_master.h5", folder / "scan.poni")
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        if scan.frames.exists():
+            raise OutputError(f"{scan.frames}: exists already; choose another folder")
+        scan.poni.write_text(format_poni(exposure.geometry), encoding="utf-8")
+        chunks = _eiger_chunks(exposure, different)
+        _write_eiger_files(folder, exposure.geometry, chunks, n_frames)
+    except OSError as error:
+        raise OutputError(f"{folder}: cannot be written ({error})") from None
+    return scan
+
+
+def _eiger_chunks(exposure: Exposure, different: int) -> list[bytes]:
+    """Return compressed frames; HDF5 itself compresses them, in memory."""
+    import h5py
+    import hdf5plugin
+
+    def render(index: int) -> NDArray[np.uint32]:
+        image = exposure.frame(index, heat_at(index, different), _flux(index)).astype(np.uint32)
+        image[exposure.invalid] = _INVALID_EIGER
+        return image
+
+    shape = exposure.geometry.shape
+    chunks = []
+    with h5py.File("frames in memory", "w", driver="core", backing_store=False) as file:
+        # h5py has one lock for all: rendering is what is done side by side
+        data = file.create_dataset(
+            "data", (1, *shape), np.uint32, chunks=(1, *shape), **hdf5plugin.Bitshuffle(cname="lz4")
+        )
+        for image in in_order(render, range(different), available_threads()):
+            data[0] = image
+            data.flush()
+            chunks.append(data.id.read_direct_chunk((0, 0, 0))[1])
+    return chunks
+
+
+def _write_eiger_files(folder: Path, geometry: Geometry, chunks: list[bytes], n_frames: int) -> None:
+    import h5py
+    import hdf5plugin
+
+    shape = geometry.shape
+    with h5py.File(folder / "scan_master.h5", "x") as master:
+        _describe_eiger(master, geometry)
+        links = master["entry"].create_group("data")
+        links.attrs["NX_class"] = "NXdata"
+        for number, start in enumerate(range(0, n_frames, 1000), 1):
+            count = min(1000, n_frames - start)
+            name = f"scan_data_{number:06d}.h5"
+            with h5py.File(folder / name, "w") as file:
+                entry = file.create_group("entry")
+                entry.attrs["NX_class"] = "NXentry"
+                group = entry.create_group("data")
+                group.attrs["NX_class"] = "NXdata"
+                data = group.create_dataset(
+                    "data",
+                    (count, *shape),
+                    np.uint32,
+                    chunks=(1, *shape),
+                    **hdf5plugin.Bitshuffle(cname="lz4"),
+                )
+                for row in range(count):
+                    data.id.write_direct_chunk((row, 0, 0), chunks[(start + row) % len(chunks)])
+            links[f"data_{number:06d}"] = h5py.ExternalLink(name, "/entry/data/data")
+
+
+def _describe_eiger(master: h5py.File, geometry: Geometry) -> None:
+    """Write the facts that a DCU writes, as far as they have a meaning here."""
+    entry = master.create_group("entry")
+    entry.attrs["NX_class"] = "NXentry"
+    instrument = entry.create_group("instrument")
+    instrument.attrs["NX_class"] = "NXinstrument"
+    known = geometry.detector
+    center1, center2 = geometry.beam_center()
+    facts: dict[str, dict[str, tuple[float | str, str]]] = {
+        "beam": {"incident_wavelength": ((geometry.wavelength or 0.0) * 1e10, "angstrom")},
+        "detector": {
+            "description": (f"Dectris {known.name}", ""),
+            "x_pixel_size": (known.pixel2, "m"),
+            "y_pixel_size": (known.pixel1, "m"),
+            "beam_center_x": (center2, "pixel"),
+            "beam_center_y": (center1, "pixel"),
+            "detector_distance": (geometry.dist, "m"),
+            "count_time": (_PERIOD * 0.9, "s"),
+            "frame_time": (_PERIOD, "s"),
+        },
+    }
+    for group_name, values in facts.items():
+        group = instrument.create_group(group_name)
+        group.attrs["NX_class"] = f"NX{group_name}"
+        for name, (value, units) in values.items():
+            group[name] = value
+            if units:
+                group[name].attrs["units"] = units
+
+
+def _header(geometry: Geometry, index: int, flux: float) -> str:
+    known = geometry.detector
+    center1, center2 = geometry.beam_center()
+    stamp = (_START + timedelta(seconds=_PERIOD * index)).isoformat(timespec="milliseconds")
+    return "\n".join(
+        (
+            f"Detector: {known.name}, simulated",
+            stamp,
+            f"Pixel_size {known.pixel1 * 1e6:g}e-6 m x {known.pixel2 * 1e6:g}e-6 m",
+            f"Exposure_time {_PERIOD * 0.9:.7f} s",
+            f"Exposure_period {_PERIOD:.7f} s",
+            "Count_cutoff 1048500 counts",
+            f"Wavelength {(geometry.wavelength or 0.0) * 1e10:.6f} A",
+            f"Detector_distance {geometry.dist:.5f} m",
+            f"Beam_xy ({center2:.2f}, {center1:.2f}) pixels",
+            f"Flux {flux:.6f}",
+            "Polarization 0.990",
+        )
+    )
+
+
+def _flux(index: int) -> float:
+    """Return the relative intensity of the beam: it decays by 2 % within 50 frames and is refilled."""
+    return 1.01 - 0.02 * (index % 50) / 50
+
+
+def _number_of_distinct(n_frames: int, distinct: int | None) -> int:
+    if n_frames < 1:
+        raise SpecError(f"a scan has at least one frame, not {n_frames}")
+    if distinct is not None and distinct < 1:
+        raise SpecError(f"a scan has at least one distinct frame, not {distinct}")
+    return n_frames if distinct is None else min(distinct, n_frames)
+
+
+def _make_folder(folder: Path) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        if any(folder.iterdir()):
+            raise OutputError(f"{folder}: holds files already; choose another folder")
+    except OSError as error:
+        raise OutputError(f"{folder}: cannot be made ({error.strerror})") from None

@@ -1,0 +1,173 @@
+"""The coordinates in which patterns are made: a registry of names and of what each means.
+
+Every unit is ``function(factor * base)`` or, where it depends on the wavelength, ``function(factor * base /
+λ)``, with one of a few geometric bases that the geometry computes. So this table is all there is to say about
+a unit.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from difflib import get_close_matches
+from math import pi
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from aureole.errors import GeometryError, SpecError
+
+Kind = Literal["radial", "azimuthal"]
+Base = Literal["r", "2theta", "sin_theta", "qx", "qy", "chi"]
+FloatArray = NDArray[np.float64]
+
+
+def _square(values: FloatArray, out: FloatArray) -> FloatArray:
+    return np.multiply(values, values, out=out)
+
+
+_FUNCTIONS: dict[str, Callable[..., FloatArray]] = {
+    "reciprocal": np.reciprocal,
+    "square": _square,
+    "log10": np.log10,
+    "log": np.log,
+    "log1p": np.log1p,
+    "arcsinh": np.arcsinh,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Unit:
+    """One coordinate of a pattern, with its unit.
+
+    Attributes
+    ----------
+    name : str
+        The name that users write, such as ``"q_nm^-1"``.
+    kind : {"radial", "azimuthal"}
+        Which axis it belongs to.
+    label : str
+        For the axis of a plot (matplotlib's mathtext).
+    base : str
+        The geometric quantity it is made of: ``"r"`` (m, distance from the beam axis), ``"2theta"`` (rad),
+        ``"sin_theta"`` (sine of half the scattering angle), ``"qx"`` and ``"qy"`` (the same for the
+        projections on the planes of the fast and the slow axis, signed) or ``"chi"`` (rad).
+    factor : float
+        What the base is multiplied with, in SI units.
+    function : str
+        What is applied after that; ``"identity"`` for most.
+    needs_wavelength : bool
+        Whether ``factor * base`` is divided by the wavelength (m).
+    positive : bool
+        Whether the coordinate cannot be negative.
+    period : float or None
+        Length of a turn, for angles around the beam.
+    """
+
+    name: str
+    kind: Kind
+    label: str
+    base: Base
+    factor: float = 1.0
+    function: str = "identity"
+    needs_wavelength: bool = False
+    positive: bool = True
+    period: float | None = None
+
+    @property
+    def symbol(self) -> str:
+        """The unit alone, as text: ``"nm^-1"``; empty for what has no unit."""
+        symbol = self.name.rpartition("_")[2]
+        return "" if symbol == "None" else symbol
+
+    def scale(self, wavelength: float | None) -> float:
+        """Return what the base is multiplied with, the wavelength (m) included.
+
+        Raises
+        ------
+        GeometryError
+            The unit needs a wavelength and there is none.
+        """
+        if not self.needs_wavelength:
+            return self.factor
+        if wavelength is None:
+            raise GeometryError(
+                f"{self.name} needs a wavelength and the geometry has none: give a wavelength or an energy"
+            )
+        return self.factor / wavelength
+
+    def apply(self, scaled: FloatArray) -> FloatArray:
+        """Apply the unit's function to ``scale * base``, in place; return the same array.
+
+        At the beam centre d-spacings are infinite and logarithms minus infinity; NumPy's warning of it is the
+        caller's to silence.
+        """
+        if self.function != "identity":
+            _FUNCTIONS[self.function](scaled, out=scaled)
+        return scaled
+
+
+_DEGREE = 180.0 / pi
+
+
+def _q(name: str, label: str, factor: float, function: str = "identity", *, positive: bool = True) -> Unit:
+    return Unit(name, "radial", label, "sin_theta", factor, function, True, positive)
+
+
+_UNITS = (
+    Unit("r_mm", "radial", r"Radius $r$ (mm)", "r", 1e3),
+    Unit("r_m", "radial", r"Radius $r$ (m)", "r"),
+    Unit("2th_deg", "radial", r"Scattering angle $2\theta$ (°)", "2theta", _DEGREE),
+    Unit("2th_rad", "radial", r"Scattering angle $2\theta$ (rad)", "2theta"),
+    _q("q_nm^-1", r"Scattering vector $q$ (nm$^{-1}$)", 4e-9 * pi),
+    _q("q_A^-1", r"Scattering vector $q$ (Å$^{-1}$)", 4e-10 * pi),
+    _q("d_m", r"Spacing $d$ (m)", 2.0, "reciprocal"),
+    _q("d_nm", r"Spacing $d$ (nm)", 2e-9, "reciprocal"),
+    _q("d_A", r"Spacing $d$ (Å)", 2e-10, "reciprocal"),
+    _q("d*2_A^-2", r"Squared reciprocal spacing $d^{*2}$ (Å$^{-2}$)", 2e-10, "square"),
+    _q("d*2_nm^-2", r"Squared reciprocal spacing $d^{*2}$ (nm$^{-2}$)", 2e-9, "square"),
+    _q("log10(q.m)_None", r"$\log_{10}(q\cdot$m$)$", 4.0 * pi, "log10", positive=False),
+    _q("log(q.nm)_None", r"$\ln(q\cdot$nm$)$", 4e-9 * pi, "log", positive=False),
+    _q("log(1+q.nm)_None", r"$\ln(1+q\cdot$nm$)$", 4e-9 * pi, "log1p"),
+    _q("log(1+q.A)_None", r"$\ln(1+q\cdot$Å$)$", 4e-10 * pi, "log1p"),
+    _q("arcsinh(q.nm)_None", r"arsinh$(q\cdot$nm$)$", 4e-9 * pi, "arcsinh"),
+    _q("arcsinh(q.A)_None", r"arsinh$(q\cdot$Å$)$", 4e-10 * pi, "arcsinh"),
+    Unit("qx_nm^-1", "radial", r"$q_x$ (nm$^{-1}$)", "qx", 4e-9 * pi, "identity", True, False),
+    Unit("qy_nm^-1", "radial", r"$q_y$ (nm$^{-1}$)", "qy", 4e-9 * pi, "identity", True, False),
+    Unit("chi_rad", "azimuthal", r"Azimuth $\chi$ (rad)", "chi", 1.0, positive=False, period=2.0 * pi),
+    Unit("chi_deg", "azimuthal", r"Azimuth $\chi$ (°)", "chi", _DEGREE, positive=False, period=360.0),
+)
+
+UNITS: dict[str, Unit] = {entry.name: entry for entry in _UNITS}
+"""All units by name."""
+
+
+def unit(name: str | Unit, kind: Kind | None = None) -> Unit:
+    """Look a unit up by its name.
+
+    Parameters
+    ----------
+    name : str or Unit
+        Such as ``"2th_deg"``; a `Unit` is returned as it is.
+    kind : {"radial", "azimuthal"}, optional
+        Insist on this kind.
+
+    Raises
+    ------
+    SpecError
+        There is no such unit (near names are listed), or it is of the other kind.
+    """
+    if isinstance(name, Unit):
+        found: Unit | None = name
+    else:
+        found = UNITS.get(name)
+    if found is None:
+        names = [entry.name for entry in _UNITS if kind is None or entry.kind == kind]
+        folded = {entry.casefold(): entry for entry in names}
+        near = [folded[match] for match in get_close_matches(str(name).casefold(), folded, n=3, cutoff=0.4)]
+        hint = f"did you mean {' or '.join(near)}?" if near else f"known: {', '.join(names)}"
+        raise SpecError(f"unknown unit {name!r}: {hint}")
+    if kind is not None and found.kind != kind:
+        raise SpecError(f"unit {found.name} is {found.kind}, where one of {kind} kind is needed")
+    return found

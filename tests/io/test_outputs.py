@@ -1,0 +1,369 @@
+# ruff: noqa: PT012  (that a block fails is what is tested)
+import errno
+import json
+import os
+
+import h5py
+import hdf5plugin
+import numpy as np
+import pytest
+import silx.io.nxdata
+
+from aureole.errors import FrameMissing, OutputError, SpecError
+from aureole.frames import EncodedFrame, Encoding
+from aureole.io import (
+    AxisData,
+    FrameStatus,
+    PatternLayout,
+    PatternWriter,
+    Provenance,
+    Site,
+    StackWriter,
+    open_frames,
+    parse_cbf,
+    publication,
+    write_text,
+)
+from aureole.io.cbf_write import format_cbf
+
+Q = AxisData("q_nm^-1", np.linspace(0.05, 9.95, 100), np.linspace(0, 10, 101))
+TTH = AxisData("2th_deg", np.linspace(0.05, 9.95, 100), np.linspace(0, 10, 101))
+D = AxisData("d_A", np.linspace(1, 2, 100))
+CHI = AxisData("chi_deg", np.linspace(-175, 175, 36), np.linspace(-180, 180, 37))
+SITE = Site(instrument="ID11", source="ESRF", wavelength=1e-10)
+
+
+def text(value):
+    return value.decode() if isinstance(value, bytes) else str(value)
+
+
+def written(path, frames=4, **layout):
+    made = PatternLayout(**({"radial": Q, "site": SITE} | layout))
+    rng = np.random.default_rng(0)
+    rows = rng.random((frames, *made.row_shape)).astype(np.float32)
+    with PatternWriter(path, frames, made) as writer:
+        writer.write(2, rows[2:], rows[2:] / 10)
+        writer.write(0, rows[:2], rows[:2] / 10)
+    return rows
+
+
+def test_publication_appears_whole_or_not_at_all(tmp_path):
+    target = tmp_path / "out.txt"
+    with publication(target) as temporary:
+        temporary.write_text("done")
+        assert not target.exists()
+        assert temporary.parent == tmp_path
+        assert str(os.getpid()) in temporary.name
+    assert target.read_text() == "done"
+    with pytest.raises(ZeroDivisionError), publication(target, overwrite=True) as temporary:
+        temporary.write_text("half")
+        raise ZeroDivisionError
+    assert target.read_text() == "done"
+    assert [path.name for path in tmp_path.iterdir()] == ["out.txt"]
+
+
+def test_publication_never_replaces_what_came_into_being_meanwhile(tmp_path):
+    target = tmp_path / "out.txt"
+    with pytest.raises(OutputError, match="came into being meanwhile"), publication(target) as temporary:
+        temporary.write_text("mine")
+        target.write_text("theirs")
+    assert target.read_text() == "theirs"
+    assert [path.name for path in tmp_path.iterdir()] == ["out.txt"]
+
+
+@pytest.mark.parametrize("exists", [False, True])
+def test_publication_without_hard_links(tmp_path, monkeypatch, exists):
+    def refuse(*_):
+        raise OSError(errno.EPERM, "no hard links here")
+
+    monkeypatch.setattr(os, "link", refuse)
+    target = tmp_path / "out.txt"
+    if exists:
+        with pytest.raises(OutputError, match="meanwhile"), publication(target) as temporary:
+            temporary.write_text("mine")
+            target.write_text("theirs")
+        assert target.read_text() == "theirs"
+    else:
+        with publication(target) as temporary:
+            temporary.write_text("mine")
+        assert target.read_text() == "mine"
+    assert [path.name for path in tmp_path.iterdir()] == ["out.txt"]
+
+
+def test_what_cannot_be_written_is_one_line(tmp_path):
+    (tmp_path / "file").write_text("x")
+    cases = {
+        tmp_path / "none" / "out.h5": "there is no folder",
+        tmp_path / "file" / "out.h5": "is not a folder",
+        tmp_path: "is a folder; give the name of a file",
+        tmp_path / "file": "exists already",
+        tmp_path / ("x" * 300): "cannot be written",
+    }
+    for path, reason in cases.items():
+        for make in (
+            lambda path: PatternWriter(path, 1, PatternLayout(radial=Q)),
+            lambda path: StackWriter(path, 1, (2, 2), dtype=np.dtype("u2")),
+        ):
+            with pytest.raises(OutputError, match=reason) as caught:
+                make(path)
+            assert "\n" not in str(caught.value)
+    assert [path.name for path in tmp_path.iterdir()] == ["file"]
+
+
+def test_patterns_follow_nxazint1d(tmp_path):
+    norm = np.arange(100.0)
+    spec = json.dumps({"radial": "q"})
+    provenance = Provenance(
+        spec=spec,
+        sources=["/a/b.cbf", "/a/c.cbf"],
+        parameters={"poni": "Distance: 1", "error_model": "poisson"},
+        arrays={"mask": np.eye(4, dtype=np.uint8)},
+    )
+    rows = written(
+        tmp_path / "o.h5", norm=norm, polarization=True, provenance=provenance, monitor=np.arange(4.0)
+    )
+    with h5py.File(tmp_path / "o.h5") as file:
+        entry = file["entry"]
+        assert text(entry["definition"][()]) == "NXazint1d"
+        assert bool(entry["solid_angle_applied"][()]) is True
+        assert bool(entry["polarization_applied"][()]) is True
+        assert bool(entry["normalization_applied"][()]) is True
+        assert bool(entry["monitor_applied"][()]) is True
+        assert entry["monitor/data"].shape == (4,)
+        assert text(entry["instrument/name"][()]) == "ID11"
+        assert {text(entry[f"instrument/source/{key}"][()]) for key in ("name", "probe")} == {"ESRF", "x-ray"}
+        assert entry["instrument/monochromator/wavelength"][()] == pytest.approx(1.0)
+        assert entry["instrument/monochromator/energy"][()] == pytest.approx(12.398419843320026)
+        process = entry["reduction"]
+        assert process.attrs["NX_class"] == "NXprocess"
+        assert {"program", "version", "date", "reference"} <= set(process)
+        assert process["input"].attrs["NX_class"] == "NXparameters"
+        assert text(process["input/spec"][()]) == spec
+        assert np.array_equal(process["input/mask"][()], np.eye(4))
+        assert [text(name) for name in process["sources"]] == ["/a/b.cbf", "/a/c.cbf"]
+        data = entry["data"]
+        assert list(data.attrs["axes"]) == [".", "radial_axis"]
+        assert data.attrs["signal"] == "I"
+        assert data.attrs["interpretation"] == data["I"].attrs["interpretation"] == "spectrum"
+        assert np.array_equal(data["I"][()], rows)
+        assert data["I"].dtype == data["I_errors"].dtype == np.float32
+        assert np.array_equal(data["I_errors"][()], rows / 10)
+        assert np.array_equal(data["norm"][()], norm)
+        assert np.array_equal(data["radial_axis"][()], Q.centres)
+        assert np.array_equal(data["radial_axis_edges"][()], Q.edges)
+        assert data["radial_axis"].attrs["long_name"] == "q"
+        assert data["radial_axis"].attrs["units"] == "1/nm"
+        assert entry["frame_status"][()].tolist() == [0, 0, 0, 0]
+        assert [text(message) for message in entry["frame_message"]] == [""] * 4
+
+
+def test_silx_opens_the_patterns(tmp_path):
+    rows = written(tmp_path / "o.h5")
+    with h5py.File(tmp_path / "o.h5") as file:
+        plot = silx.io.nxdata.get_default(file)
+        assert plot.group.name == "/entry/data"
+        assert plot.is_curve
+        assert plot.interpretation == "spectrum"
+        assert np.array_equal(plot.signal[()], rows)
+        assert plot.axes[0] is None
+        assert np.array_equal(plot.axes[1][()], Q.centres)
+        assert np.array_equal(plot.errors[()], rows / 10)
+        assert plot.title == "Intensity against q (1/nm)"
+
+
+def test_silx_opens_the_cakes(tmp_path):
+    rows = written(tmp_path / "o.h5", radial=TTH, azimuthal=CHI, norm=np.ones((36, 100)))
+    with h5py.File(tmp_path / "o.h5") as file:
+        assert text(file["entry/definition"][()]) == "NXazint2d"
+        plot = silx.io.nxdata.get_default(file)
+        assert plot.is_image
+        assert plot.interpretation == "image"
+        assert plot.axes_dataset_names == [None, "azimuthal_axis", "radial_axis"]
+        assert plot.signal.shape == (4, 36, 100)
+        assert np.array_equal(plot.signal[()], rows)
+        assert file["entry/data/azimuthal_axis"].attrs["units"] == "degree"
+        assert file["entry/data/radial_axis"].attrs["long_name"] == "2theta"
+
+
+@pytest.mark.parametrize(
+    ("layout", "axes", "label"),
+    [
+        ({"radial": D}, [".", "radial_axis"], "d (angstrom)"),
+        ({"radial": None, "azimuthal": CHI}, [".", "azimuthal_axis"], "chi (degree)"),
+        ({"radial": TTH, "site": Site()}, [".", "radial_axis"], "2theta (degree)"),
+        ({"radial": AxisData("log10(q.m)_None", D.centres)}, [".", "radial_axis"], "log10(q.m)"),
+    ],
+)
+def test_what_the_definitions_have_no_place_for_is_plain_nxdata(tmp_path, layout, axes, label):
+    written(tmp_path / "o.h5", **layout)
+    with h5py.File(tmp_path / "o.h5") as file:
+        assert "definition" not in file["entry"]
+        plot = silx.io.nxdata.get_default(file)
+        assert list(plot.group.attrs["axes"]) == axes
+        assert plot.axes_names[1] == label
+        assert plot.is_curve
+
+
+def test_norm_of_each_frame(tmp_path):
+    layout = PatternLayout(radial=Q, site=SITE, norm_per_frame=True, sigma=False)
+    with PatternWriter(tmp_path / "o.h5", 2, layout) as writer:
+        writer.write(0, np.ones((2, 100)), norm=np.full((2, 100), 3.0))
+    with h5py.File(tmp_path / "o.h5") as file:
+        assert "definition" not in file["entry"]
+        assert file["entry/data/norm"].shape == (2, 100)
+        assert "I_errors" not in file["entry/data"]
+
+
+def test_frames_that_were_not_done(tmp_path):
+    with PatternWriter(tmp_path / "o.h5", 5, PatternLayout(radial=Q)) as writer:
+        writer.mark(1, FrameStatus.BAD, "b.cbf: truncated")
+        writer.write(0, np.ones((4, 100)), np.ones((4, 100)))
+        writer.mark(2, FrameStatus.MISSING, "c.cbf: no such file")
+    with h5py.File(tmp_path / "o.h5") as file:
+        assert file["entry/frame_status"].dtype == np.uint8
+        assert file["entry/frame_status"][()].tolist() == [0, 1, 2, 0, 3]
+        messages = [text(message) for message in file["entry/frame_message"]]
+        assert messages == ["", "b.cbf: truncated", "c.cbf: no such file", "", ""]
+        for name in ("I", "I_errors"):
+            finite = np.isfinite(file[f"entry/data/{name}"][()]).all(axis=1)
+            assert finite.tolist() == [True, False, False, True, False]
+
+
+def test_a_failed_run_leaves_nothing(tmp_path):
+    with pytest.raises(RuntimeError), PatternWriter(tmp_path / "o.h5", 2, PatternLayout(radial=Q)) as writer:
+        writer.write(0, np.ones((1, 100)), np.ones((1, 100)))
+        raise RuntimeError
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_existing_results_are_safe_until_the_new_one_is_complete(tmp_path):
+    path = tmp_path / "o.h5"
+    path.write_text("old")
+    with pytest.raises(OutputError, match="exists already"):
+        PatternWriter(path, 2, PatternLayout(radial=Q))
+    with pytest.raises(RuntimeError), PatternWriter(path, 2, PatternLayout(radial=Q), overwrite=True):
+        raise RuntimeError
+    assert path.read_text() == "old"
+    with PatternWriter(path, 1, PatternLayout(radial=Q), overwrite=True) as writer:
+        writer.write(0, np.ones((1, 100)), np.ones((1, 100)))
+    assert h5py.is_hdf5(path)
+
+
+@pytest.mark.parametrize(
+    ("layout", "frames", "reason"),
+    [
+        ({}, 1, "needs a radial or an azimuthal axis"),
+        ({"radial": Q}, 0, "0 patterns"),
+        ({"radial": Q, "norm": np.ones(3)}, 1, r"norm of shape \(3,\)"),
+        ({"radial": Q, "monitor": np.ones(3)}, 2, "3 monitor values for 2 frames"),
+        ({"radial": AxisData("q_nm^-1", np.ones(3), np.ones(3))}, 1, "3 edges for 3 bins"),
+    ],
+)
+def test_layouts_that_contradict_themselves(tmp_path, layout, frames, reason):
+    with pytest.raises(SpecError, match=reason):
+        PatternWriter(tmp_path / "o.h5", frames, PatternLayout(**layout))
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_rows_that_do_not_fit(tmp_path):
+    rows = np.ones((2, 100))
+    with PatternWriter(tmp_path / "o.h5", 3, PatternLayout(radial=Q)) as writer:
+        for arguments, reason in (
+            ((0, rows), "rows of I where the layout has I, I_errors"),
+            ((0, rows[:, :5], rows), "do not fit"),
+            ((0, rows, rows[:1]), "do not fit"),
+            ((2, rows, rows), "frames 2 to 3 of 3"),
+            ((-1, rows, rows), "frames -1"),
+        ):
+            with pytest.raises(SpecError, match=reason):
+                writer.write(*arguments)
+
+
+@pytest.mark.parametrize("ending", ["xy", "dat", "chi"])
+@pytest.mark.parametrize("errors", [False, True])
+def test_text(tmp_path, ending, errors):
+    path = tmp_path / f"a.{ending}"
+    intensity = np.linspace(0, 1e6, 100)
+    sigma = np.sqrt(intensity) if errors else None
+    write_text(path, Q.centres, intensity, sigma, unit="q_nm^-1", header=["CeO2", "run 7"])
+    lines = path.read_text().splitlines()
+    table = np.loadtxt(path, skiprows=4)
+    assert table.shape == ((100, 3) if errors else (100, 2))
+    assert np.allclose(table[:, 0], Q.centres, rtol=1e-8)
+    assert np.allclose(table[:, 1], intensity, rtol=1e-8)
+    if errors:
+        assert np.allclose(table[:, 2], sigma, rtol=1e-8)
+    if ending == "chi":
+        assert lines[:3] == ["CeO2", "q_nm^-1", "Intensity"]
+        assert int(lines[3]) == 100
+    else:
+        assert [line[0] for line in lines[:4]] == ["#"] * 4
+        assert np.array_equal(np.loadtxt(path), table)
+    with pytest.raises(OutputError, match="exists already"):
+        write_text(path, Q.centres, intensity, unit="q_nm^-1")
+
+
+def test_text_of_another_kind(tmp_path):
+    with pytest.raises(SpecError, match=r"endings \.xy, \.dat, \.chi"):
+        write_text(tmp_path / "a.csv", [1], [1], unit="q_nm^-1")
+    with pytest.raises(SpecError, match="columns of shapes"):
+        write_text(tmp_path / "a.xy", [1], [1, 2], unit="q_nm^-1")
+
+
+def test_stacks_hold_every_pixel(tmp_path, images, pixels, oracle_kernels):
+    frames = [parse_cbf(format_cbf(image), f"f{index}.cbf") for index, image in enumerate(images)]
+    provenance = Provenance(sources=["/a/f0.cbf"])
+    with StackWriter(tmp_path / "s.h5", 6, (37, 53), dtype=np.dtype("i4"), provenance=provenance) as writer:
+        for index, frame in enumerate(frames):
+            writer.write(index, frame)
+        writer.mark(5, FrameStatus.MISSING, "f5.cbf: no such file")
+    stack = open_frames(tmp_path / "s.h5")
+    assert len(stack) == 6
+    assert stack.notes == []
+    for frame, image in zip(stack[:5], images, strict=True):
+        assert frame.encoding is Encoding.BITSHUFFLE_LZ4
+        assert np.array_equal(pixels(frame), image)
+    with pytest.raises(FrameMissing):
+        stack[5]
+    with h5py.File(tmp_path / "s.h5") as file:
+        plot = silx.io.nxdata.get_default(file)
+        assert plot.is_image or plot.is_stack
+        assert plot.signal.shape == (6, 37, 53)
+        assert file["entry/instrument/detector/data"].id == file["entry/data/data"].id
+        assert file["entry/frame_status"][()].tolist() == [0, 0, 0, 0, 0, 2]
+        assert text(file["entry/conversion/sources"][0]) == "/a/f0.cbf"
+
+
+def test_stacks_copy_chunks_that_are_encoded_already(tmp_path, images, pixels, oracle_kernels):
+    with h5py.File(tmp_path / "a.h5", "w") as file:
+        file.create_dataset(
+            "x", data=images, chunks=(1, 37, 53), **hdf5plugin.Bitshuffle(cname="lz4", nelems=64)
+        )
+    source = open_frames(tmp_path / "a.h5::/x")
+    with StackWriter(tmp_path / "s.h5", 5, source.shape, dtype=source.dtype) as writer:
+        for index, frame in enumerate(source):
+            writer.write(index, frame)
+    for before, after, image in zip(source, open_frames(tmp_path / "s.h5"), images, strict=True):
+        assert bytes(before.payload) == bytes(after.payload)
+        assert np.array_equal(pixels(after), image)
+
+
+def test_a_stack_that_reads_back_differently_is_not_kept(tmp_path, images):
+    writer = StackWriter(tmp_path / "s.h5", 5, (37, 53), dtype=np.dtype("i4"))
+    for index, image in enumerate(images):
+        writer.write(index, EncodedFrame.from_array(image))
+    with h5py.File(tmp_path / "other.h5", "w") as file:
+        other = file.create_dataset("x", data=images + 1, chunks=(1, 37, 53), **hdf5plugin.Bitshuffle())
+        wrong = other.id.read_direct_chunk((3, 0, 0))[1]
+    writer._file["entry/data/data"].id.write_direct_chunk((3, 0, 0), wrong, 0)
+    with pytest.raises(OutputError, match="frame 3 reads back differently"):
+        writer.close()
+    assert [path.name for path in tmp_path.iterdir()] == ["other.h5"]
+
+
+def test_stacks_refuse_frames_of_another_kind(tmp_path, images):
+    with StackWriter(tmp_path / "s.h5", 1, (37, 53), dtype=np.dtype("u2")) as writer:
+        with pytest.raises(SpecError, match=r"array: 37 x 53 pixels of int32, not 37 x 53 pixels of uint16"):
+            writer.write(0, EncodedFrame.from_array(images[0]))
+        with pytest.raises(SpecError, match="37 x 10 pixels"):
+            writer.write(0, EncodedFrame.from_array(images[0, :, :10].astype("u2")))
