@@ -17,6 +17,16 @@ void require(bool fits, const char* what) {
     if (!fits) throw nb::value_error(what);
 }
 
+// A table with the arrays of Python that it points into.
+struct BoundTable {
+    In<int64_t> pixel_ptr;
+    In<int32_t> bins;
+    In<float> coefs;
+    Table table;
+
+    TableView view() const { return table.view(); }
+};
+
 // The encoded frames of a batch, all of one type of pixel.
 struct Frames {
     std::vector<Buffer> buffers;
@@ -54,7 +64,7 @@ nb::list lost_of(const std::vector<Lost>& lost, size_t n_linear, size_t n_quadra
     return out;
 }
 
-nb::tuple integrate(const Table& table, nb::sequence payloads, const std::vector<int>& encodings, int dtype,
+nb::tuple integrate(const BoundTable& table, nb::sequence payloads, const std::vector<int>& encodings, int dtype,
                     In2<double> invalid, In2<double> linear, In2<double> quadratic, int variance,
                     nb::sequence variance_payloads, const std::vector<int>& variance_encodings, int variance_dtype,
                     Out2<double> signal, Out2<double> variance_out, const std::string& isa) {
@@ -85,7 +95,7 @@ nb::tuple integrate(const Table& table, nb::sequence payloads, const std::vector
     return nb::make_tuple(status, given);
 }
 
-std::vector<int32_t> deviations(const Table& table, nb::sequence payloads, const std::vector<int>& encodings,
+std::vector<int32_t> deviations(const BoundTable& table, nb::sequence payloads, const std::vector<int>& encodings,
                                 int dtype, In2<double> invalid, In<double> norm, std::optional<In<double>> dark,
                                 In2<double> mean, Out2<double> square, Out2<double> weighted,
                                 const std::string& isa) {
@@ -108,7 +118,7 @@ std::vector<int32_t> deviations(const Table& table, nb::sequence payloads, const
     return status;
 }
 
-void project(const Table& table, In2<double> rows, size_t n_linear, Out<int64_t> count, Out2<double> sums) {
+void project(const BoundTable& table, In2<double> rows, size_t n_linear, Out<int64_t> count, Out2<double> sums) {
     const TableView t = table.view();
     require(rows.shape(0) <= 8 && n_linear <= rows.shape(0) && rows.shape(1) == t.n_pixels,
             "rows: shape (at most 8, n_pixels)");
@@ -122,20 +132,21 @@ void project(const Table& table, In2<double> rows, size_t n_linear, Out<int64_t>
 }  // namespace
 
 void register_integrate(nb::module_& m) {
-    nb::class_<Table>(m, "Table")
+    nb::class_<BoundTable>(m, "Table")
         .def(
             "__init__",
-            [](Table* self, In<int64_t> pixel_ptr, In<int32_t> bins, In<float> coefs, size_t n_bins,
+            [](BoundTable* self, In<int64_t> pixel_ptr, In<int32_t> bins, In<float> coefs, size_t n_bins,
                size_t n_threads) {
                 require(pixel_ptr.size() > 0 && bins.size() == coefs.size(), "Table: arrays do not fit together");
                 nb::gil_scoped_release release;
-                new (self) Table(pixel_ptr.data(), pixel_ptr.size() - 1, bins.data(), coefs.data(), bins.size(),
-                                 n_bins, n_threads);
+                new (self) BoundTable{pixel_ptr, bins, coefs,
+                                      Table(pixel_ptr.data(), pixel_ptr.size() - 1, bins.data(), coefs.data(),
+                                            bins.size(), n_bins, n_threads)};
             },
             "pixel_ptr"_a, "bins"_a, "coefs"_a, "n_bins"_a, "n_threads"_a = 1)
-        .def_prop_ro("n_pixels", [](const Table& t) { return t.view().n_pixels; })
-        .def_prop_ro("n_bins", [](const Table& t) { return t.view().n_bins; })
-        .def_prop_ro("nbytes", &Table::bytes);
+        .def_prop_ro("n_pixels", [](const BoundTable& t) { return t.view().n_pixels; })
+        .def_prop_ro("n_bins", [](const BoundTable& t) { return t.view().n_bins; })
+        .def_prop_ro("nbytes", [](const BoundTable& t) { return t.table.bytes(); });
     m.def("integrate", &integrate, "table"_a, "payloads"_a, "encodings"_a, "dtype"_a, "invalid"_a, "linear"_a,
           "quadratic"_a, "variance"_a, "variance_payloads"_a, "variance_encodings"_a, "variance_dtype"_a, "signal"_a,
           "variance_out"_a, "isa"_a = "");

@@ -47,6 +47,10 @@ struct TableView {
     const float* entry_coef;
     const uint16_t* used;          // a bit for each pixel that has entries, 16 pixels a word
     size_t largest_tile;           // entries of the fullest tile
+    // the same entries by pixel, for the few pixels that are looked up one by one
+    const int64_t* pixel_ptr;
+    const int32_t* bin;
+    const float* coef;
 };
 
 // Raw values that are invalid: NaN, and n closed intervals.

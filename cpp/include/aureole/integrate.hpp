@@ -68,23 +68,21 @@ inline void multiply_tile(const TableView& t, size_t tile, const double* linear,
 }
 
 // Sums over the invalid pixels of one tile, for the frames that have any.
-inline bool lose_tile(const IntegrateArgs& args, size_t tile, const uint16_t* bad) {
+inline bool lose_tile(const IntegrateArgs& args, size_t first, size_t n, const uint16_t* used, const uint16_t* bad) {
     const TableView& t = args.table;
-    const size_t first = t.tile_entry[tile];
-    size_t k = 0;
-    for (size_t s = t.tile_segment[tile]; s < t.tile_segment[tile + 1]; ++s) {
-        const size_t bin = t.segment_bin[s];
-        for (const size_t end = t.segment_end[s]; k < end; ++k) {
-            const size_t in_tile = t.entry_pixel[first + k], pixel = tile * TILE + in_tile;
-            const double c = double(t.entry_coef[first + k]), c2 = c * c;
-            for (uint32_t lanes = bad[in_tile]; lanes; lanes &= lanes - 1) {
-                Lost& lost = args.lost[__builtin_ctz(lanes)];
-                if (!lost.count) {
-                    lost.count = static_cast<int64_t*>(calloc(t.n_bins, sizeof(int64_t)));
-                    lost.linear = static_cast<double*>(calloc(t.n_bins * args.n_linear + 1, sizeof(double)));
-                    lost.quadratic = static_cast<double*>(calloc(t.n_bins * args.n_quadratic + 1, sizeof(double)));
-                    if (!lost.count || !lost.linear || !lost.quadratic) return false;
-                }
+    for (size_t i = 0; i < n; ++i) {
+        const size_t pixel = first + i;
+        for (uint32_t lanes = used[i / 16] ? bad[i] : 0; lanes; lanes &= lanes - 1) {
+            Lost& lost = args.lost[__builtin_ctz(lanes)];
+            if (!lost.count) {
+                lost.count = static_cast<int64_t*>(calloc(t.n_bins, sizeof(int64_t)));
+                lost.linear = static_cast<double*>(calloc(t.n_bins * args.n_linear + 1, sizeof(double)));
+                lost.quadratic = static_cast<double*>(calloc(t.n_bins * args.n_quadratic + 1, sizeof(double)));
+                if (!lost.count || !lost.linear || !lost.quadratic) return false;
+            }
+            for (int64_t k = t.pixel_ptr[pixel]; k < t.pixel_ptr[pixel + 1]; ++k) {
+                const size_t bin = size_t(t.bin[k]);
+                const double c = double(t.coef[k]), c2 = c * c;
                 ++lost.count[bin];
                 for (size_t r = 0; r < args.n_linear; ++r)
                     lost.linear[r * t.n_bins + bin] += c * args.linear[r * t.n_pixels + pixel];
@@ -157,11 +155,7 @@ template <size_t L, class T> int32_t integrate_as(const IntegrateArgs& args) {
             multiply_tile<L, false>(t, tile, work.linear, work.square, work.v, u, signal.memory, nullptr);
         else
             multiply_tile<L, true>(t, tile, work.linear, work.square, work.v, u, signal.memory, variance.memory);
-        if (batch.any_bad) {
-            for (size_t p = 0; p < n; ++p)
-                if (used[p / 16] == 0) batch.bad[p] = 0;
-            good = lose_tile(args, tile, batch.bad);
-        }
+        if (batch.any_bad) good = lose_tile(args, first, n, used, batch.bad);
     }
     for (size_t f = 0; f < args.n_frames && good; ++f) {
         args.status[f] = batch.streams[f].status;

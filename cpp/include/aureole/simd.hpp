@@ -42,6 +42,27 @@ AUREOLE_INLINE bool any(i32x16 v) {
 #endif
 }
 
+#if defined(__AVX512VBMI2__)    // gcc 12 would convert by halves
+AUREOLE_INLINE f64x8 to_doubles(i32x8 v) { return (f64x8)_mm512_cvtepi32_pd((__m256i)v); }
+AUREOLE_INLINE f64x8 to_doubles(u32x8 v) { return (f64x8)_mm512_cvtepu32_pd((__m256i)v); }
+#else
+template <class V> AUREOLE_INLINE f64x8 to_doubles(V v) { return __builtin_convertvector(v, f64x8); }
+#endif
+
+// Whether any lane of any of the 16 vectors lies between low and high, unsigned: x - low <= high - low.
+AUREOLE_INLINE bool any_within(const u32x16 r[16], uint32_t low, uint32_t high) {
+    const u32x16 from = u32x16{} + low, span = u32x16{} + (high - low);
+#if defined(__AVX512VBMI2__)
+    __mmask16 found = 0;
+    for (int i = 0; i < 16; ++i) found |= _mm512_cmple_epu32_mask((__m512i)(r[i] - from), (__m512i)span);
+    return found != 0;
+#else
+    i32x16 found = {};
+    for (int i = 0; i < 16; ++i) found |= (i32x16)(r[i] - from <= span);
+    return any(found);
+#endif
+}
+
 AUREOLE_INLINE size_t min(size_t a, size_t b) { return a < b ? a : b; }
 
 }  // namespace aureole::AUREOLE_ISA

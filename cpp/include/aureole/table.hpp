@@ -15,10 +15,11 @@ namespace aureole {
 class Table {
   public:
     // Entries k of pixel p are pixel_ptr[p] <= k < pixel_ptr[p + 1]; throws std::invalid_argument where they do not
-    // fit together. The table does not depend on the number of threads that make it.
+    // fit together. The arrays must outlive the table. It does not depend on the number of threads that make it.
     Table(const int64_t* pixel_ptr, size_t n_pixels, const int32_t* bins, const float* coefs, size_t n_entries,
           size_t n_bins, size_t n_threads)
-        : n_pixels_(n_pixels), n_bins_(n_bins), n_entries_(n_entries), n_tiles_((n_pixels + TILE - 1) / TILE) {
+        : n_pixels_(n_pixels), n_bins_(n_bins), n_entries_(n_entries), n_tiles_((n_pixels + TILE - 1) / TILE),
+          pixel_ptr_(pixel_ptr), bins_(bins), coefs_(coefs) {
         if (pixel_ptr[0] != 0 || size_t(pixel_ptr[n_pixels]) != n_entries)
             throw std::invalid_argument("pixel_ptr does not fit the number of entries");
         for (size_t p = 0; p < n_pixels; ++p)
@@ -37,7 +38,7 @@ class Table {
         std::vector<std::thread> threads;
         const auto fill = [&](size_t i) {
             try {
-                fill_tiles(pixel_ptr, bins, coefs, n_tiles_ * i / n_threads, n_tiles_ * (i + 1) / n_threads, parts[i]);
+                fill_tiles(n_tiles_ * i / n_threads, n_tiles_ * (i + 1) / n_threads, parts[i]);
             } catch (...) {
                 parts[i].failed = true;
             }
@@ -61,7 +62,8 @@ class Table {
 
     TableView view() const {
         return {n_pixels_, n_bins_, n_tiles_, tile_segment_.data(), tile_entry_.data(), segment_bin_.data(),
-                segment_end_.data(), entry_pixel_.get(), entry_coef_.get(), used_.data(), largest_};
+                segment_end_.data(), entry_pixel_.get(), entry_coef_.get(), used_.data(), largest_,
+                pixel_ptr_, bins_, coefs_};
     }
 
     size_t bytes() const {
@@ -75,16 +77,15 @@ class Table {
     };
 
     // Sort the entries of each tile by bin, keeping the order of the pixels within a bin.
-    void fill_tiles(const int64_t* pixel_ptr, const int32_t* bins, const float* coefs, size_t begin, size_t end,
-                    Segments& out) {
+    void fill_tiles(size_t begin, size_t end, Segments& out) {
         std::vector<uint32_t> place(n_bins_, 0);    // of each bin: number of entries, then where the next one goes
-        std::vector<uint32_t> met;                  // bins of this tile in the order in which they are met
+        std::vector<uint32_t> met;                  // bins_ of this tile in the order in which they are met
         for (size_t t = begin; t < end; ++t) {
             const size_t first = tile_entry_[t], last = tile_entry_[t + 1];
             met.clear();
             for (size_t k = first; k < last; ++k) {
-                if (bins[k] < 0 || size_t(bins[k]) >= n_bins_) throw std::invalid_argument("bin");
-                if (place[size_t(bins[k])]++ == 0) met.push_back(uint32_t(bins[k]));
+                if (bins_[k] < 0 || size_t(bins_[k]) >= n_bins_) throw std::invalid_argument("bin");
+                if (place[size_t(bins_[k])]++ == 0) met.push_back(uint32_t(bins_[k]));
             }
             uint32_t at = 0;
             for (const uint32_t bin : met) {
@@ -98,18 +99,21 @@ class Table {
             const size_t pixels = std::min(TILE, n_pixels_ - t * TILE);
             for (size_t i = 0; i < pixels; ++i) {
                 const size_t p = t * TILE + i;
-                for (size_t k = size_t(pixel_ptr[p]); k < size_t(pixel_ptr[p + 1]); ++k) {
-                    const size_t to = first + place[size_t(bins[k])]++;
+                for (size_t k = size_t(pixel_ptr_[p]); k < size_t(pixel_ptr_[p + 1]); ++k) {
+                    const size_t to = first + place[size_t(bins_[k])]++;
                     entry_pixel_[to] = uint16_t(i);
-                    entry_coef_[to] = coefs[k];
+                    entry_coef_[to] = coefs_[k];
                 }
-                if (pixel_ptr[p + 1] > pixel_ptr[p]) used_[p / 16] = uint16_t(used_[p / 16] | 1u << (p % 16));
+                if (pixel_ptr_[p + 1] > pixel_ptr_[p]) used_[p / 16] = uint16_t(used_[p / 16] | 1u << (p % 16));
             }
             for (const uint32_t bin : met) place[bin] = 0;
         }
     }
 
     size_t n_pixels_, n_bins_, n_entries_, n_tiles_, largest_ = 0;
+    const int64_t* pixel_ptr_;
+    const int32_t* bins_;
+    const float* coefs_;
     std::vector<size_t> tile_segment_, tile_entry_;
     std::vector<uint32_t> segment_bin_, segment_end_;
     std::unique_ptr<uint16_t[]> entry_pixel_;

@@ -52,8 +52,14 @@ template <class T> inline Bounds<T> bounds_as(const Invalid& invalid) {
     for (size_t k = 0; k < invalid.n; ++k) {
         double low = __builtin_ceil(invalid.bounds[2 * k]), high = __builtin_floor(invalid.bounds[2 * k + 1]);
         if (!(low <= high) || low > most || high < least) continue;
-        b.low[b.n] = low < least ? T(least) : T(low);
-        b.high[b.n++] = high > most ? T(most) : T(high);
+        const T first = low < least ? T(least) : T(low), last = high > most ? T(most) : T(high);
+        // Pilatus marks pixels with -1 and -2: neighbours make one interval
+        if (b.n && b.low[b.n - 1] > least && last == b.low[b.n - 1] - 1)
+            b.low[b.n - 1] = first;
+        else if (b.n && b.high[b.n - 1] < most && first == b.high[b.n - 1] + 1)
+            b.high[b.n - 1] = last;
+        else
+            b.low[b.n] = first, b.high[b.n++] = last;
     }
     return b;
 }
@@ -74,8 +80,6 @@ template <> inline constexpr bool IS_WORD<uint32_t> = true;
 template <class T> struct WordOf { typedef double type; };
 template <> struct WordOf<int32_t> { typedef int32_t type; };
 template <> struct WordOf<uint32_t> { typedef uint32_t type; };
-template <class T> struct VectorOf { typedef i32x16 type; };
-template <> struct VectorOf<uint32_t> { typedef u32x16 type; };
 template <class T> struct HalfOf { typedef i32x8 type; };
 template <> struct HalfOf<uint32_t> { typedef u32x8 type; };
 
@@ -153,16 +157,12 @@ template <class T> struct Batch {
     }
 
     template <size_t L> AUREOLE_INLINE void turn_words(size_t p, uint16_t used, double* out) {
-        typedef typename VectorOf<T>::type V;
         typedef typename HalfOf<T>::type H;
         i32x16 r[16];
         for (size_t f = 0; f < 16; ++f) r[f] = load<i32x16>(streams[f].buffer + p);
-        i32x16 found = {};
-        for (size_t k = 0; k < bounds.n; ++k) {
-            const V low = V{} + T(bounds.low[k]), high = V{} + T(bounds.high[k]);
-            for (size_t f = 0; f < 16; ++f) found |= (i32x16)((V)r[f] >= low) & (i32x16)((V)r[f] <= high);
-        }
-        const bool dirty = any(found);
+        bool dirty = false;
+        for (size_t k = 0; k < bounds.n; ++k)
+            dirty |= any_within(reinterpret_cast<u32x16*>(r), uint32_t(bounds.low[k]), uint32_t(bounds.high[k]));
         T block[256];
         if (__builtin_expect(dirty, 0))
             for (size_t f = 0; f < 16; ++f) store(block + 16 * f, r[f]);
@@ -170,7 +170,7 @@ template <class T> struct Batch {
         for (size_t i = 0; i < 16; ++i) {
             H halves[2];
             memcpy(halves, &r[i], 64);
-            for (size_t h = 0; h < L / 8; ++h) store(out + i * L + 8 * h, __builtin_convertvector(halves[h], f64x8));
+            for (size_t h = 0; h < L / 8; ++h) store(out + i * L + 8 * h, to_doubles(halves[h]));
         }
         if (__builtin_expect(dirty, 0)) clear<L>(block, p, used, out);
     }

@@ -1,2 +1,61 @@
-"""stub."""
-def add_parser(verbs): verbs.add_parser("convert")
+"""``aureole convert``: any readable series to one HDF5 stack."""
+
+from __future__ import annotations
+
+import argparse
+from typing import Any
+
+from aureole.cli import inputs
+from aureole.cli.terminal import note, progress_bar, tell
+from aureole.errors import SpecError
+
+_PROG = "aureole convert"
+_ENDINGS = (".h5", ".hdf5", ".nxs", ".nx5", ".hdf")
+
+_DESCRIPTION = """\
+Copy a series of frames into one NeXus HDF5 file, bitshuffle-LZ4, one chunk a frame.
+
+Every pixel is read back and compared before the file gets its name. A frame that is
+missing or corrupt is reported, and the others go on."""
+
+_EPILOG = """\
+example:
+  aureole convert 'scan_*.cbf' -o scan.h5"""
+
+
+def add_parser(verbs: argparse._SubParsersAction[Any]) -> None:
+    """Add this verb."""
+    parser = verbs.add_parser(
+        "convert", help="any frames to one verified HDF5 stack", description=_DESCRIPTION, epilog=_EPILOG
+    )
+    parser.set_defaults(run=run)
+    files = parser.add_argument_group("files")
+    inputs.add_frames(files)
+    inputs.add_output(files, "NeXus HDF5 file (.h5, .nxs)")
+    inputs.add_running(parser.add_argument_group("running"))
+    inputs.add_site(parser.add_argument_group("for the record"))
+
+
+def run(args: argparse.Namespace) -> int:
+    """Convert."""
+    from aureole.io.nexus import Site
+    from aureole.runs.convert import convert_series
+    from aureole.runs.report import RunOptions, check_output
+
+    if args.output.suffix.lower() not in _ENDINGS:
+        raise SpecError(f"{args.output}: a stack is an HDF5 file; let its name end in .h5 or .nxs")
+    names = inputs.frame_names(args)
+    check_output(args.output, overwrite=args.overwrite)
+    inputs.refuse_output_among_frames(args.output, names)
+    with inputs.open_series(args, names) as frames, progress_bar("reading", "converting") as progress:
+        for line in frames.notes:
+            note(_PROG, line)
+        options = RunOptions(
+            threads=args.threads,
+            overwrite=args.overwrite,
+            strict=args.strict,
+            site=Site(instrument=args.instrument, source=args.source),
+            progress=progress,
+        )
+        report = convert_series(frames, args.output, options=options)
+    return tell(_PROG, report, where="all are in /entry/frame_message")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 from pathlib import Path
-from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
 from aureole.cli import inputs
@@ -147,9 +146,7 @@ def run(args: argparse.Namespace) -> int:
         spec = _spec(args, inputs.fit_to_frames(geometry, frames, args.poni), axes, frames)
         monitor = _monitor(args.monitor, frames)
         with progress_bar("making the table", "integrating") as progress:
-            begin = perf_counter()
             plan = spec.plan(args.backend, threads=args.threads)
-            plan_seconds = perf_counter() - begin
             options = RunOptions(
                 threads=args.threads,
                 overwrite=args.overwrite,
@@ -158,7 +155,7 @@ def run(args: argparse.Namespace) -> int:
                 site=Site(
                     instrument=args.instrument, source=args.source, wavelength=spec.geometry.wavelength
                 ),
-                parameters=_parameters(args, plan_seconds),
+                parameters=_parameters(args),
                 progress=progress,
             )
             report = integrate_series(plan, frames, args.output, options=options)
@@ -241,9 +238,9 @@ def _monitor(source: str | None, frames: Frames) -> Any:
     return None if source is None else read_scalars(source, len(frames), frames)
 
 
-def _parameters(args: argparse.Namespace, plan_seconds: float) -> dict[str, str | float]:
+def _parameters(args: argparse.Namespace) -> dict[str, str]:
     """Return what is worth finding in the output beside the spec."""
-    known: dict[str, str | float] = {"poni": str(Path(args.poni).resolve()), "plan_seconds": plan_seconds}
+    known = {"poni": str(Path(args.poni).resolve())}
     for name in ("mask", "dark", "flat", "absorption", "monitor"):
         if getattr(args, name) is not None:
             known[name] = str(getattr(args, name))

@@ -1,0 +1,214 @@
+"""Reading back what a run wrote: patterns or cakes, and how they came about."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+import h5py
+import numpy as np
+from numpy.typing import NDArray
+
+from aureole.errors import FormatError
+from aureole.io.sniff import kind_of_content
+from aureole.io.status import FrameStatus
+from aureole.units import UNITS
+
+F64 = NDArray[np.float64]
+
+_BLOCK_BYTES = 32 << 20
+
+
+@dataclass(frozen=True, slots=True)
+class StoredAxis:
+    """One axis of stored patterns: name of its unit, label with mathtext, centres of the bins."""
+
+    unit: str
+    label: str
+    centres: F64
+
+
+@dataclass(frozen=True, slots=True)
+class Overview:
+    """All frames of a result seen at once.
+
+    Attributes
+    ----------
+    mean, sigma : ndarray
+        Mean of the frames that are done and its error, of the shape of one row; sigma is None without errors.
+    rows : ndarray, shape (n, bins)
+        Patterns (of cakes: their azimuthal means), each the mean of some neighbouring frames.
+    edges : ndarray, shape (n + 1,)
+        Which frames these are: row i is of frames ``edges[i]`` to ``edges[i + 1] - 1``.
+    """
+
+    mean: F64
+    sigma: F64 | None
+    rows: F64
+    edges: NDArray[np.int64]
+
+
+class StoredResult:
+    """A file that `integrate_series` wrote, open for reading.
+
+    Parameters
+    ----------
+    path : path
+
+    Attributes
+    ----------
+    path : Path
+    radial, azimuthal : StoredAxis or None
+    status : ndarray of uint8, shape (frames,)
+    facts : dict of str to str
+        Program, version, date, definition.
+    spec : dict
+        The integration spec, from its JSON.
+    sources : list of str
+        Files the frames came from.
+
+    Raises
+    ------
+    FormatError
+        The file is no such result.
+    """
+
+    def __init__(self, path: str | Path) -> None:
+        self.path = Path(path)
+        try:
+            self._file = h5py.File(self.path, "r")
+        except OSError as error:
+            raise FormatError(f"{path}: cannot be read as HDF5 ({str(error)[:120]})") from None
+        try:
+            entry = self._file["entry"]
+            process = entry["reduction"]
+            self._intensity: h5py.Dataset = entry["data/I"]
+            self._sigma: h5py.Dataset | None = entry["data"].get("I_errors")
+            self._messages: h5py.Dataset = entry["frame_message"]
+            self.status: NDArray[np.uint8] = entry["frame_status"][()]
+            self.spec: dict[str, Any] = json.loads(process["input/spec"].asstr()[()])
+            self.sources = [str(name) for name in process["sources"].asstr()[()]]
+            self.facts = {key: process[key].asstr()[()] for key in ("program", "version", "date")}
+            self.facts["definition"] = (
+                entry["definition"].asstr()[()] if "definition" in entry else "plain NXdata"
+            )
+            self.radial = _axis(entry["data"], "radial", self.spec)
+            self.azimuthal = _axis(entry["data"], "azimuthal", self.spec)
+        except (KeyError, TypeError, ValueError, AttributeError, OSError) as error:
+            self._file.close()
+            reason = str(error).splitlines()[0][:120]
+            raise FormatError(f"{path}: is no result of 'aureole integrate' ({reason})") from None
+
+    @property
+    def is_cake(self) -> bool:
+        """Whether a row has both axes."""
+        return self._intensity.ndim == 3
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Shape of the intensities: frames first."""
+        return tuple(self._intensity.shape)
+
+    @property
+    def has_errors(self) -> bool:
+        """Whether there are errors."""
+        return self._sigma is not None
+
+    def count(self, status: FrameStatus) -> int:
+        """Return how many frames have a status."""
+        return int(np.count_nonzero(self.status == status))
+
+    def issues(self, most: int) -> list[tuple[int, FrameStatus, str]]:
+        """Return number, status and message of the first frames that are not done."""
+        wrong = np.flatnonzero(self.status != FrameStatus.DONE)[:most]
+        texts = self._messages.asstr()
+        return [(int(i), FrameStatus(int(self.status[i])), str(texts[i])) for i in wrong]
+
+    def overview(self, most_rows: int = 800) -> Overview:
+        """Read all frames once, in bounded memory, and return what they look like together.
+
+        Raises
+        ------
+        FormatError
+            Not one frame is done, or the data cannot be read.
+        """
+        total = len(self.status)
+        if not np.any(self.status == FrameStatus.DONE):
+            raise FormatError(f"{self.path}: not one of its {total} frames is done, there is nothing to show")
+        edges = np.unique(np.linspace(0, total, min(most_rows, total) + 1).astype(np.int64))
+        row_shape = self.shape[1:]
+        sums, squares = np.zeros(row_shape), np.zeros(row_shape)
+        counts = np.zeros(row_shape, np.int64)
+        rows = np.zeros((len(edges) - 1, row_shape[-1]))
+        seen = np.zeros(rows.shape, np.int64)
+        for start, intensity, sigma in self._blocks():
+            valid = np.isfinite(intensity)
+            filled = np.where(valid, intensity, 0.0)
+            sums += filled.sum(0)
+            counts += valid.sum(0)
+            if sigma is not None:
+                squares += np.where(valid, np.square(sigma, dtype=np.float64), 0.0).sum(0)
+            if self.is_cake:
+                filled, valid = filled.sum(1), valid.sum(1)
+            which = np.searchsorted(edges, np.arange(start, start + len(filled)), side="right") - 1
+            np.add.at(rows, which, filled)
+            np.add.at(seen, which, valid)
+        return Overview(
+            _over(sums, counts),
+            _over(np.sqrt(squares), counts) if self.has_errors else None,
+            _over(rows, seen),
+            edges,
+        )
+
+    def _blocks(self) -> Iterator[tuple[int, F64, F64 | None]]:
+        size = max(1, _BLOCK_BYTES // max(8 * int(np.prod(self.shape[1:])), 1))
+        try:
+            for start in range(0, len(self.status), size):
+                part = slice(start, start + size)
+                sigma = None if self._sigma is None else self._sigma[part]
+                yield start, self._intensity[part].astype(np.float64), sigma
+        except OSError as error:
+            raise FormatError(f"{self.path}: its data cannot be read ({str(error)[:120]})") from None
+
+    def __enter__(self) -> StoredResult:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._file.close()
+
+
+def is_result(path: str | Path) -> bool:
+    """Whether a file is one that `integrate_series` wrote."""
+    if kind_of_content(str(path)) != "hdf5":
+        return False
+    try:
+        with h5py.File(path, "r") as file:
+            return "entry/reduction/input/spec" in file and "entry/data/I" in file
+    except (OSError, RuntimeError):
+        return False
+
+
+def read_result(path: str | Path) -> StoredResult:
+    """Open a file that `integrate_series` wrote; raises `FormatError` where it is none."""
+    return StoredResult(path)
+
+
+def _axis(data: h5py.Group, kind: str, spec: dict[str, Any]) -> StoredAxis | None:
+    name = f"{kind}_axis"
+    if name not in data:
+        return None
+    unit = str(spec[kind]["unit"])
+    label = UNITS[unit].label if unit in UNITS else unit
+    return StoredAxis(unit, label, np.asarray(data[name][()], np.float64))
+
+
+def _over(sums: F64, counts: NDArray[np.int64]) -> F64:
+    out = np.full(sums.shape, np.nan)
+    np.divide(sums, counts, out=out, where=counts > 0)
+    return out
