@@ -1,8 +1,8 @@
 """CBF files in the page cache to patterns in HDF5: 1000 bins, bbox, Poisson errors.
 
-Against the sequential snippet of J. Kieffer, S. Petitdemange and T. Vincent, J. Synchrotron Rad. 25 (2018) 612,
-its pools of readers, and the best arrangement of fabio and pyFAI known to us: processes that each read (MD5 off)
-and integrate. Plans, and the first calls of pyFAI that make its tables, are not in the times.
+Against the sequential snippet of J. Kieffer, S. Petitdemange and T. Vincent, J. Synchrotron Rad. 25 (2018)
+612, its pools of readers, and the best arrangement of fabio and pyFAI known to us: processes that each read
+(MD5 off) and integrate. Plans, and the first calls of pyFAI that make its tables, are not in the times.
 """
 
 from __future__ import annotations
@@ -93,7 +93,8 @@ def compare(name: str, files: list[Path], poni: Path, work: Path, sizes: Sizes) 
     }
     common.show_ratio("against the sequential snippet", ratios["sequential"], 40)
     common.show_ratio(f"against the strongest ({strongest.name})", ratios["strongest"], 20)
-    print(f"one core: {mine[0].median:.2f} ms a frame   wanted: 4")
+    verdict = "reached" if mine[0].median < 4 else "NOT REACHED"
+    print(f"one core: {mine[0].median:.2f} ms a frame   wanted: 4, {verdict}")
     return {
         **facts,
         "pyfai_ms": methods,

@@ -1,7 +1,7 @@
 """What one frame costs at least: its bytes and operations, against what this machine does in a second.
 
-Measured beside it, on one core and in the same run: how fast memory is copied, how fast multiply-adds are done
-on what lies in the first cache, and the parts of the work: decoding alone, decoding and integrating, all of it.
+Measured beside it, on one core and in the same run: how fast memory is copied, how fast small matrices are
+multiplied, and the parts of the work: decoding alone, decoding and integrating, all of it.
 """
 
 from __future__ import annotations
@@ -24,24 +24,25 @@ from aureole.simulate import write_eiger_scan, write_scan
 from common import BINS, Row
 
 _COPY = 1 << 27
-_DOT = 2048
-_DOTS = 20000
+_MATRIX = 64
+_PRODUCTS = 1000
 
 
 def machine_rows() -> tuple[Row, Row]:
     source, target = np.ones(_COPY // 8), np.zeros(_COPY // 8)
-    vector = np.ones(_DOT)
+    matrix, product = np.ones((2, _MATRIX, _MATRIX))
 
     def copy() -> int:
         np.copyto(target, source)
         return 1
 
-    def dots() -> int:
-        for _ in range(_DOTS):
-            vector.dot(vector)
+    def multiply() -> int:
+        # too small for the library of linear algebra to use more than one core
+        for _ in range(_PRODUCTS):
+            np.matmul(matrix, matrix, out=product)
         return 1
 
-    return Row("copy of 128 MiB", copy), Row("dot products in cache", dots)
+    return Row("copy of 128 MiB", copy), Row("products of matrices", multiply)
 
 
 def each(work: partial, frames: list) -> int:
@@ -53,6 +54,11 @@ def each(work: partial, frames: list) -> int:
 def decode_as_fabio(frame: aureole.EncodedFrame) -> None:
     size = frame.shape[0] * frame.shape[1]
     fabio.compression.decByteOffset(bytes(frame.payload), size=size, dtype=frame.dtype)
+
+
+def read(source: Path) -> int:
+    with aureole.open_frames(source) as series:
+        return sum(1 for _ in series)
 
 
 def integrate(plan: Plan, frames: list[aureole.EncodedFrame]) -> int:
@@ -84,22 +90,23 @@ def show(kind: str, source: Path, poni: Path, work: Path, repeats: int) -> dict[
         frames = [series[index] for index in range(len(series))]
     payload = float(np.mean([len(frame.payload) for frame in frames]))
     plan, plain = (ours.spec(poni, error_model=model).plan() for model in ("poisson", None))
-    copy, dots = machine_rows()
+    copy, multiply = machine_rows()
     decode = Row("decoding alone, to an image", partial(each, aureole.decode, frames))
     if kind == "CBF":
         theirs = Row("fabio's decoder", partial(each, decode_as_fabio, frames[:8]))
     else:
         places = peers.hdf5_places(source)[:8]
         theirs = Row("h5py + hdf5plugin, reading and decoding", partial(each, peers.read_hdf5, places))
+    reading = Row("reading alone", partial(read, source))
     fused = Row("decoding and integrating", partial(integrate, plain, frames))
     errors = Row("decoding and integrating, with errors", partial(integrate, plan, frames))
     whole = Row(
         "all of it: files to HDF5, with errors",
         partial(ours.run, plan, source, work / "floor.h5", threads=1),
     )
-    common.measure([copy, dots, theirs, decode, fused, errors, whole], repeats)
+    common.measure([copy, multiply, theirs, reading, decode, fused, errors, whole], repeats)
     bandwidth = 2 * _COPY / copy.median * 1e3
-    rate = _DOT * _DOTS / dots.median * 1e3
+    rate = _MATRIX**3 * _PRODUCTS / multiply.median * 1e3
     needs = facts_of(plan, payload)
     # A file's bytes are copied out of the page cache (read, write) and then read by the decoder.
     moved = 3 * needs["compressed_bytes"] + needs["table_bytes_a_frame"] + 2 * needs["output_bytes"]
@@ -111,7 +118,7 @@ def show(kind: str, source: Path, poni: Path, work: Path, repeats: int) -> dict[
         f"memory: {bandwidth / 1e9:.1f} GB/s copied, so {memory_ms:.2f} ms for {moved / 1e6:.1f} MB a frame"
     )
     print(f"arithmetic: {rate / 1e9:.1f} G multiply-adds/s (float64), so {work_ms:.2f} ms a frame")
-    rows = [theirs, decode, fused, errors, whole]
+    rows = [theirs, reading, decode, fused, errors, whole]
     common.show_rows(rows)
     print(f"floor {floor:.2f} ms a frame; we are {whole.median / floor:.1f} times above it")
     return {

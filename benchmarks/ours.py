@@ -30,7 +30,10 @@ def run(plan: Plan, source: Path | list[Path], output: Path, *, threads: int) ->
 
 
 def agreement(mine: Path, theirs: Path) -> dict[str, float]:
-    """Return the relative difference of intensities and errors in two results: median and worst bin."""
+    """Return the relative difference of intensities and errors in two results: median and worst bin.
+
+    Errors differ where many pixels count nothing: pyFAI gives each of them the variance of one count.
+    """
     facts = {}
     with h5py.File(mine) as first, h5py.File(theirs) as second:
         count = min(len(first["entry/data/I"]), len(second["intensities"]))

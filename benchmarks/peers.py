@@ -1,7 +1,8 @@
 """The field's tools at their best: fabio, h5py and hdf5plugin to read, pyFAI to integrate.
 
 Every function integrates frames to BINS bins with bbox splitting and Poisson errors, and writes intensities
-and errors to HDF5. Functions that run in other processes are at the top level, as multiprocessing needs it.
+and errors to HDF5. pyFAI's OpenCL engines need a driver for the processor and are left out. Functions that
+run in other processes are at the top level, as multiprocessing needs it.
 """
 
 from __future__ import annotations
@@ -90,13 +91,13 @@ def read_hdf5(place: tuple[str, str, int]) -> np.ndarray:
     global _open_file
     name, dataset, index = place
     if _open_file is None or _open_file[0] != name:
-        _open_file = (name, h5py.File(name, "r"))
+        _open_file = (name, h5py.File(name, "r", locking=False))
     return _open_file[1][dataset][index]
 
 
 def hdf5_places(master: Path) -> list[tuple[str, str, int]]:
     """Return where each frame of an Eiger master is."""
-    with h5py.File(master, "r") as file:
+    with h5py.File(master, "r", locking=False) as file:
         group = file["entry/data"]
         return [
             (group[name].file.filename, group[name].name, index)

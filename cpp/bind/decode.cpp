@@ -1,4 +1,6 @@
 // Decoding one frame to an image: checks sizes, releases the GIL, calls.
+#include <new>
+
 #include "arrays.hpp"
 
 namespace nb = nanobind;
@@ -19,8 +21,13 @@ void register_decode(nb::module_& m) {
             const Source source = source_of(buffer, encoding, dtype);
             if (out.size() != n_pixels * ITEMSIZE[dtype]) throw nb::value_error("decode: the image has another size");
             const Kernels& k = isa.empty() ? kernels() : kernels_for(isa);
-            nb::gil_scoped_release release;
-            return k.decode(source, n_pixels, out.data());
+            int32_t status;
+            {
+                nb::gil_scoped_release release;
+                status = k.decode(source, n_pixels, out.data());
+            }
+            if (status == NO_MEMORY) throw std::bad_alloc();
+            return status;
         },
         "payload"_a, "encoding"_a, "dtype"_a, "n_pixels"_a, "out"_a, "isa"_a = "");
 }

@@ -24,8 +24,9 @@ template <class T> AUREOLE_INLINE T little(const uint8_t* p) {
     return x;
 }
 
-// Decode one pixel; false where the data end within it.
-AUREOLE_INLINE bool byte_offset_step(ByteOffset& s) {
+// Decode one pixel, or with SUM false its difference alone; false where the data end within it.
+template <bool SUM> AUREOLE_INLINE bool byte_offset_step(ByteOffset& s) {
+    if constexpr (!SUM) s.value = 0;
     size_t left = size_t(s.end - s.at);
     if (left < 1) return false;
     int8_t d1 = int8_t(s.at[0]);
@@ -64,25 +65,34 @@ AUREOLE_INLINE __m512i prefix_sum(__m512i v) {
     return _mm512_add_epi32(v, _mm512_alignr_epi32(v, zero, 8));
 }
 
+// Keep a mask in a general register: what one window tells the next must not travel through mask registers, whose
+// moves take several cycles each.
+AUREOLE_INLINE uint64_t in_register(uint64_t x) {
+    __asm__("" : "+r"(x));
+    return x;
+}
+
 // 64 bytes at a time. Bytes 0x80 are candidates for escapes; one that lies within the two bytes after an escape
 // is a part of its value. Low and high bytes of all differences are then squeezed together and summed up.
-inline size_t byte_offset_windows(ByteOffset& s, int32_t* out, size_t want) {
+template <bool SUM> inline size_t byte_offset_windows(ByteOffset& s, int32_t* out, size_t want) {
     const __m512i escape = _mm512_set1_epi8(int8_t(0x80));
     const __m512i last = _mm512_set1_epi32(15);
     const __m512i first_half = _mm512_set_epi64(11, 10, 3, 2, 9, 8, 1, 0);
     const __m512i second_half = _mm512_set_epi64(15, 14, 7, 6, 13, 12, 5, 4);
     __m512i sum = _mm512_set1_epi32(int32_t(s.value));
-    const uint8_t* at = s.at;
+    const uint8_t *at = s.at, *const end = s.end;
     uint64_t tail = 0;    // bytes of this window that belong to the last pixel of the window before: 0, 1 or 3
     size_t n = 0;
-    while (n < want && size_t(s.end - at) >= 66) {
+    while (n < want && size_t(end - at) >= 66) {
         __m512i b0 = _mm512_loadu_si512(at), b1 = _mm512_loadu_si512(at + 1), b2 = _mm512_loadu_si512(at + 2);
-        uint64_t escapes = _mm512_cmpeq_epi8_mask(b0, escape) & ~tail;
-        for (;;) {    // the lowest doubtful candidate follows a true escape, so it is none
-            uint64_t doubtful = escapes & (escapes << 1 | escapes << 2);
-            if (__builtin_expect(doubtful == 0, 1)) break;
-            escapes &= ~(doubtful & -doubtful);
-        }
+        uint64_t escapes = in_register(_mm512_cmpeq_epi8_mask(b0, escape)) & ~tail;
+        // The lowest doubtful candidate follows a true escape, so it is none. Few windows have two: one is taken
+        // out without a branch.
+        uint64_t doubtful = escapes & (escapes << 1 | escapes << 2);
+        do {
+            escapes = in_register(escapes & ~(doubtful & -doubtful));
+            doubtful = escapes & (escapes << 1 | escapes << 2);
+        } while (__builtin_expect(doubtful != 0, 0));
         __m512i low = _mm512_mask_blend_epi8(escapes, b0, b1);
         __m512i high = _mm512_mask_blend_epi8(escapes, _mm512_movm_epi8(_mm512_movepi8_mask(b0)), b2);
         uint64_t wide = _mm512_mask_cmpeq_epi8_mask(escapes, high, escape);
@@ -91,7 +101,7 @@ inline size_t byte_offset_windows(ByteOffset& s, int32_t* out, size_t want) {
                 s.at = at + __builtin_popcountll(tail);
                 s.value = uint32_t(_mm_cvtsi128_si32(_mm512_castsi512_si128(sum)));
                 while (s.at < at + 64) {
-                    if (!byte_offset_step(s)) return n;
+                    if (!byte_offset_step<SUM>(s)) return n;
                     out[n++] = int32_t(s.value);
                 }
                 at = s.at;
@@ -106,15 +116,27 @@ inline size_t byte_offset_windows(ByteOffset& s, int32_t* out, size_t want) {
         __m512i even = _mm512_unpacklo_epi8(low, high), odd = _mm512_unpackhi_epi8(low, high);
         __m512i front = _mm512_permutex2var_epi64(even, first_half, odd);
         __m512i back = _mm512_permutex2var_epi64(even, second_half, odd);
-        __m512i v0 = prefix_sum(_mm512_cvtepi16_epi32(_mm512_castsi512_si256(front)));
-        __m512i v1 = prefix_sum(_mm512_cvtepi16_epi32(_mm512_extracti64x4_epi64(front, 1)));
-        __m512i v2 = prefix_sum(_mm512_cvtepi16_epi32(_mm512_castsi512_si256(back)));
-        __m512i v3 = prefix_sum(_mm512_cvtepi16_epi32(_mm512_extracti64x4_epi64(back, 1)));
-        v0 = _mm512_add_epi32(v0, sum);
-        v1 = _mm512_add_epi32(v1, _mm512_permutexvar_epi32(last, v0));
-        v2 = _mm512_add_epi32(v2, _mm512_permutexvar_epi32(last, v1));
-        v3 = _mm512_add_epi32(v3, _mm512_permutexvar_epi32(last, v2));
-        sum = _mm512_permutexvar_epi32(last, v3);    // lanes without a pixel hold a difference of zero
+        __m512i v0 = _mm512_cvtepi16_epi32(_mm512_castsi512_si256(front));
+        __m512i v1 = _mm512_cvtepi16_epi32(_mm512_extracti64x4_epi64(front, 1));
+        __m512i v2 = _mm512_cvtepi16_epi32(_mm512_castsi512_si256(back));
+        __m512i v3 = _mm512_cvtepi16_epi32(_mm512_extracti64x4_epi64(back, 1));
+        if constexpr (SUM) {
+            v0 = prefix_sum(v0);
+            v1 = prefix_sum(v1);
+            v2 = prefix_sum(v2);
+            v3 = prefix_sum(v3);
+            const __m512i t0 = _mm512_permutexvar_epi32(last, v0);
+            const __m512i t1 = _mm512_add_epi32(t0, _mm512_permutexvar_epi32(last, v1));
+            const __m512i t2 = _mm512_add_epi32(t1, _mm512_permutexvar_epi32(last, v2));
+            v0 = _mm512_add_epi32(v0, sum);
+            v1 = _mm512_add_epi32(_mm512_add_epi32(v1, t0), sum);
+            v2 = _mm512_add_epi32(_mm512_add_epi32(v2, t1), sum);
+            v3 = _mm512_add_epi32(v3, t2);
+            // one addition a window waits for the window before; lanes without a pixel hold a difference of zero
+            const __m512i t3 = _mm512_permutexvar_epi32(last, v3);
+            v3 = _mm512_add_epi32(v3, sum);
+            sum = _mm512_add_epi32(sum, t3);
+        }
         _mm512_storeu_si512(out + n, v0);
         _mm512_storeu_si512(out + n + 16, v1);
         _mm512_storeu_si512(out + n + 32, v2);
@@ -131,7 +153,7 @@ inline size_t byte_offset_windows(ByteOffset& s, int32_t* out, size_t want) {
 #else
 
 // Eight bytes at a time while none of them is an escape.
-inline size_t byte_offset_windows(ByteOffset& s, int32_t* out, size_t want) {
+template <bool SUM> inline size_t byte_offset_windows(ByteOffset& s, int32_t* out, size_t want) {
     size_t n = 0;
     const uint8_t* at = s.at;
     uint32_t value = s.value;
@@ -139,7 +161,7 @@ inline size_t byte_offset_windows(ByteOffset& s, int32_t* out, size_t want) {
         uint64_t x = little<uint64_t>(at) ^ 0x8080808080808080u;
         if (((x - 0x0101010101010101u) & ~x & 0x8080808080808080u) == 0) {
             for (int i = 0; i < 8; ++i) {
-                value += uint32_t(int32_t(int8_t(at[i])));
+                value = (SUM ? value : 0) + uint32_t(int32_t(int8_t(at[i])));
                 out[n + size_t(i)] = int32_t(value);
             }
             at += 8;
@@ -152,11 +174,11 @@ inline size_t byte_offset_windows(ByteOffset& s, int32_t* out, size_t want) {
             if (__builtin_expect(!narrow && wide == INT16_MIN, 0)) {
                 s.at = at;
                 s.value = value;
-                if (!byte_offset_step(s)) return n;
+                if (!byte_offset_step<SUM>(s)) return n;
                 at = s.at;
                 value = s.value;
             } else {
-                value += uint32_t(narrow ? int32_t(int8_t(at[0])) : wide);
+                value = (SUM ? value : 0) + uint32_t(narrow ? int32_t(int8_t(at[0])) : wide);
                 at += narrow ? 1 : 3;
             }
             out[n++] = int32_t(value);
@@ -169,10 +191,11 @@ inline size_t byte_offset_windows(ByteOffset& s, int32_t* out, size_t want) {
 
 #endif
 
-// Decode at least `want` pixels, where there are as many, and at most BYTE_OFFSET_OVERSHOOT more.
-inline size_t byte_offset(ByteOffset& s, int32_t* out, size_t want) {
-    size_t n = byte_offset_windows(s, out, want);
-    for (; n < want && byte_offset_step(s); ++n) out[n] = int32_t(s.value);
+// Decode at least `want` pixels, where there are as many, and at most BYTE_OFFSET_OVERSHOOT more. With SUM false
+// the differences are left for others to add up.
+template <bool SUM> inline size_t byte_offset(ByteOffset& s, int32_t* out, size_t want) {
+    size_t n = byte_offset_windows<SUM>(s, out, want);
+    for (; n < want && byte_offset_step<SUM>(s); ++n) out[n] = int32_t(s.value);
     return n;
 }
 

@@ -44,6 +44,7 @@ template <class T> struct Stream {
     size_t block;         // elements of a bitshuffle block
     uint32_t value;       // last pixel of byte-offset
     int32_t encoding, dtype, status;
+    bool differences;     // byte-offset is not summed up here: the buffer holds differences of pixels
 };
 
 AUREOLE_INLINE uint64_t big(const uint8_t* p, int bytes) {
@@ -55,7 +56,7 @@ AUREOLE_INLINE uint64_t big(const uint8_t* p, int bytes) {
 // Begin a frame. The buffer comes later, when all frames of the batch have said how much they append at once.
 template <class T> inline Stream<T> open_stream(const Source& source, size_t n_pixels) {
     Stream<T> s = {source.data, source.data + source.size, nullptr, 0, n_pixels, 0, 0, source.encoding,
-                   source.dtype, OK};
+                   source.dtype, OK, false};
     const size_t itemsize = ITEMSIZE[source.dtype];
     if (s.encoding == RAW) {
         if (source.size != n_pixels * itemsize) s.status = source.size < n_pixels * itemsize ? TRUNCATED : TRAILING;
@@ -79,13 +80,14 @@ template <class T> AUREOLE_INLINE size_t overshoot(const Stream<T>& s) {
 
 // Bytes of scratch memory that decoding a frame takes.
 template <class T> AUREOLE_INLINE size_t scratch_bytes(const Stream<T>& s) {
-    return s.encoding == BITSHUFFLE_LZ4 ? 2 * (s.block * ITEMSIZE[s.dtype] + LZ4_SLACK) : 0;
+    if (s.encoding == BITSHUFFLE_LZ4) return 2 * (s.block * ITEMSIZE[s.dtype] + LZ4_SLACK);
+    return s.encoding == BYTE_OFFSET ? (TILE + BYTE_OFFSET_OVERSHOOT) * sizeof(int32_t) : 0;
 }
 
-inline void append_byte_offset(Stream<int32_t>& s, size_t n) {
+inline void append_byte_offset(Stream<int32_t>& s, size_t n, uint8_t*) {
     ByteOffset state = {s.at, s.end, s.value};
     int32_t* out = s.buffer + s.have;
-    size_t got = byte_offset(state, out, n);
+    const size_t got = s.differences ? byte_offset<false>(state, out, n) : byte_offset<true>(state, out, n);
     s.at = state.at;
     s.value = state.value;
     if (got < n) {
@@ -108,10 +110,10 @@ inline void append_byte_offset(Stream<int32_t>& s, size_t n) {
 }
 
 // The pixels of unsigned 32-bit frames have the bits of the signed ones.
-inline void append_byte_offset(Stream<uint32_t>& s, size_t n) {
+inline void append_byte_offset(Stream<uint32_t>& s, size_t n, uint8_t* scratch) {
     Stream<int32_t> twin = {s.at, s.end, reinterpret_cast<int32_t*>(s.buffer), s.have, s.left, s.block, s.value,
-                            s.encoding, I32, s.status};
-    append_byte_offset(twin, n);
+                            s.encoding, I32, s.status, s.differences};
+    append_byte_offset(twin, n, scratch);
     s.at = twin.at;
     s.have = twin.have;
     s.left = twin.left;
@@ -119,7 +121,18 @@ inline void append_byte_offset(Stream<uint32_t>& s, size_t n) {
     s.status = twin.status;
 }
 
-template <class T> inline void append_byte_offset(Stream<T>& s, size_t) { s.status = UNSUPPORTED; }
+// Variances are worked on as doubles, whatever their type.
+template <class T> inline void append_byte_offset(Stream<T>& s, size_t n, uint8_t* scratch) {
+    Stream<int32_t> twin = {s.at, s.end, reinterpret_cast<int32_t*>(scratch), 0, s.left, s.block, s.value,
+                            s.encoding, s.dtype, s.status, false};
+    append_byte_offset(twin, n, scratch);
+    convert(s.dtype == U32 ? U32 : I32, scratch, twin.have, s.buffer + s.have);
+    s.at = twin.at;
+    s.have += twin.have;
+    s.left = twin.left;
+    s.value = twin.value;
+    s.status = twin.status;
+}
 
 template <class T> inline void append_block(Stream<T>& s, uint8_t* scratch) {
     const size_t itemsize = ITEMSIZE[s.dtype];
@@ -145,7 +158,7 @@ template <class T> inline void append_block(Stream<T>& s, uint8_t* scratch) {
         return;
     }
     T* out = s.buffer + s.have;
-    if (itemsize == sizeof(T)) {
+    if (itemsize == sizeof(T) && (s.dtype >= F32) == (T(0.5) != T(0))) {    // T is their own type
         bit_unshuffle(scratch, n, itemsize, reinterpret_cast<uint8_t*>(out));
     } else {
         uint8_t* pixels = scratch + s.block * itemsize + LZ4_SLACK;
@@ -167,7 +180,7 @@ template <class T> inline void fill(Stream<T>& s, size_t n, uint8_t* scratch) {
             s.have = n;
             s.left -= more;
         } else if (s.encoding == BYTE_OFFSET) {
-            append_byte_offset(s, n - s.have);
+            append_byte_offset(s, n - s.have, scratch);
         } else {
             append_block(s, scratch);
         }

@@ -83,31 +83,43 @@ template <> struct WordOf<uint32_t> { typedef uint32_t type; };
 template <class T> struct HalfOf { typedef i32x8 type; };
 template <> struct HalfOf<uint32_t> { typedef u32x8 type; };
 
+// Pixels of each frame that are decoded at a time: those of a batch stay in the first level of the cache.
+inline constexpr size_t STEP = 512;
+
 // The decoder of a batch. Pixels come out as doubles, [pixel][lane].
 template <class T> struct Batch {
     static constexpr size_t LANES = MAX_LANES;
     Stream<T> streams[LANES];
     Bounds<typename WordOf<T>::type> bounds;
     size_t n_frames;
+    size_t step;           // pixels that are decoded at a time
     uint8_t* scratch;
     uint8_t* memory;
     uint16_t bad[TILE];    // lanes in which a pixel of the table is invalid
     bool any_bad;
     bool mark_nan;         // invalid pixels become NaN instead of zero
+    i32x16 sum;            // pixel before, in the lanes whose streams give differences
+    i32x16 adds_up;        // all ones in those lanes
 
     bool open(const Source* frames, size_t n, size_t n_pixels, const Invalid& invalid, bool nan) {
         n_frames = n;
         mark_nan = nan;
         bounds = bounds_as<typename WordOf<T>::type>(invalid);
         size_t widest = 0, most_scratch = 0;
+        step = STEP;
         for (size_t f = 0; f < n; ++f) {
             streams[f] = open_stream<T>(frames[f], n_pixels);
             if (streams[f].status != OK) continue;
+            if (IS_WORD<T> && streams[f].encoding == BYTE_OFFSET && ITEMSIZE[frames[f].dtype] == 4) {
+                streams[f].differences = true;
+                adds_up[f] = -1;
+            }
+            if (streams[f].encoding == BITSHUFFLE_LZ4) step = TILE;    // about a block
             if (overshoot(streams[f]) > widest) widest = overshoot(streams[f]);
             if (scratch_bytes(streams[f]) > most_scratch) most_scratch = scratch_bytes(streams[f]);
         }
         // rows are staggered by a few lines so that they do not all fall into the same set of the cache
-        const size_t row = (TILE + widest) * sizeof(T) + 192;
+        const size_t row = (step + widest) * sizeof(T) + 192;
         memory = static_cast<uint8_t*>(calloc(LANES * row + most_scratch + 1, 1));
         if (!memory) return false;
         for (size_t f = 0; f < LANES; ++f) {
@@ -123,16 +135,19 @@ template <class T> struct Batch {
     // Decode the next n pixels; `used` has a bit for each pixel that is in the table.
     template <size_t L> void next(size_t n, const uint16_t* used, double* out) {
         any_bad = false;
-        for (size_t f = 0; f < n_frames; ++f) fill(streams[f], n, scratch);
-        for (size_t p = 0; p < n; p += 16) {
-            if (used[p / 16] == 0) continue;    // nobody reads these pixels
-            memset(bad + p, 0, 32);
-            if constexpr (IS_WORD<T>)
-                turn_words<L>(p, used[p / 16], out + p * L);
-            else
-                turn_doubles<L>(p, used[p / 16], out + p * L);
+        for (size_t begin = 0; begin < n; begin += step) {
+            const size_t m = min(step, n - begin);
+            for (size_t f = 0; f < n_frames; ++f) fill(streams[f], m, scratch);
+            for (size_t i = 0; i < m; i += 16) {
+                const size_t p = begin + i;
+                memset(bad + p, 0, 32);
+                if constexpr (IS_WORD<T>)
+                    turn_words<L>(i, p, used[p / 16], out + p * L);
+                else if (used[p / 16] != 0)    // else nobody reads these pixels
+                    turn_doubles<L>(i, p, used[p / 16], out + p * L);
+            }
+            for (size_t f = 0; f < n_frames; ++f) take(streams[f], m);
         }
-        for (size_t f = 0; f < n_frames; ++f) take(streams[f], n);
     }
 
   private:
@@ -143,12 +158,12 @@ template <class T> struct Batch {
         return false;
     }
 
-    // Clear the invalid pixels of a block of 16 x 16 after it was found to have some, one by one.
+    // Clear the invalid pixels of a block of 16 pixels x 16 lanes after it was found to have some, one by one.
     template <size_t L, class W> void clear(const W* block, size_t p, uint16_t used, double* out) {
         for (size_t i = 0; i < 16; ++i) {
             if (!(used >> i & 1)) continue;
             for (size_t f = 0; f < n_frames; ++f)
-                if (streams[f].status == OK && is_bad(block[f * 16 + i])) {
+                if (streams[f].status == OK && is_bad(block[i * 16 + f])) {
                     bad[p + i] = uint16_t(bad[p + i] | 1u << f);
                     out[i * L + f] = mark_nan ? __builtin_nan("") : 0.0;
                     any_bad = true;
@@ -156,38 +171,43 @@ template <class T> struct Batch {
         }
     }
 
-    template <size_t L> AUREOLE_INLINE void turn_words(size_t p, uint16_t used, double* out) {
+    template <size_t L> AUREOLE_INLINE void turn_words(size_t at, size_t p, uint16_t used, double* out) {
         typedef typename HalfOf<T>::type H;
         i32x16 r[16];
-        for (size_t f = 0; f < 16; ++f) r[f] = load<i32x16>(streams[f].buffer + p);
+        for (size_t f = 0; f < 16; ++f) r[f] = load<i32x16>(streams[f].buffer + at);
+        transpose16(r);
+        for (size_t i = 0; i < 16; ++i) {    // what each frame would add up pixel by pixel is one addition for all
+            r[i] = (i32x16)((u32x16)r[i] + (u32x16)(sum & adds_up));
+            sum = r[i];
+        }
+        if (used == 0) return;    // nobody reads these pixels
         bool dirty = false;
         for (size_t k = 0; k < bounds.n; ++k)
-            dirty |= any_within(reinterpret_cast<u32x16*>(r), uint32_t(bounds.low[k]), uint32_t(bounds.high[k]));
-        T block[256];
-        if (__builtin_expect(dirty, 0))
-            for (size_t f = 0; f < 16; ++f) store(block + 16 * f, r[f]);
-        transpose16(r);
+            dirty |= any_within((const u32x16*)r, uint32_t(bounds.low[k]), uint32_t(bounds.high[k]));
         for (size_t i = 0; i < 16; ++i) {
             H halves[2];
             memcpy(halves, &r[i], 64);
             for (size_t h = 0; h < L / 8; ++h) store(out + i * L + 8 * h, to_doubles(halves[h]));
         }
-        if (__builtin_expect(dirty, 0)) clear<L>(block, p, used, out);
+        if (__builtin_expect(dirty, 0)) {
+            T block[256];
+            memcpy(block, r, sizeof block);
+            clear<L>(block, p, used, out);
+        }
     }
 
-    template <size_t L> AUREOLE_INLINE void turn_doubles(size_t p, uint16_t used, double* out) {
+    template <size_t L> AUREOLE_INLINE void turn_doubles(size_t at, size_t p, uint16_t used, double* out) {
         double block[256];
         bool dirty = false;
         for (size_t f = 0; f < 16; ++f)
             for (size_t i = 0; i < 16; ++i) {
-                const double x = double(streams[f].buffer[p + i]);
-                block[f * 16 + i] = x;
+                const double x = double(streams[f].buffer[at + i]);
+                block[i * 16 + f] = x;
                 bool b = x != x;
                 for (size_t k = 0; k < bounds.n; ++k) b |= (x >= bounds.low[k]) & (x <= bounds.high[k]);
                 dirty |= b;
             }
-        for (size_t i = 0; i < 16; ++i)
-            for (size_t f = 0; f < L; ++f) out[i * L + f] = block[f * 16 + i];
+        for (size_t i = 0; i < 16; ++i) memcpy(out + i * L, block + i * 16, L * sizeof(double));
         if (dirty) clear<L>(block, p, used, out);
     }
 };

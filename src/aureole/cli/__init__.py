@@ -52,7 +52,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     """
     parser = make_parser()
     try:
-        args = parser.parse_args(argv)
+        args, unknown = parser.parse_known_args(argv)
+        if unknown:
+            verb = f"aureole {args.verb}" if args.verb else "aureole"
+            Parser(prog=verb).error(f"unknown options: {' '.join(unknown)}")
     except SystemExit as stop:
         return int(stop.code or 0)
     except BrokenPipeError:

@@ -26,7 +26,11 @@ example:
 def add_parser(verbs: argparse._SubParsersAction[Any]) -> None:
     """Add this verb."""
     parser = verbs.add_parser(
-        "convert", help="any frames to one verified HDF5 stack", description=_DESCRIPTION, epilog=_EPILOG
+        "convert",
+        usage="aureole convert FRAMES... -o OUT [options]",
+        help="any frames to one verified HDF5 stack",
+        description=_DESCRIPTION,
+        epilog=_EPILOG,
     )
     parser.set_defaults(run=run)
     files = parser.add_argument_group("files")
@@ -48,8 +52,6 @@ def run(args: argparse.Namespace) -> int:
     check_output(args.output, overwrite=args.overwrite)
     inputs.refuse_output_among_frames(args.output, names)
     with inputs.open_series(args, names) as frames, progress_bar("reading", "converting") as progress:
-        for line in frames.notes:
-            note(_PROG, line)
         options = RunOptions(
             threads=args.threads,
             overwrite=args.overwrite,
@@ -58,4 +60,7 @@ def run(args: argparse.Namespace) -> int:
             progress=progress,
         )
         report = convert_series(frames, args.output, options=options)
+        notes = frames.notes
+    for line in notes:
+        note(_PROG, line)
     return tell(_PROG, report, where="all are in /entry/frame_message")

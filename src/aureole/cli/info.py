@@ -8,7 +8,7 @@ from math import degrees
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from aureole.errors import FrameError, InputError
+from aureole.errors import FrameError, GeometryError, InputError
 
 if TYPE_CHECKING:
     from aureole.geometry import Geometry
@@ -32,7 +32,13 @@ _TOLD = 12
 
 def add_parser(verbs: argparse._SubParsersAction[Any]) -> None:
     """Add this verb."""
-    parser = verbs.add_parser("info", help="what a file is", description=_DESCRIPTION, epilog=_EPILOG)
+    parser = verbs.add_parser(
+        "info",
+        usage="aureole info FILE",
+        help="what a file is",
+        description=_DESCRIPTION,
+        epilog=_EPILOG,
+    )
     parser.set_defaults(run=run)
     parser.add_argument(
         "file", metavar="FILE", help="frames (a file, folder, pattern or file.h5::/path), PONI or result"
@@ -42,9 +48,8 @@ def add_parser(verbs: argparse._SubParsersAction[Any]) -> None:
 def run(args: argparse.Namespace) -> int:
     """Tell."""
     title, lines = _describe(args.file)
-    print(title)
-    for key, value in lines:
-        print(f"  {key:<16} {value}".rstrip())
+    text = [title, *(f"  {key:<16} {value}".rstrip() for key, value in lines)]
+    print("\n".join(text))
     return 0
 
 
@@ -87,11 +92,15 @@ def geometry_lines(geometry: Geometry) -> Lines:
     yield "PONI", f"{geometry.poni1 * 1e3:.6g} mm (slow), {geometry.poni2 * 1e3:.6g} mm (fast)"
     rotations = (degrees(value) for value in (geometry.rot1, geometry.rot2, geometry.rot3))
     yield "rotations", ", ".join(f"{value:.6g}°" for value in rotations) + " (rot1, rot2, rot3)"
-    if detector.shape is not None or detector.orientation == 3:
-        slow, fast = geometry.beam_center()
-        yield "beam centre", f"row {slow:.2f}, column {fast:.2f} (pixels; 0.5 is the middle of the first)"
-    tilted = geometry.to_fit2d()
-    yield "along the beam", f"{tilted.direct_mm:.6g} mm, detector tilted by {abs(tilted.tilt):.4g}°"
+    try:
+        tilted = geometry.to_fit2d()
+    except GeometryError as error:
+        yield "beam centre", f"none: {error}"
+    else:
+        if detector.shape is not None or detector.orientation == 3:
+            slow, fast = geometry.beam_center()
+            yield "beam centre", f"row {slow:.2f}, column {fast:.2f} (pixels; 0.5 is the middle of the first)"
+        yield "along the beam", f"{tilted.direct_mm:.6g} mm, detector tilted by {abs(tilted.tilt):.4g}°"
     if geometry.wavelength is None:
         yield "wavelength", "none: q and d need --energy or --wavelength"
     else:
@@ -110,21 +119,20 @@ def _frame_lines(name: str) -> Lines:
 
     with open_frames(name) as frames:
         yield "frames", f"{len(frames)}"
-        first = None
-        for index in range(len(frames)):
+        first, failures = None, []
+        for index in range(min(len(frames), _TOLD)):
             try:
                 first = frames[index]
+                break
             except FrameError as error:
-                yield "unreadable", str(error)
-                if index + 1 >= _TOLD:
-                    raise InputError(f"{name}: the first {_TOLD} frames cannot be read") from None
-                continue
-            break
+                failures.append(str(error))
         if first is None:
-            raise InputError(f"{name}: no frame can be read")
+            many = f"none of the first {len(failures)} frames can be read: " if len(failures) > 1 else ""
+            raise InputError(f"{many}{failures[0]}")
+        yield from (("unreadable", failure) for failure in failures)
         yield "shape", f"{first.shape[0]} x {first.shape[1]} pixels (slow x fast)"
         yield "type", f"{first.dtype}"
-        size = memoryview(first.payload).nbytes
+        size = len(first.payload)
         full = first.shape[0] * first.shape[1] * first.dtype.itemsize
         yield "encoding", f"{_encoding(first.encoding)}, {size / 1e6:.2f} MB of {full / 1e6:.2f} MB a frame"
         for line in frames.notes:

@@ -56,6 +56,12 @@ def open_series(args: argparse.Namespace, names: Sequence[str]) -> Frames:
     return open_frames(names[0] if len(names) == 1 else names, check_md5=getattr(args, "check_md5", False))
 
 
+def named_files(args: argparse.Namespace) -> list[str]:
+    """Return the files that single options name, which the output must not replace."""
+    names = [args.poni, args.mask, args.dark, args.flat, args.absorption, args.monitor, *args.list]
+    return [str(name).partition("::")[0] for name in names if name is not None]
+
+
 def add_output(group: argparse._ActionsContainer, help_text: str) -> None:
     """Add ``-o`` and ``--overwrite``."""
     group.add_argument("-o", "--output", metavar="OUT", required=True, type=Path, help=help_text)
@@ -136,6 +142,32 @@ def fit_to_frames(geometry: Geometry, frames: Frames, poni: Path) -> Geometry:
     return geometry
 
 
+def unmarked_gaps(geometry: Geometry, frames: Frames) -> str | None:
+    """Return what to say when negative counts, which mark gaps and dead pixels, would count as intensities.
+
+    That happens when the PONI calls a Pilatus just "Detector".
+    """
+    import numpy as np
+
+    from aureole.io.images import to_array
+
+    if geometry.detector.invalid_values(np.int32):
+        return None
+    try:
+        frame = frames[0]
+        if frame.dtype.kind != "i":
+            return None
+        negative = int(np.count_nonzero(np.less(to_array(frame), 0)))
+    except FrameError:
+        return None
+    if not negative:
+        return None
+    return (
+        f"{negative} pixels of the first frame are negative and count as intensities, since the PONI names "
+        "no detector that marks gaps so; name it there, or give --mask or --dummy -1 --delta-dummy 1.5"
+    )
+
+
 def refuse_output_among_frames(output: Path, names: Sequence[str]) -> None:
     """Refuse an output that the same command would take for frames the next time."""
     from aureole.io.sniff import is_frame_file
@@ -145,6 +177,8 @@ def refuse_output_among_frames(output: Path, names: Sequence[str]) -> None:
     target = output.resolve()
     for name in names:
         source = Path(name.partition("::")[0])
+        if source.resolve() == target:
+            raise OutputError(f"{output}: is one of the inputs; choose another name for the output")
         folder = source.is_dir() and source.resolve() == target.parent
         if folder or fnmatch(str(target), str(source.absolute())):
             where = f"the folder {name}" if folder else f"'{name}'"

@@ -13,6 +13,7 @@ from aureole.errors import InputError, SpecError
 if TYPE_CHECKING:
     from aureole.axis import Axis
     from aureole.azimuthal import IntegrationSpec, NamedArray
+    from aureole.azimuthal.spec import ErrorModel
     from aureole.geometry import Geometry
     from aureole.io import Frames
 
@@ -41,7 +42,11 @@ examples:
 def add_parser(verbs: argparse._SubParsersAction[Any]) -> None:
     """Add this verb."""
     parser = verbs.add_parser(
-        "integrate", help="frames to patterns or cakes", description=_DESCRIPTION, epilog=_EPILOG
+        "integrate",
+        usage="aureole integrate FRAMES... --poni FILE -o OUT [options]",
+        help="frames to patterns or cakes",
+        description=_DESCRIPTION,
+        epilog=_EPILOG,
     )
     parser.set_defaults(run=run)
     files = parser.add_argument_group("files")
@@ -134,16 +139,15 @@ def run(args: argparse.Namespace) -> int:
     from aureole.runs.report import RunOptions, check_output
 
     names = inputs.frame_names(args)
-    files = [args.poni, *(path for path in (args.mask, args.dark, args.flat, args.absorption) if path)]
-    check_output(args.output, files, overwrite=args.overwrite)
+    check_output(args.output, inputs.named_files(args), overwrite=args.overwrite)
     inputs.refuse_output_among_frames(args.output, names)
     geometry = inputs.read_geometry(args)
     axes = _axes(args)
     with inputs.open_series(args, names) as frames:
         check_ending(args.output, frames=len(frames), cake=args.npt_azim is not None)
-        for line in frames.notes:
-            note(_PROG, line)
-        spec = _spec(args, inputs.fit_to_frames(geometry, frames, args.poni), axes, frames)
+        geometry = inputs.fit_to_frames(geometry, frames, args.poni)
+        model, why = _error_model(args.error_model, geometry, frames)
+        spec = _spec(args, geometry, axes, model)
         monitor = _monitor(args.monitor, frames)
         with progress_bar("making the table", "integrating") as progress:
             plan = spec.plan(args.backend, threads=args.threads)
@@ -159,6 +163,11 @@ def run(args: argparse.Namespace) -> int:
                 progress=progress,
             )
             report = integrate_series(plan, frames, args.output, options=options)
+        gaps = None if args.mask or args.dummy is not None else inputs.unmarked_gaps(geometry, frames)
+        notes = [*frames.notes, why, gaps]
+    # Only now: if the run fails, its error is the one thing to read.
+    for line in filter(None, notes):
+        note(_PROG, line)
     return tell(_PROG, report, where="all are in /entry/frame_message")
 
 
@@ -184,7 +193,10 @@ def _axes(args: argparse.Namespace) -> tuple[Axis | None, Axis | None]:
 
 
 def _spec(
-    args: argparse.Namespace, geometry: Geometry, axes: tuple[Axis | None, Axis | None], frames: Frames
+    args: argparse.Namespace,
+    geometry: Geometry,
+    axes: tuple[Axis | None, Axis | None],
+    error_model: ErrorModel | None,
 ) -> IntegrationSpec:
     from aureole.azimuthal import IntegrationSpec
 
@@ -193,7 +205,7 @@ def _spec(
         radial=axes[0],
         azimuthal=axes[1],
         split=args.split,
-        error_model=_error_model(args.error_model, geometry, frames),
+        error_model=error_model,
         mask=_image(args.mask),
         detector_mask=not args.no_detector_mask,
         dummy=args.dummy,
@@ -215,10 +227,13 @@ def _image(path: str | None) -> NamedArray | None:
     return None if path is None else NamedArray(path, read_image(path))
 
 
-def _error_model(chosen: str | None, geometry: Geometry, frames: Frames) -> Any:
-    """Return the error model; without a choice, counts have errors where they are sure to be photons."""
+def _error_model(chosen: Any, geometry: Geometry, frames: Frames) -> tuple[ErrorModel | None, str | None]:
+    """Return the error model, and why there is none where nobody has said so.
+
+    Without a choice, counts have errors where they are sure to be photons.
+    """
     if chosen is not None:
-        return None if chosen == "none" else chosen
+        return (None if chosen == "none" else chosen), None
     counter = geometry.detector.name.casefold().startswith(_COUNTERS)
     try:
         integer = frames.dtype.kind in "iu"
@@ -226,10 +241,11 @@ def _error_model(chosen: str | None, geometry: Geometry, frames: Frames) -> Any:
         # Not one frame can be read; the run will say why of each.
         integer = True
     if counter and integer:
-        return "poisson"
-    why = "the pixels are no integers" if counter else f"{geometry.detector.name} is not known to count photons"
-    note(_PROG, f"no errors, since {why}; choose with --error-model")
-    return None
+        return "poisson", None
+    why = (
+        "the pixels are no integers" if counter else f"{geometry.detector.name} is not known to count photons"
+    )
+    return None, f"no errors, since {why}; choose with --error-model"
 
 
 def _monitor(source: str | None, frames: Frames) -> Any:

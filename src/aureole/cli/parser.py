@@ -17,11 +17,13 @@ class Parser(argparse.ArgumentParser):
         self,
         prog: str | None = None,
         *,
+        usage: str | None = None,
         description: str | None = None,
         epilog: str | None = None,
     ) -> None:
         super().__init__(
             prog=prog,
+            usage=usage,
             description=description,
             epilog=epilog,
             formatter_class=_Formatter,
@@ -39,6 +41,8 @@ class Parser(argparse.ArgumentParser):
 class _Formatter(argparse.RawDescriptionHelpFormatter):
     def __init__(self, prog: str) -> None:
         super().__init__(prog, max_help_position=30)
+        # Room for the names of the verbs, whose indentation argparse forgets to count.
+        self._action_max_length = 15
 
 
 def version_text() -> str:

@@ -1,2 +1,207 @@
-"""stub."""
-def add_parser(verbs): verbs.add_parser("plot")
+"""``aureole plot``: pictures of results and of frames."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from aureole.cli import inputs
+from aureole.cli.terminal import note
+from aureole.errors import FormatError, FrameError, InputError, SpecError
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from aureole.geometry import Geometry
+    from aureole.io import Frames
+
+_PROG = "aureole plot"
+
+_DESCRIPTION = """\
+Draw a picture (PNG, PDF or SVG).
+
+Of a result of 'aureole integrate': the mean pattern with its errors and all frames
+as a waterfall or heat map, or the cake. Of a frame: the image as it is stored with
+masked pixels in grey; with --poni also the beam centre and the rings of a calibrant,
+and a word if the image fits better after a flip."""
+
+_EPILOG = """\
+examples:
+  aureole plot patterns.h5
+  aureole plot CeO2.cbf --poni detector.poni --calibrant CeO2 -o CeO2.png"""
+
+
+def add_parser(verbs: argparse._SubParsersAction[Any]) -> None:
+    """Add this verb."""
+    parser = verbs.add_parser(
+        "plot",
+        usage="aureole plot FILE [options]",
+        help="pictures of results and of frames",
+        description=_DESCRIPTION,
+        epilog=_EPILOG,
+    )
+    parser.set_defaults(run=run)
+    parser.add_argument(
+        "file", metavar="FILE", help="a result, or frames (a file, pattern or file.h5::/path)"
+    )
+    parser.add_argument(
+        "-o", "--output", metavar="OUT", type=Path, help="picture to write (default: FILE with .png, here)"
+    )
+    parser.add_argument("--overwrite", action="store_true", help="replace OUT if it exists")
+    parser.add_argument(
+        "--scale",
+        choices=("auto", "linear", "log"),
+        default="auto",
+        help="of intensities (default: auto, by how far they reach)",
+    )
+    frame = parser.add_argument_group("for a frame")
+    frame.add_argument("--frame", type=int, default=0, metavar="N", help="which of a series, from 0")
+    inputs.add_geometry(frame, required=False)
+    frame.add_argument("--calibrant", metavar="NAME", help="whose rings to draw, such as CeO2 or LaB6")
+    frame.add_argument("--mask", metavar="FILE", help="image that is not zero where pixels are invalid")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Draw."""
+    from aureole.cli.figures import check_picture
+    from aureole.runs.report import check_output
+    from aureole.runs.results import is_result
+
+    output = args.output or Path(Path(args.file.partition("::")[0].rstrip("/")).name).with_suffix(".png")
+    check_picture(output)
+    check_output(output, [args.file], overwrite=args.overwrite)
+    if is_result(args.file):
+        _refuse_frame_options(args)
+        plot_result(args.file, output, scale=args.scale, overwrite=args.overwrite)
+    else:
+        _run_frame(args, output)
+    print(output)
+    return 0
+
+
+def _refuse_frame_options(args: argparse.Namespace) -> None:
+    for name in ("poni", "calibrant", "mask"):
+        if getattr(args, name) is not None:
+            raise SpecError(f"{args.file}: --{name} is for frames, and this is a result")
+
+
+def _run_frame(args: argparse.Namespace, output: Path) -> None:
+    from aureole.io import open_frames, read_image
+
+    if args.poni is None:
+        for name in ("calibrant", "energy", "wavelength"):
+            if getattr(args, name) is not None:
+                raise SpecError(f"--{name} has a meaning with --poni only")
+    geometry = None if args.poni is None else inputs.read_geometry(args)
+    mask = None if args.mask is None else read_image(args.mask)
+    with open_frames(args.file) as frames:
+        if not 0 <= args.frame < len(frames):
+            raise InputError(
+                f"{args.file}: has {len(frames)} frames, from 0; there is no --frame {args.frame}"
+            )
+        plot_frame(
+            frames,
+            args.frame,
+            output,
+            geometry=geometry,
+            calibrant_name=args.calibrant,
+            mask=mask,
+            scale=args.scale,
+            overwrite=args.overwrite,
+        )
+
+
+def plot_result(path: str | Path, output: Path, *, scale: str = "auto", overwrite: bool = False) -> None:
+    """Draw a result of 'aureole integrate' into a picture."""
+    from aureole.cli.draw_result import draw_result, figure_size
+    from aureole.cli.figures import new_figure, save
+    from aureole.runs.results import read_result
+
+    with read_result(path) as result, new_figure(*figure_size(result)) as figure:
+        draw_result(figure, result, scale=scale)
+        save(figure, output, overwrite=overwrite)
+
+
+def plot_frame(
+    frames: Frames,
+    index: int,
+    output: Path,
+    *,
+    geometry: Geometry | None = None,
+    calibrant_name: str | None = None,
+    mask: NDArray[Any] | None = None,
+    scale: str = "auto",
+    overwrite: bool = False,
+) -> None:
+    """Draw one frame of a series into a picture, with rings if there is a geometry."""
+    from aureole.calibration import calibrant
+    from aureole.cli import draw_frame as draw
+    from aureole.cli.figures import new_figure, plain, save
+    from aureole.io.images import to_array
+
+    try:
+        frame = frames[index]
+        image = to_array(frame)
+    except FrameError as error:
+        raise FormatError(str(error)) from None
+    path, mark, rest = frame.name.partition("::")
+    geometry = None if geometry is None else geometry.with_shape(image.shape)
+    valid = _valid(image, geometry, mask)
+    with new_figure(*draw.figure_size(frame.shape)) as figure:
+        axes = draw.draw_frame(figure, image, valid, scale=scale)
+        subtitle, warning = f"{image.shape[0]} x {image.shape[1]} pixels of {image.dtype}", ""
+        if geometry is not None:
+            largest = float(geometry.center_array("2th_rad").max())
+            known = None if calibrant_name is None else calibrant(calibrant_name)
+            rings = draw.rings_of(known, geometry, largest) if known else draw.round_rings(largest)
+            drawn = draw.draw_rings(axes, geometry, rings)
+            kind = f"{drawn} rings of {known.name}" if known else "rings of equal 2θ"
+            subtitle = f"{draw.mark_beam_centre(axes, geometry)}  ·  {kind}"
+            warning = _other_orientation(image, valid, geometry)
+        draw.write_title(axes, plain(Path(path).name + mark + rest), subtitle, warning)
+        save(figure, output, overwrite=overwrite)
+
+
+def _valid(image: NDArray[Any], geometry: Geometry | None, mask: NDArray[Any] | None) -> NDArray[np.bool_]:
+    """Return which pixels have a value: not masked, not one that means "no value"."""
+    import numpy as np
+
+    valid = np.ones(image.shape, bool)
+    if mask is not None:
+        if mask.shape != image.shape:
+            raise SpecError(f"the mask has shape {mask.shape}, the image has {image.shape}")
+        valid &= mask == 0
+    # Counts below zero, or all bits set, mark dead pixels and gaps of whatever detector.
+    if image.dtype.kind == "f":
+        valid &= np.isfinite(image)
+    elif image.dtype.kind == "i":
+        valid &= image >= 0
+    elif image.dtype.kind == "u" and image.dtype.itemsize > 1:
+        valid &= image != np.iinfo(image.dtype).max
+    if geometry is None:
+        return valid
+    valid &= ~geometry.detector.mask
+    for low, high in geometry.detector.invalid_values(image.dtype):
+        valid &= ~((image >= low) & (image <= high))
+    return valid
+
+
+def _other_orientation(image: NDArray[np.generic], valid: NDArray[np.bool_], geometry: Geometry) -> str:
+    """Return, and note on stderr, which other orientation of the detector fits the rings better."""
+    from aureole.runs.orientation import better_orientation, orientation_fits
+
+    fits = orientation_fits(image, valid, geometry)
+    current = geometry.detector.orientation
+    better = better_orientation(fits, current)
+    if better is None:
+        return ""
+    pair = {better, current}
+    turned = (
+        "up-down" if pair in ({1, 4}, {2, 3}) else "left-right" if pair in ({1, 2}, {3, 4}) else "both ways"
+    )
+    line = f"orientation {better} fits better than {current}: the image is flipped {turned}"
+    shares = f"rings explain {100 * fits[better]:.0f} % of the contrast, now {100 * fits[current]:.0f} %"
+    note(_PROG, f"{line} ({shares}); set it in the PONI's Detector_config")
+    return line

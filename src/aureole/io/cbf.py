@@ -19,12 +19,15 @@ from numpy.typing import NDArray
 
 from aureole.errors import FrameCorrupt, FrameMissing
 from aureole.frames import EncodedFrame, Encoding
+from aureole.io.buffers import read_at
 from aureole.io.store import Address, Store
 
 SECTION = b"--CIF-BINARY-FORMAT-SECTION--"
 MARKER = b"\x0c\x1a\x04\xd5"
 _LARGEST_FILE = 1 << 32
 _SHOWN = 60
+_HEAD = 1 << 14
+"""Bytes in which the header of a detector ends; the search goes on where it does not."""
 
 _ELEMENT_TYPES = {
     f"{sign} {bits}-bit integer": np.dtype(f"{code}{bits // 8}")
@@ -114,12 +117,12 @@ def _add_mini_line(entries: dict[str, str], line: str) -> None:
         entries.setdefault(match[1], match[2].strip())
 
 
-def parse_cbf(data: bytes, name: str = "frame", *, check_md5: bool = False) -> EncodedFrame:
+def parse_cbf(data: bytes | memoryview[int], name: str = "frame", *, check_md5: bool = False) -> EncodedFrame:
     """Find the pixels in the bytes of a CBF file; nothing is copied or decoded.
 
     Parameters
     ----------
-    data : bytes
+    data : bytes or memoryview
         The whole file.
     name : str
         For messages.
@@ -138,14 +141,13 @@ def parse_cbf(data: bytes, name: str = "frame", *, check_md5: bool = False) -> E
     """
     if not data:
         raise FrameCorrupt(name, "empty file")
-    section = data.find(SECTION)
+    head, section, marker = _sections(data)
     if section < 0:
-        what = "ends before its binary section" if data.startswith(b"###CBF") else "not a CBF file"
+        what = "ends before its binary section" if head.startswith(b"###CBF") else "not a CBF file"
         raise FrameCorrupt(name, f"{what} (no CIF-BINARY-FORMAT-SECTION in {len(data)} bytes)")
-    marker = data.find(MARKER, section)
     if marker < 0:
         raise FrameCorrupt(name, f"no start of the pixels (bytes 0C 1A 04 D5) in {len(data)} bytes")
-    mime = _mime_fields(data[section + len(SECTION) : marker])
+    mime = _mime_fields(head[section + len(SECTION) : marker])
     shape = _shape(mime, name)
     dtype = _dtype(mime, name)
     encoding = _encoding(mime, name)
@@ -164,8 +166,19 @@ def parse_cbf(data: bytes, name: str = "frame", *, check_md5: bool = False) -> E
         _check_md5(stored, mime, name)
     if encoding is Encoding.RAW and mime.get("x-binary-element-byte-order", "").upper() == "BIG_ENDIAN":
         payload = np.frombuffer(stored, dtype.newbyteorder(">")).astype(dtype).view(np.uint8)
-    header = CbfHeader(data[:section], _titled(mime))
+    header = CbfHeader(head[:section], _titled(mime))
     return EncodedFrame(payload, encoding, shape, dtype, name, header)
+
+
+def _sections(data: bytes | memoryview[int]) -> tuple[bytes, int, int]:
+    """Find where the binary section begins, and the marker of its pixels; -1 where there is none."""
+    for size in (_HEAD, len(data)):
+        head = bytes(data[:size])
+        section = head.find(SECTION)
+        marker = head.find(MARKER, section) if section >= 0 else -1
+        if marker >= 0:
+            break
+    return head, section, marker
 
 
 def _mime_fields(block: bytes) -> dict[str, str]:
@@ -251,7 +264,7 @@ def _check_md5(payload: memoryview[int], mime: Mapping[str, str], name: str) -> 
         raise FrameCorrupt(name, f"MD5 of the pixels is {found}, the header says {promised[:_SHOWN]}")
 
 
-def read_bytes(path: str, limit: int | None = None) -> bytes:
+def read_bytes(path: str, limit: int | None = None) -> memoryview[int]:
     """Read a file whole, or its first `limit` bytes.
 
     Raises
@@ -271,10 +284,7 @@ def read_bytes(path: str, limit: int | None = None) -> bytes:
             size = status.st_size if limit is None else min(limit, status.st_size)
             if size > _LARGEST_FILE:
                 raise FrameCorrupt(path, f"{size / 2**30:.1f} GiB is too large for one frame")
-            data = os.read(descriptor, size)
-            while len(data) < size and (more := os.read(descriptor, size - len(data))):
-                data += more
-            return data
+            return read_at(descriptor, size)
         finally:
             os.close(descriptor)
     except FileNotFoundError:
@@ -300,17 +310,11 @@ def read_cbf(path: str | Path, *, check_md5: bool = False) -> EncodedFrame:
 
 def read_cbf_header(path: str) -> Mapping[str, str]:
     """Read what a CBF says of its frame, without reading the pixels."""
-    size = 1 << 14
-    while True:
-        data = read_bytes(path, size)
-        section = data.find(SECTION)
-        marker = data.find(MARKER, section) if section >= 0 else -1
-        if marker >= 0:
-            return CbfHeader(data[:section], _titled(_mime_fields(data[section + len(SECTION) : marker])))
-        if len(data) < size:
-            # The full reader knows what to say of a file without pixels.
-            return parse_cbf(data, path).header
-        size *= 8
+    head, section, marker = _sections(read_bytes(path, _HEAD))
+    if marker < 0:
+        # A long header, or none: the full reader knows what to say.
+        return parse_cbf(read_bytes(path), path).header
+    return CbfHeader(head[:section], _titled(_mime_fields(head[section + len(SECTION) : marker])))
 
 
 class CbfFiles(Store):

@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 
 from aureole.errors import FormatError, FrameCorrupt, FrameError, FrameMissing
 from aureole.frames import EncodedFrame, Encoding
+from aureole.io.buffers import read_at
 from aureole.io.sniff import what_is
 
 BITSHUFFLE = 32008
@@ -220,7 +221,7 @@ class Leaf:
         size, offset = int(places.size[index]), int(places.offset[index])
         if size < 0:
             raise FrameMissing(name, "this frame was never written")
-        payload: bytes | NDArray[np.uint8] = self._fetch(
+        payload: bytes | memoryview[int] | NDArray[np.uint8] = self._fetch(
             index, offset, size, readable=places.readable, name=name
         )
         dtype = self.stored.newbyteorder("=")
@@ -237,7 +238,7 @@ class Leaf:
             payload = np.frombuffer(payload, self.stored).astype(dtype).view(np.uint8)
         return EncodedFrame(payload, Encoding.RAW, self.shape, dtype, name, header)
 
-    def _fetch(self, index: int, offset: int, size: int, *, readable: bool, name: str) -> bytes:
+    def _fetch(self, index: int, offset: int, size: int, *, readable: bool, name: str) -> bytes | memoryview[int]:
         if not readable:
             with self.handles.lock:
                 dataset = self.handles.dataset(self.path, self.dataset)
@@ -249,11 +250,7 @@ class Leaf:
             raise FrameCorrupt(
                 name, f"truncated: its data should end at byte {offset + size} of a file of {descriptor.size}"
             )
-        data = os.pread(descriptor.number, size, offset)
-        while len(data) < size and (
-            more := os.pread(descriptor.number, size - len(data), offset + len(data))
-        ):
-            data += more
+        data = read_at(descriptor.number, size, offset)
         if len(data) < size:
             raise FrameCorrupt(name, f"truncated: {len(data)} of {size} bytes are there")
         return data

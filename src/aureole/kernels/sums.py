@@ -35,7 +35,8 @@ class Entries:
         return self.pixel_ptr.size - 1
 
 
-class Projection(NamedTuple):
+@dataclass(frozen=True, slots=True, eq=False)
+class Projection:
     """Sums over all entries of a table: count (n_bins,), linear (L, n_bins), quadratic (Q, n_bins)."""
 
     count: NDArray[np.int64]

@@ -66,7 +66,9 @@ def check_ending(output: Path, *, frames: int, cake: bool) -> None:
         if cake:
             raise SpecError(f"{output}: text holds patterns only; write a cake to a .h5 file")
         if frames != 1:
-            raise SpecError(f"{output}: text holds one pattern, and there are {frames} frames; write a .h5 file")
+            raise SpecError(
+                f"{output}: text holds one pattern, and there are {frames} frames; write a .h5 file"
+            )
     elif ending not in NEXUS_ENDINGS:
         known = ", ".join((*NEXUS_ENDINGS[:3], *TEXT_ENDINGS))
         raise SpecError(f"{output}: the ending says what is written; known are {known}")

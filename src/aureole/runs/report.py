@@ -45,7 +45,7 @@ class RunOptions:
     overwrite: bool = False
     strict: bool = False
     monitor: NDArray[np.float64] | None = None
-    site: Site = Site()
+    site: Site = field(default_factory=Site)
     parameters: Mapping[str, str | float | int | bool] = field(default_factory=dict)
     progress: Progress | None = None
 

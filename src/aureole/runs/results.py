@@ -106,7 +106,7 @@ class StoredResult:
     @property
     def is_cake(self) -> bool:
         """Whether a row has both axes."""
-        return self._intensity.ndim == 3
+        return len(self.shape) == 3
 
     @property
     def shape(self) -> tuple[int, ...]:

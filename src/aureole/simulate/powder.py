@@ -46,8 +46,9 @@ class Powder:
         Photon energy.
     counts : float
         What a valid pixel counts on average before heating. This decides how well frames compress: of the
-        pixel differences of a 2M frame, 2 % do not fit into a byte with 100 counts (2.6 MB), 14 % with 1000
-        (3.2 MB), 26 % with 5000 (3.8 MB); long exposures of real powders have 15 to 34 % (3.2 to 4.1 MB).
+        pixel differences of a 2M frame, 2 % do not fit into a byte with 100 counts (2.6 MB), 14 to 18 % with
+        1000 (3.3 MB), 35 % with 5000 (4.2 MB). Long exposures of real powders have 15 to 34 %, in frames of
+        3.2 to 4.1 MB; those of a few milliseconds are like the first.
     seed : int
         Of all that is random: noise, and which pixels are dead or hot. Equal seeds give equal frames.
 

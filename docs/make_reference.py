@@ -1,0 +1,112 @@
+"""Write the pages of the reference that follow from the code: reference/cli.md and reference/detectors.md."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from aureole.cli import make_parser
+from aureole.geometry import model_names
+from aureole.geometry.catalogue import Model, find_model
+
+HERE = Path(__file__).resolve().parent / "reference"
+NOTE = "<!-- Written by docs/make_reference.py: change the source, then run it. -->"
+
+
+def cli_page() -> str:
+    """Return the page on verbs and options."""
+    parser = make_parser()
+    lines = ["# Command line", "", NOTE, ""]
+    lines += ["`aureole VERB ...`; `aureole VERB --help` says the same.", ""]
+    lines += [
+        "Exit codes: 0 clean, 1 finished with bad or missing frames, 2 usage, input or output error.",
+        "",
+    ]
+    for verb, described in _verbs(parser).items():
+        lines += [f"## aureole {verb}", "", (described.description or "").strip(), ""]
+        for group in described._action_groups:
+            rows = [_row(action) for action in group._group_actions if action.dest != "help"]
+            if rows:
+                lines += [f"| {_title(group)} | |", "|---|---|", *rows, ""]
+        if described.epilog:
+            lines += ["```text", described.epilog.strip(), "```", ""]
+    return "\n".join(lines)
+
+
+def _verbs(parser: argparse.ArgumentParser) -> dict[str, argparse.ArgumentParser]:
+    for action in parser._actions:
+        if isinstance(action, argparse._SubParsersAction):
+            return dict(action.choices)
+    raise LookupError("the parser has no verbs")
+
+
+def _title(group: argparse._ArgumentGroup) -> str:
+    return {"positional arguments": "argument"}.get(group.title or "", group.title or "")
+
+
+def _row(action: argparse.Action) -> str:
+    names = ", ".join(f"`{name}`" for name in action.option_strings)
+    if action.nargs == 0:
+        values: list[str] = []
+    elif isinstance(action.metavar, tuple):
+        values = list(action.metavar)
+    elif action.choices:
+        values = ["{" + ",".join(map(str, action.choices)) + "}"]
+    else:
+        values = [action.metavar or action.dest.upper()]
+    words = " ".join(part for part in (names, *(f"`{value}`" for value in values)) if part)
+    text = (action.help or "") % vars(action) + (" (required)" if _is_needed(action) else "")
+    return f"| {words} | {_cell(text)} |"
+
+
+def _is_needed(action: argparse.Action) -> bool:
+    return action.required and bool(action.option_strings)
+
+
+def _cell(text: str) -> str:
+    return text.replace("|", "\\|").replace("*", "\\*")
+
+
+def detectors_page() -> str:
+    """Return the page on the detectors that are known by name."""
+    lines = ["# Detectors", "", NOTE, ""]
+    lines += [
+        'Known by name, in PONI files and in `aureole.detector("...")`. Case, spaces, dashes and underscores',
+        "do not matter: `Pilatus3 2M CdTe`, `pilatus-cdte-2m` and `PilatusCdTe2M` are one. Any other",
+        "detector with rectangular pixels is `Detector`, with its pixel size.",
+        "",
+        "Invalid: raw values that mean “no value”; −1 stands for all bits set in unsigned frames.",
+        "",
+    ]
+    makers: dict[str, list[Model]] = {}
+    for name in model_names():
+        model = find_model(name)
+        makers.setdefault(model.manufacturer, []).append(model)
+    for maker, models in sorted(makers.items()):
+        lines += [f"## {maker}", "", "| name | rows × columns | pixel (µm) | invalid |", "|---|---|---|---|"]
+        lines += [_detector_row(model) for model in models]
+        lines.append("")
+    return "\n".join(lines)
+
+
+def _detector_row(model: Model) -> str:
+    shapes, sizes = [], []
+    for mode in model.modes:
+        shapes.append("from the image" if mode.shape is None else f"{mode.shape[0]} × {mode.shape[1]}")
+        sizes.append(" × ".join(dict.fromkeys(f"{size * 1e6:g}" for size in mode.pixel)))
+    binned = ", and binned" if model.free_binning and model.modes[0].shape is not None else ""
+    invalid = ", ".join(str(value).replace("-", "−") for value in model.invalid) or "none"
+    return f"| {model.name} | {'; '.join(shapes)}{binned} | {'; '.join(sizes)} | {invalid} |"
+
+
+PAGES = {"cli.md": cli_page, "detectors.md": detectors_page}
+
+
+def main() -> None:
+    """Write all pages."""
+    for name, page in PAGES.items():
+        (HERE / name).write_text(page(), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()

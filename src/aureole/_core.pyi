@@ -1,0 +1,104 @@
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from aureole.frames import Buffer
+
+TILE: int
+MAX_LANES: int
+isa: str
+isas: list[str]
+
+def decode(
+    payload: Buffer, encoding: int, dtype: int, n_pixels: int, out: NDArray[np.uint8], isa: str = ""
+) -> int: ...
+
+class Table:
+    def __init__(
+        self,
+        pixel_ptr: NDArray[np.int64],
+        bins: NDArray[np.int32],
+        coefs: NDArray[np.float32],
+        n_bins: int,
+        n_threads: int = 1,
+    ) -> None: ...
+    @property
+    def n_pixels(self) -> int: ...
+    @property
+    def n_bins(self) -> int: ...
+    @property
+    def nbytes(self) -> int: ...
+
+def integrate(
+    table: Table,
+    payloads: Sequence[Buffer],
+    encodings: Sequence[int],
+    dtype: int,
+    invalid: NDArray[np.float64],
+    linear: NDArray[np.float64],
+    quadratic: NDArray[np.float64],
+    variance: int,
+    variance_payloads: Sequence[Buffer],
+    variance_encodings: Sequence[int],
+    variance_dtype: int,
+    signal: NDArray[np.float64],
+    variance_out: NDArray[np.float64],
+    isa: str = "",
+) -> tuple[list[int], list[tuple[int, NDArray[np.int64], NDArray[np.float64], NDArray[np.float64]]]]: ...
+def deviations(
+    table: Table,
+    payloads: Sequence[Buffer],
+    encodings: Sequence[int],
+    dtype: int,
+    invalid: NDArray[np.float64],
+    norm: NDArray[np.float64],
+    dark: NDArray[np.float64] | None,
+    mean: NDArray[np.float64],
+    square: NDArray[np.float64],
+    weighted: NDArray[np.float64],
+    isa: str = "",
+) -> list[int]: ...
+def project(
+    table: Table,
+    rows: NDArray[np.float64],
+    n_linear: int,
+    count: NDArray[np.int64],
+    sums: NDArray[np.float64],
+) -> None: ...
+
+class SplitAxis:
+    def __init__(
+        self, lo: float, hi: float, bins: int = 1, period: float = 0.0, lowest: float = ...
+    ) -> None: ...
+    @property
+    def lo(self) -> float: ...
+    @property
+    def hi(self) -> float: ...
+    @property
+    def bins(self) -> int: ...
+    @property
+    def period(self) -> float: ...
+    @property
+    def lowest(self) -> float: ...
+
+class PixelField:
+    def __init__(
+        self, centre: NDArray[np.float64] | None = None, vertex: NDArray[np.float64] | None = None
+    ) -> None: ...
+
+class PixelBlock:
+    def __init__(
+        self,
+        shape: tuple[int, int],
+        radial: PixelField,
+        azimuthal: PixelField,
+        mask: NDArray[np.uint8] | None = None,
+        period: float = 0.0,
+        radius: bool = True,
+    ) -> None: ...
+
+def split_block(
+    mode: int, block: PixelBlock, radial: SplitAxis | None = None, azimuthal: SplitAxis | None = None
+) -> tuple[NDArray[np.int64], NDArray[np.int32], NDArray[np.float32]]: ...
+def extent(mode: int, block: PixelBlock, turn: float) -> list[float]: ...

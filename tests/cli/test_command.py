@@ -1,0 +1,210 @@
+"""The command as a program: help, what it imports, how it ends."""
+
+import os
+import signal
+import subprocess
+import sys
+import textwrap
+import time
+
+import numpy as np
+import pytest
+
+import aureole
+from aureole.io import write_cbf
+
+VERBS = ("integrate", "info", "plot", "convert", "demo")
+HEAVY = ("numpy", "h5py", "hdf5plugin", "fabio", "scipy", "matplotlib", "rich", "aureole._core")
+
+
+def python(code, *argv):
+    return subprocess.run(
+        [sys.executable, "-c", textwrap.dedent(code), *argv], capture_output=True, text=True, check=False
+    )
+
+
+@pytest.mark.parametrize("argv", [["--help"], ["--version"], *([verb, "--help"] for verb in VERBS)])
+def test_help_imports_nothing_heavy(argv):
+    done = python(
+        f"""
+        import sys
+        from aureole.cli import main
+        code = main(sys.argv[1:])
+        heavy = [name for name in {HEAVY!r} if name in sys.modules]
+        assert not heavy, heavy
+        sys.exit(code)
+        """,
+        *argv,
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stderr == ""
+    if argv[0] in VERBS:
+        assert "example" in done.stdout
+        assert f"aureole {argv[0]}" in done.stdout
+
+
+def test_importing_the_package_imports_nothing_heavy():
+    done = python(f"import sys, aureole; print([name for name in {HEAVY!r} if name in sys.modules])")
+    assert done.stdout == "[]\n", done.stderr
+
+
+def test_integrating_cbf_imports_no_plotting(scan):
+    done = python(
+        """
+        import sys
+        from aureole.cli import main
+        assert main(sys.argv[1:]) == 0
+        assert not {"matplotlib", "rich", "fabio", "scipy"} & set(sys.modules)
+        """,
+        *("integrate", scan.folder, "--poni", scan.poni, "-o", scan.out / "out.h5"),
+    )
+    assert done.returncode == 0, done.stderr
+
+
+def test_version_and_verbs(run):
+    assert run("--version").out.startswith(f"aureole {aureole.__version__} ")
+    text = run("--help").out
+    assert all(f"\n    {verb} " in text for verb in VERBS)
+
+
+def test_no_verb_and_a_wrong_one(run):
+    nothing = run()
+    assert nothing.code == 2
+    assert "integrate" in nothing.err
+    wrong = run("integrat")
+    assert wrong.code == 2
+    assert len(wrong.err.splitlines()) == 1
+
+
+def test_the_module_is_the_command(scan):
+    done = subprocess.run(
+        [
+            sys.executable,
+            "-m",
+            "aureole",
+            "integrate",
+            scan.folder,
+            "--poni",
+            scan.poni,
+            "-o",
+            scan.out / "o.h5",
+        ],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert "6 of 6 frames done" in done.stdout
+    # No progress bar where nobody looks.
+    assert "\x1b" not in done.stdout + done.stderr
+
+
+def slow_scan(scan):
+    """Make the scan last: many frames, and a backend that takes its time."""
+    for index in range(6, 3000):
+        os.link(scan.files[index % 6], scan.folder / f"scan_{index:04d}.cbf")
+    return [
+        sys.executable, "-m", "aureole", "integrate", str(scan.folder), "--poni", str(scan.poni),
+        "-o", str(scan.out / "out.h5"), "--backend", "reference", "--npt", "1000", "--split", "full",
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("number", "code", "word"),
+    [(signal.SIGINT, 130, "interrupted"), (signal.SIGTERM, 143, "terminated")],
+)
+def test_stopping_it_leaves_nothing(scan, number, code, word):
+    process = subprocess.Popen(slow_scan(scan), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    deadline = time.monotonic() + 60
+    while not list(scan.out.glob(".out.h5*")) and time.monotonic() < deadline and process.poll() is None:
+        time.sleep(0.02)
+    time.sleep(0.2)
+    process.send_signal(number)
+    out, err = process.communicate(timeout=60)
+    assert process.returncode == code, (out, err)
+    assert err == f"aureole integrate: {word}; nothing was written\n"
+    assert list(scan.out.iterdir()) == []
+
+
+def test_a_reader_that_goes_away(scan):
+    """``aureole info ... | true`` is no reason for a traceback."""
+    read, write = os.pipe()
+    os.close(read)
+    with os.fdopen(write, "w") as pipe:
+        done = subprocess.run(
+            [sys.executable, "-m", "aureole", "info", scan.poni],
+            stdout=pipe,
+            stderr=subprocess.PIPE,
+            text=True,
+            check=False,
+        )
+    assert done.returncode == 141
+    assert done.stderr == ""
+
+
+def test_the_progress_bar_is_drawn_on_a_terminal(scan):
+    """On a pseudo-terminal for stderr the bar says how fast it goes; stdout keeps the summary alone."""
+    pty = pytest.importorskip("pty")
+    main_end, terminal = pty.openpty()
+    environment = {**os.environ, "TERM": "xterm-256color", "COLUMNS": "100"}
+    process = subprocess.Popen(
+        [sys.executable, "-m", "aureole", "integrate", scan.folder, "--poni", scan.poni,
+         "-o", scan.out / "out.h5", "--error-model", "none"],
+        stdout=subprocess.PIPE, stderr=terminal, text=True, env=environment,
+    )  # fmt: skip
+    os.close(terminal)
+    drawn = b""
+    while True:
+        try:
+            part = os.read(main_end, 65536)
+        except OSError:
+            break
+        if not part:
+            break
+        drawn += part
+    os.close(main_end)
+    out, _ = process.communicate(timeout=60)
+    assert process.returncode == 0
+    assert b"frames/s" in drawn
+    assert b"6/6" in drawn
+    assert out.count("\n") == 1
+
+
+def test_a_defect_is_named_as_one(run, scan, monkeypatch):
+    def broken(*args, **options):
+        raise RuntimeError("two\nlines")
+
+    monkeypatch.setattr("aureole.azimuthal.plan.build_entries", broken)
+    done = run("integrate", scan.folder, "--poni", scan.poni, "-o", scan.out / "out.h5")
+    assert done.code == 2
+    assert "Traceback" in done.err
+    assert done.err.splitlines()[-1].endswith("please report it: RuntimeError: two lines")
+    assert list(scan.out.iterdir()) == []
+
+
+def test_a_full_disk_is_one_line(run, scan, monkeypatch):
+    def full(*args, **options):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("aureole.io.nexus.PatternWriter.write", full)
+    done = run("integrate", scan.folder, "--poni", scan.poni, "-o", scan.out / "out.h5")
+    assert done.code == 2
+    assert done.err == "aureole integrate: error: No space left on device\n"
+    assert list(scan.out.iterdir()) == []
+
+
+def test_the_main_job_of_an_eiger_like_stack(run, scan):
+    """A converted stack gives the same patterns as the files it was made of."""
+    write_cbf(scan.root / "one.cbf", np.ones((40, 50), np.int32))
+    assert run("convert", scan.folder, "-o", scan.root / "stack.h5").code == 0
+    for name, frames in (("a", scan.folder), ("b", scan.root / "stack.h5")):
+        done = run("integrate", frames, "--poni", scan.poni, "-o", scan.out / f"{name}.xy", "--npt", 20)
+        assert done.code == 2  # six frames are no text
+        assert (
+            run("integrate", frames, "--poni", scan.poni, "-o", scan.out / f"{name}.h5", "--npt", 20).code
+            == 0
+        )
+    from aureole.runs import read_result
+
+    with read_result(scan.out / "a.h5") as one, read_result(scan.out / "b.h5") as two:
+        np.testing.assert_array_equal(one.overview().rows, two.overview().rows)

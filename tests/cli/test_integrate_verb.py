@@ -1,0 +1,273 @@
+"""aureole integrate: what it writes, and what every option does."""
+
+import json
+import os
+
+import h5py
+import numpy as np
+import pytest
+
+import aureole
+from aureole.io import write_cbf
+
+NPT = 30
+
+
+def integrate(run, scan, *options, frames=None, out="out.h5"):
+    target = scan.out / out
+    frames = [scan.folder] if frames is None else frames
+    return run("integrate", *frames, "--poni", scan.poni, "-o", target, "--npt", NPT, *options), target
+
+
+def rows(path):
+    with h5py.File(path) as file:
+        data = file["entry/data"]
+        return data["I"][()], data["I_errors"][()] if "I_errors" in data else None
+
+
+def spec_in(path):
+    with h5py.File(path) as file:
+        return json.loads(file["entry/reduction/input/spec"].asstr()[()])
+
+
+def test_patterns_with_their_errors_and_provenance(run, scan, geometry):
+    done, target = integrate(run, scan, "--error-model", "poisson")
+    assert done.code == 0
+    assert done.out.count("\n") == 1
+    assert "6 of 6 frames done in" in done.out
+    assert str(target) in done.out
+    assert done.err == ""
+    spec = aureole.IntegrationSpec(geometry, radial=aureole.Axis("q_nm^-1", NPT), error_model="poisson")
+    wanted = spec.plan().integrate(scan.images)
+    have, sigma = rows(target)
+    np.testing.assert_array_equal(have, wanted.intensity.astype(np.float32))
+    np.testing.assert_array_equal(sigma, wanted.sigma.astype(np.float32))
+    with h5py.File(target) as file:
+        entry = file["entry"]
+        assert entry["definition"].asstr()[()] == "NXazint1d"
+        np.testing.assert_array_equal(entry["frame_status"][()], 0)
+        np.testing.assert_array_equal(entry["data/radial_axis"][()], wanted.radial)
+        edges = entry["data/radial_axis_edges"][()]
+        np.testing.assert_allclose(0.5 * (edges[1:] + edges[:-1]), wanted.radial, rtol=1e-12)
+        np.testing.assert_allclose(entry["data/norm"][()], wanted.sum_normalization[0])
+        process = entry["reduction"]
+        assert process["version"].asstr()[()] == aureole.__version__
+        assert list(process["sources"].asstr()[()]) == [os.path.realpath(path) for path in scan.files]
+        text = process["input/spec"].asstr()[()]
+        assert aureole.IntegrationSpec.from_json(text) == spec
+        assert process["input/spec_sha256"].asstr()[()] == spec.digest
+        assert process["input/poni"].asstr()[()] == str(scan.poni)
+
+
+def test_cakes(run, scan):
+    done, target = integrate(run, scan, "--npt-azim", 8, "--unit", "2th_deg")
+    assert done.code == 0
+    have, sigma = rows(target)
+    assert have.shape == (6, 8, NPT)
+    assert sigma is None
+    with h5py.File(target) as file:
+        assert file["entry/definition"].asstr()[()] == "NXazint2d"
+
+
+def test_intensity_against_azimuth(run, scan):
+    options = ("--unit", "chi_rad", "--azimuth-range", -90, 90, "--radial-range", 10, 14)
+    done, target = integrate(run, scan, *options)
+    assert done.code == 0
+    spec = spec_in(target)
+    assert spec["azimuthal"] == {"unit": "chi_rad", "bins": NPT, "range": [-np.pi / 2, np.pi / 2]}
+    assert spec["radial"] == {"unit": "q_nm^-1", "bins": None, "range": [10.0, 14.0]}
+    assert rows(target)[0].shape == (6, NPT)
+
+
+def test_options_reach_the_spec(run, scan):
+    for name in ("mask", "dark", "flat", "absorption"):
+        np.save(scan.root / f"{name}.npy", np.ones(scan.images[0].shape, np.float32))
+    mask = np.zeros(scan.images[0].shape, np.uint8)
+    mask[:3] = 1
+    np.save(scan.root / "mask.npy", mask)
+    arrays = [
+        part
+        for name in ("mask", "dark", "flat", "absorption")
+        for part in (f"--{name}", scan.root / f"{name}.npy")
+    ]
+    done, target = integrate(
+        run,
+        scan,
+        *arrays,
+        *("--split", "full", "--error-model", "azimuthal", "--polarization-factor", -0.5),
+        *("--dummy", "-1e9", "--delta-dummy", 2, "--saturation", 5000, "--no-solid-angle"),
+        *("--radial-range", 2, 15.5, "--azimuth-range", -90.5, 90, "--chi-discontinuity", "pi"),
+        *("--no-detector-mask", "--energy", 12.0, "--instrument", "ID99", "--source", "Somewhere"),
+        *("--threads", 2, "--backend", "reference"),
+    )
+    assert done.code == 0, done.err
+    spec = spec_in(target)
+    assert spec["split"] == "full"
+    assert spec["error_model"] == "azimuthal"
+    assert spec["polarization_factor"] == -0.5
+    assert spec["dummy"] == -1e9
+    assert spec["delta_dummy"] == 2.0
+    assert spec["saturation"] == 5000.0
+    assert spec["solid_angle"] is False
+    assert spec["detector_mask"] is False
+    assert spec["radial"] == {"unit": "q_nm^-1", "bins": NPT, "range": [2.0, 15.5]}
+    assert spec["azimuthal"] == {"unit": "chi_deg", "bins": None, "range": [-90.5, 90.0]}
+    assert spec["geometry"]["wavelength"] == pytest.approx(1.0332016e-10)
+    assert spec["mask"]["name"] == str(scan.root / "mask.npy")
+    with h5py.File(target) as file:
+        assert file["entry/instrument/name"].asstr()[()] == "ID99"
+        assert file["entry/instrument/source/name"].asstr()[()] == "Somewhere"
+        assert file["entry/reduction/input/backend"].asstr()[()] == "reference"
+        assert not file["entry/solid_angle_applied"][()]
+        assert file["entry/polarization_applied"][()]
+
+
+@pytest.mark.parametrize("name", ["list", "template", "pattern", "files", "hdf5"])
+def test_ways_to_name_frames(run, scan, name):
+    frames: list[object] = []
+    options: list[object] = []
+    if name == "list":
+        listing = scan.root / "frames.txt"
+        listing.write_text("\n".join(str(path.relative_to(scan.root)) for path in scan.files))
+        options = ["--list", listing]
+    elif name == "hdf5":
+        with h5py.File(scan.root / "stack.h5", "w") as file:
+            file["a/b"] = scan.images
+        frames = [f"{scan.root / 'stack.h5'}::/a/b"]
+    else:
+        frames = {
+            "template": [scan.folder / "scan_%04d.cbf"],
+            "pattern": [scan.folder / "*.cbf"],
+            "files": scan.files,
+        }[name]
+    done, target = integrate(run, scan, *options, frames=frames)
+    assert done.code == 0, done.err
+    _, reference = integrate(run, scan, out="reference.h5")
+    np.testing.assert_array_equal(rows(target)[0], rows(reference)[0])
+
+
+@pytest.mark.parametrize("ending", [".xy", ".dat", ".chi"])
+def test_one_frame_to_text(run, scan, ending):
+    done, target = integrate(
+        run, scan, "--error-model", "poisson", frames=[scan.files[2]], out=f"pattern{ending}"
+    )
+    assert done.code == 0, done.err
+    table = np.loadtxt(target, skiprows=4 if ending == ".chi" else 0)
+    _, reference = integrate(run, scan, "--error-model", "poisson", out="reference.h5")
+    have, sigma = rows(reference)
+    np.testing.assert_allclose(table[:, 1], have[2], rtol=1e-6)
+    np.testing.assert_allclose(table[:, 2], sigma[2], rtol=1e-6)
+    if ending != ".chi":
+        assert "spec: {" in target.read_text()
+
+
+@pytest.mark.parametrize("source", ["header", "table", "hdf5"])
+def test_monitors(run, scan, source):
+    values = np.arange(6) + 1.5
+    if source == "header":
+        name = "Flux"
+    elif source == "table":
+        table = scan.root / "monitor.csv"
+        table.write_text("time,i0\n" + "\n".join(f"{i},{v}" for i, v in enumerate(values)))
+        name = f"{table}:i0"
+    else:
+        with h5py.File(scan.root / "scan.h5", "w") as file:
+            file["i0"] = values
+        name = f"{scan.root / 'scan.h5'}::/i0"
+    done, target = integrate(run, scan, "--monitor", name)
+    assert done.code == 0, done.err
+    _, reference = integrate(run, scan, out="reference.h5")
+    np.testing.assert_allclose(rows(target)[0] * values[:, None], rows(reference)[0], rtol=1e-6)
+    with h5py.File(target) as file:
+        np.testing.assert_array_equal(file["entry/monitor/data"][()], values)
+        assert file["entry/reduction/input/monitor"].asstr()[()] == name
+
+
+def test_a_monitor_of_zero_makes_the_frame_bad(run, scan):
+    table = scan.root / "monitor.csv"
+    table.write_text("i0\n1\n2\n0\n4\nnan\n6\n")
+    done, target = integrate(run, scan, "--monitor", f"{table}:i0")
+    assert done.code == 1
+    assert "4 of 6 frames done, 2 bad, 0 missing" in done.out
+    assert "scan_0002.cbf: its monitor is 0" in done.err
+    with h5py.File(target) as file:
+        np.testing.assert_array_equal(file["entry/frame_status"][()], [0, 0, 1, 0, 1, 0])
+
+
+def test_md5_is_checked_on_demand_only(run, scan):
+    data = bytearray(scan.files[1].read_bytes())
+    at = data.index(b"\x0c\x1a\x04\xd5") + 4
+    data[at] = (data[at] + 1) % 100
+    scan.files[1].write_bytes(data)
+    assert integrate(run, scan)[0].code == 0
+    done, _ = integrate(run, scan, "--check-md5", out="checked.h5")
+    assert done.code == 1
+    assert "MD5" in done.err
+
+
+def test_errors_by_default_for_photon_counters_only(run, scan, geometry):
+    named = aureole.Geometry(aureole.detector("Pilatus 100k"), 0.1, wavelength=1e-10)
+    image = np.full(named.shape, 3, np.int32)
+    scan.poni.write_text(aureole.geometry.format_poni(named))
+    write_cbf(scan.root / "pilatus.cbf", image)
+    done, target = integrate(run, scan, frames=[scan.root / "pilatus.cbf"])
+    assert done.code == 0
+    assert rows(target)[1] is not None
+    assert done.err == ""
+    with h5py.File(scan.root / "float.h5", "w") as file:
+        file["data"] = image[None].astype(float)
+    done, target = integrate(run, scan, frames=[f"{scan.root / 'float.h5'}::/data"], out="float.h5")
+    assert done.code == 0
+    assert rows(target)[1] is None
+    assert "no errors, since the pixels are no integers" in done.err
+
+
+def test_no_errors_for_an_unknown_detector_are_told(run, scan):
+    done, target = integrate(run, scan)
+    assert rows(target)[1] is None
+    assert "no errors, since Detector is not known to count photons" in done.err
+    assert integrate(run, scan, "--error-model", "none", out="none.h5")[0].err == ""
+
+
+def test_negative_marks_under_an_unnamed_detector_are_told(run, scan):
+    image = scan.images[0].copy()
+    image[4:6] = -1
+    write_cbf(scan.files[0], image, overwrite=True)
+    done, _ = integrate(run, scan, "--error-model", "none")
+    assert done.code == 0
+    assert "100 pixels of the first frame are negative" in done.err
+    quiet, _ = integrate(run, scan, "--error-model", "none", "--dummy", "-1", out="quiet.h5")
+    assert quiet.err == ""
+
+
+def test_q_without_a_wavelength(run, scan, geometry, refused):
+    lines = [line for line in scan.poni.read_text().splitlines() if "avelength" not in line]
+    scan.poni.write_text("\n".join(lines))
+    line = refused("integrate", scan.folder, "--poni", scan.poni, "-o", scan.out / "x.h5")
+    assert "needs a wavelength" in line
+    assert integrate(run, scan, "--unit", "2th_deg", "--error-model", "none")[0].code == 0
+    assert integrate(run, scan, "--wavelength", "1e-10", out="w.h5")[0].code == 0
+    done, target = integrate(run, scan, "--energy", "12.398419843320026", out="e.h5")
+    assert done.code == 0
+    np.testing.assert_array_equal(rows(target)[0], rows(scan.out / "w.h5")[0])
+
+
+def test_an_existing_output_is_replaced_on_demand(run, scan, refused):
+    target = scan.out / "out.h5"
+    target.write_text("precious")
+    line = refused("integrate", scan.folder, "--poni", scan.poni, "-o", target, leaves=["out.h5"])
+    assert "exists" in line
+    assert target.read_text() == "precious"
+    assert integrate(run, scan, "--overwrite")[0].code == 0
+    assert rows(target)[0].shape == (6, NPT)
+
+
+def test_a_failure_leaves_the_old_output_alone(run, scan, refused):
+    target = scan.out / "out.h5"
+    target.write_text("precious")
+    scan.files[3].unlink()
+    frames = scan.folder / "scan_%04d.cbf"
+    options = ("--overwrite", "--strict")
+    line = refused("integrate", frames, "--poni", scan.poni, "-o", target, *options, leaves=["out.h5"])
+    assert "scan_0003.cbf" in line
+    assert target.read_text() == "precious"

@@ -1,0 +1,279 @@
+"""aureole info, convert, plot and demo."""
+
+import os
+from dataclasses import replace
+
+import h5py
+import numpy as np
+import pytest
+from matplotlib.image import imread
+
+import aureole
+from aureole.geometry import format_poni
+from aureole.io import write_cbf
+
+
+@pytest.fixture
+def result(run, scan):
+    """Integrate with one missing frame."""
+
+    def make(*options, name="out.h5", error_model="poisson"):
+        target = scan.out / name
+        frames = [*scan.files, scan.root / "gone.cbf"]
+        arguments = ("--poni", scan.poni, "-o", target, "--npt", 40, "--error-model", error_model)
+        assert run("integrate", *frames, *arguments, *options).code == 1
+        return target
+
+    return make
+
+
+def test_info_of_frames(run, scan):
+    done = run("info", scan.folder)
+    assert done.code == 0
+    for words in ("frames           6", "40 x 50 pixels", "int32", "CBF byte-offset", "Flux = 1.5 counts"):
+        assert words in done.out
+    assert str(scan.files[5]) in done.out
+
+
+def test_info_of_linked_frames(run, scan):
+    with h5py.File(scan.root / "run_data_000001.h5", "w") as file:
+        file.create_dataset("entry/data/data", data=scan.images, chunks=(1, 40, 50))
+    with h5py.File(scan.root / "run_master.h5", "w") as file:
+        file["entry/data/data_000001"] = h5py.ExternalLink("run_data_000001.h5", "/entry/data/data")
+    done = run("info", scan.root / "run_master.h5")
+    assert done.code == 0, done.err
+    assert "frames           6" in done.out
+    assert os.path.realpath(scan.root / "run_data_000001.h5") in done.out
+
+
+def test_info_of_a_series_with_a_bad_start(run, scan):
+    scan.files[0].write_bytes(b"")
+    done = run("info", scan.folder)
+    assert done.code == 0
+    assert "unreadable" in done.out
+    assert "40 x 50" in done.out
+
+
+def test_info_of_a_geometry(run, scan, geometry):
+    done = run("info", scan.poni)
+    assert done.code == 0
+    row, column = geometry.beam_center()
+    for words in ("100 mm", f"row {row:.2f}, column {column:.2f}", "1 Å", "12.3984 keV", "1000 x 1000 µm"):
+        assert words in done.out
+    turned = scan.root / "turned.poni"
+    turned.write_text(format_poni(replace(geometry, rot1=2.0, wavelength=None)))
+    done = run("info", turned)
+    assert done.code == 0, done.err
+    assert "does not meet" in done.out
+    assert "none: q and d need" in done.out
+
+
+def test_a_geometry_is_known_by_what_it_says(run, scan):
+    other = scan.root / "calibration.txt"
+    other.write_text(scan.poni.read_text())
+    assert "geometry (PONI)" in run("info", other).out
+
+
+def test_info_of_a_result(run, scan, result):
+    done = run("info", result("--polarization-factor", 0.9))
+    assert done.code == 0
+    for words in (
+        "7: 6 done, 0 bad, 1 missing, 0 pending", "NXazint1d", "7 x 40", "40 bins of q_nm^-1",
+        "poisson", "solid angle, polarization 0.9", f"aureole {aureole.__version__}", "7 files",
+    ):  # fmt: skip
+        assert words in done.out
+    assert "gone.cbf: no such file" in done.out
+
+
+@pytest.mark.parametrize("what", ["nowhere.cbf", "text.cbf", "text.poni", "empty.h5", "other.h5"])
+def test_info_of_what_it_does_not_know(scan, refused, what):
+    path = scan.root / what
+    if what.startswith("text"):
+        path.write_text("just text\n")
+    elif what == "empty.h5":
+        path.write_bytes(b"")
+    elif what == "other.h5":
+        with h5py.File(path, "w") as file:
+            file["x"] = 1
+    assert what in refused("info", path)
+
+
+def test_convert_copies_every_pixel(run, scan):
+    target = scan.out / "stack.h5"
+    done = run("convert", scan.folder, "-o", target, "--instrument", "ID99")
+    assert done.code == 0, done.err
+    assert "6 of 6 frames done" in done.out
+    with h5py.File(target) as file:
+        np.testing.assert_array_equal(file["entry/data/data"][()], scan.images)
+        assert file["entry/instrument/name"].asstr()[()] == "ID99"
+
+
+@pytest.mark.parametrize("threads", [1, 3])
+def test_convert_goes_on_after_bad_frames(run, scan, refused, threads):
+    scan.files[1].unlink()
+    scan.files[2].write_bytes(b"")
+    write_cbf(scan.files[4], np.ones((9, 9), np.int32), overwrite=True)
+    frames, target = scan.folder / "scan_%04d.cbf", scan.out / "stack.h5"
+    assert "scan_0001.cbf" in refused("convert", frames, "-o", target, "--strict")
+    done = run("convert", frames, "-o", target, "--threads", threads)
+    assert done.code == 1
+    assert "3 of 6 frames done, 2 bad, 1 missing" in done.out
+    assert "9 x 9 pixels of int32 instead of 40 x 50 pixels of int32" in done.err
+    with h5py.File(target) as file:
+        np.testing.assert_array_equal(file["entry/frame_status"][()], [0, 2, 1, 0, 1, 0])
+        for index in (0, 3, 5):
+            np.testing.assert_array_equal(file["entry/data/data"][index], scan.images[index])
+
+
+def test_convert_refuses(run, scan, refused):
+    assert "end in .h5" in refused("convert", scan.folder, "-o", scan.out / "x.tif")
+    assert "no frames" in refused("convert", "-o", scan.out / "x.h5")
+    (scan.out / "x.h5").write_text("precious")
+    assert "exists" in refused("convert", scan.folder, "-o", scan.out / "x.h5", leaves=["x.h5"])
+    for path in scan.files:
+        path.write_bytes(b"")
+    assert "none of 6 frames" in refused("convert", scan.folder, "-o", scan.out / "y.h5", leaves=["x.h5"])
+
+
+def picture(path):
+    """Return the colours of a picture, having made sure that there is something on it."""
+    image = imread(path)
+    assert min(image.shape[:2]) > 400
+    assert image[..., :3].std() > 0.01
+    return image
+
+
+@pytest.mark.parametrize("kind", ["waterfall", "heat map", "one", "cake", "azimuth", "no errors", "one bin"])
+@pytest.mark.parametrize("scale", ["auto", "log"])
+def test_plots_of_results(run, scan, result, kind, scale):
+    if kind == "heat map":
+        for index in range(6, 40):
+            os.link(scan.files[index % 6], scan.folder / f"scan_{index:04d}.cbf")
+        scan.files[:] = sorted(scan.folder.iterdir())
+    elif kind == "one":
+        del scan.files[1:]
+    options = {
+        "cake": ["--npt-azim", 12],
+        "azimuth": ["--unit", "chi_deg"],
+        "one bin": ["--npt", 1],
+    }
+    model = "none" if kind == "no errors" else "poisson"
+    path = result(*options.get(kind, []), error_model=model)
+    target = scan.out / "out.png"
+    done = run("plot", path, "-o", target, "--scale", scale)
+    assert done.code == 0, done.err
+    assert done.err == ""
+    assert done.out == f"{target}\n"
+    picture(target)
+
+
+def test_a_plot_beside_oneself(run, scan, result, refused, monkeypatch):
+    path = result()
+    monkeypatch.chdir(scan.out)
+    assert run("plot", path).code == 0
+    picture(scan.out / "out.png")
+    assert "exists" in refused("plot", path, leaves=["out.h5", "out.png"])
+    assert run("plot", path, "--overwrite").code == 0
+    assert run("plot", path, "-o", "out.svg").code == 0
+    assert b"<svg" in (scan.out / "out.svg").read_bytes()
+
+
+@pytest.mark.parametrize("scale", ["auto", "linear", "log"])
+def test_plots_of_frames(run, scan, scale):
+    done = run("plot", scan.files[0], "-o", scan.out / "plain.png", "--scale", scale)
+    assert (done.code, done.err) == (0, "")
+    picture(scan.out / "plain.png")
+    mask = np.zeros((40, 50), np.uint8)
+    mask[10:20] = 1
+    np.save(scan.root / "mask.npy", mask)
+    done = run(
+        "plot", scan.folder, "--frame", 2, "--poni", scan.poni, "--calibrant", "LaB6",
+        "--mask", scan.root / "mask.npy", "-o", scan.out / "rings.png", "--scale", scale,
+    )  # fmt: skip
+    assert done.code == 0, done.err
+    picture(scan.out / "rings.png")
+
+
+@pytest.mark.parametrize("image", ["zeros", "nothing", "float", "few counts"])
+def test_plots_of_odd_frames(run, scan, image):
+    pixels = {
+        "zeros": np.zeros((40, 50), np.int32),
+        "nothing": np.full((40, 50), -1, np.int32),
+        "float": np.full((40, 50), np.nan),
+        "few counts": np.random.default_rng(0).poisson(0.01, (700, 800)).astype(np.uint32),
+    }[image]
+    pixels.reshape(-1)[5] = pixels.reshape(-1)[6]
+    np.save(scan.root / "odd.npy", pixels)
+    with h5py.File(scan.root / "odd.h5", "w") as file:
+        file["data"] = pixels[None]
+    done = run("plot", f"{scan.root / 'odd.h5'}::/data", "-o", scan.out / "odd.png")
+    assert (done.code, done.err) == (0, "")
+    picture(scan.out / "odd.png")
+
+
+def test_plot_refuses(scan, result, refused):
+    path = result()
+    leaves = ["out.h5"]
+    assert "picture" in refused("plot", path, "-o", scan.out / "x.jpeg2", leaves=leaves)
+    assert "result" in refused("plot", path, "-o", scan.out / "x.png", "--poni", scan.poni, leaves=leaves)
+    frame = ("plot", scan.files[0], "-o", scan.out / "x.png")
+    assert "--poni" in refused(*frame, "--calibrant", "CeO2", leaves=leaves)
+    assert "did you mean" in refused(*frame, "--poni", scan.poni, "--calibrant", "CeO", leaves=leaves)
+    assert "--frame 7" in refused(*frame, "--frame", 7, leaves=leaves)
+    assert "nowhere" in refused("plot", "nowhere.h5", "-o", scan.out / "x.png", leaves=leaves)
+    np.save(scan.root / "mask.npy", np.ones((3, 3)))
+    assert "(3, 3)" in refused(*frame, "--mask", scan.root / "mask.npy", leaves=leaves)
+    scan.files[0].write_bytes(b"")
+    assert "empty" in refused(*frame, leaves=leaves)
+
+
+def test_a_result_without_a_good_frame_has_nothing_to_show(run, scan, refused):
+    for path in scan.files:
+        path.write_bytes(b"")
+    path = scan.out / "out.h5"
+    assert run("integrate", scan.folder, "--poni", scan.poni, "-o", path).code == 1
+    assert "nothing to show" in refused("plot", path, "-o", scan.out / "x.png", leaves=["out.h5"])
+
+
+@pytest.mark.parametrize("distance", ["103852", "103853"])
+def test_real_frames_that_are_flipped_are_told(run, data, tmp_path, distance):
+    folder = data / "powder" / "ceo2_pilatus2m_cdte" / f"{distance}-pilatus2M-files"
+    done = run(
+        "plot", folder / "00001.cbf", "--poni", folder / f"calibration_{distance}.poni",
+        "--calibrant", "CeO2", "-o", tmp_path / "rings.png",
+    )  # fmt: skip
+    assert done.code == 0, done.err
+    assert "orientation 2 fits better than 3: the image is flipped up-down" in done.err
+
+
+def test_real_frames_that_are_not_flipped(run, data, tmp_path):
+    folder = data / "powder" / "ceo2_pilatus2m"
+    done = run(
+        "plot", folder / "CeO2.cbf", "--poni", folder / "CeO2.poni", "--mask", folder / "mask.edf",
+        "--calibrant", "CeO2", "-o", tmp_path / "rings.png",
+    )  # fmt: skip
+    assert (done.code, done.err) == (0, "")
+
+
+def test_the_demo(run, tmp_path, refused, scan):
+    folder = tmp_path / "demo"
+    arguments = ("demo", "--output", folder, "--frames", 8, "--distinct", 4, "--detector", "Pilatus 100k")
+    first = run(*arguments)
+    assert first.code == 0, first.err
+    assert "frames/s" in first.out
+    for name in ("patterns.h5", "patterns.png", "rings.png"):
+        assert str(folder / name) in first.out
+    picture(folder / "patterns.png")
+    picture(folder / "rings.png")
+    before = (folder / "frames" / "frame_00000.cbf").stat().st_mtime_ns
+    again = run(*arguments)
+    assert again.code == 0, again.err
+    assert "by an earlier run" in again.out
+    assert (folder / "frames" / "frame_00000.cbf").stat().st_mtime_ns == before
+    assert "holds 8 frames, not 9" in refused("demo", "--output", folder, "--frames", 9)
+
+
+def test_the_demo_keeps_what_is_not_its_own(scan, refused):
+    (scan.out / "patterns.h5").write_text("precious")
+    line = refused("demo", "--output", scan.out, "--frames", 2, leaves=["patterns.h5"])
+    assert "exists" in line
