@@ -31,7 +31,7 @@ BINS = (100, 200)
 
 
 def measure(bins, frames):
-    """Return for each way of splitting the reduced χ² of all pairs, also with the covariance, and correlations."""
+    """Return what each way of splitting does to χ² of all pairs and to the noise of bins."""
     found = {}
     for split in saxs_series.SPLITS:
         patterns = saxs_series.spec(split, bins).plan().integrate(frames)
@@ -41,6 +41,7 @@ def measure(bins, frames):
             "correlation": np.corrcoef(patterns.intensity.T),
             "expected": saxs_series.correlation(split, bins),
             "sum of ten": _sum_of_ten(patterns),
+            "linear": _with_linear_errors(patterns),
         }
     return found
 
@@ -52,17 +53,27 @@ def _sum_of_ten(patterns):
     return np.sqrt(np.mean(groups.var(axis=0, ddof=1) / variance.reshape(-1, 10).sum(axis=1)))
 
 
+def _with_linear_errors(patterns):
+    """Return the mean reduced χ² had errors been made of Σcu, which for counts is the signal, not of Σc²u."""
+    variance = patterns.sum_signal / np.square(patterns.sum_normalization)
+    return np.mean(patterns.intensity.var(axis=0, ddof=1) / variance.mean(axis=0))
+
+
 def show_table(found, bins):
     sure = np.sqrt(2.0 / bins)
     pairs = found["no"]["chi2"].size
     print(f"{bins} bins, {pairs} pairs; independent bins: 1 ± {sure:.3f}, 5.0 % beyond 1.96 of that")
-    print(f"{'':14}{'χ² mean':>9}{'spread':>9}{'beyond':>9}{'next bin':>10}{'sum of 10':>11}{'mended':>16}")
+    print(
+        f"{'':14}{'χ² mean':>9}{'spread':>9}{'beyond':>9}{'next bin':>10}{'sum of 10':>11}"
+        f"{'mended':>16}{'with Σcu':>11}"
+    )
     for split, what in found.items():
         beyond = np.mean(np.abs(what["chi2"] - 1.0) > 1.96 * sure)
         print(
             f"{TITLES[split]:14}{what['chi2'].mean():9.3f}{what['chi2'].std():9.3f}{beyond:9.1%}"
             f"{np.diag(what['correlation'], 1).mean():10.2f}{what['sum of ten']:11.2f}"
             f"{what['mended'].mean():9.3f} ± {what['mended'].std():.3f}"
+            f"{what['linear']:11.2f}"
         )
     print()
 
@@ -90,12 +101,13 @@ def draw(measured, path):
         _correlations(column[1], what, split)
     axes[0, 0].set_ylabel("density")
     axes[1, 0].set_ylabel("correlation of noise")
-    for row in axes:
-        for other in row[1:]:
-            other.sharey(row[0])
-            other.tick_params(labelleft=False)
+    for row, limits in zip(axes, ((0.0, 5.6), (-0.04, 0.78)), strict=True):
+        for place, ax in enumerate(row):
+            ax.set_ylim(*limits)
+            ax.tick_params(labelleft=place == 0)
+    pairs = measured[bins]["no"]["chi2"].size
     figure.suptitle(
-        f"Reduced χ² of all {measured[bins]['no']['chi2'].size:,} pairs of 1,000 equal exposures, {bins} bins",
+        f"Reduced χ² of all {pairs:,} pairs of 1,000 equal exposures, {bins} bins",
         fontsize=12,
         fontweight="bold",
     )
@@ -121,7 +133,7 @@ def _histogram(ax, what, split, *, edges, x, law):
     ax.set_xlim(x[0], x[-1])
     ax.text(
         0.97,
-        0.60,
+        0.50,
         f"mean {what['chi2'].mean():.3f}\nspread {what['chi2'].std():.3f}",
         transform=ax.transAxes,
         ha="right",

@@ -15,7 +15,7 @@
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size);
 extern "C" size_t LLVMFuzzerCustomMutator(uint8_t* data, size_t size, size_t max_size, unsigned seed);
-extern "C" void __sanitizer_set_death_callback(void (*callback)());
+extern "C" __attribute__((weak)) void __sanitizer_set_death_callback(void (*callback)());    // none without sanitizers
 
 static constexpr size_t MAX_SIZE = 400000;
 
@@ -84,9 +84,7 @@ static void on_signal(int signal_number) {
     raise(signal_number);
 }
 
-static void run_input() {
-    LLVMFuzzerTestOneInput(input.data(), input_size);
-}
+static void run_input() { LLVMFuzzerTestOneInput(input.data(), input_size); }
 
 int main(int argc, char** argv) {
     using Clock = std::chrono::steady_clock;
@@ -106,7 +104,7 @@ int main(int argc, char** argv) {
     }
     const unsigned long seed = argc > 2 ? strtoul(argv[2], nullptr, 10) : std::random_device{}();
     crash_name = std::string(argv[0]) + ".crash-" + std::to_string(seed);
-    __sanitizer_set_death_callback(save_input);
+    if (__sanitizer_set_death_callback) __sanitizer_set_death_callback(save_input);
     signal(SIGABRT, on_signal);
     bits.seed(seed);
     const auto start = Clock::now();

@@ -31,7 +31,7 @@ ALGORITHM = {"no": "csr", "bbox": "csr", "full": "csr", "pseudo": "histogram"}
 
 
 def random_geometry(seed, detector, *, beam_inside=None):
-    """Return a geometry with everything at random: dist, PONI, all rotations; beam on the detector or off it."""
+    """Return a geometry with dist, PONI and rotations at random; the beam is on the detector or off it."""
     rng = np.random.default_rng(seed)
     size = [n * pixel for n, pixel in zip(detector.shape, (detector.pixel1, detector.pixel2), strict=True)]
     geometry = aureole.Geometry(
@@ -46,15 +46,14 @@ def random_geometry(seed, detector, *, beam_inside=None):
     )
     if beam_inside is None:
         beam_inside = rng.random() < 0.5
-    if not beam_inside:
-        return geometry
     along1, along2, away = geometry.rotation_matrix()[2]
-    at = rng.uniform(0.2, 0.8, 2) * size
-    return replace(
-        geometry,
-        poni1=at[0] - geometry.dist * along1 / away,
-        poni2=at[1] - geometry.dist * along2 / away,
-    )
+    to_beam = geometry.dist * along1 / away, geometry.dist * along2 / away
+    beam = [poni + to for poni, to in zip((geometry.poni1, geometry.poni2), to_beam, strict=True)]
+    if beam_inside:
+        beam = rng.uniform(0.2, 0.8, 2) * size
+    elif all(-0.1 < at / length < 1.1 for at, length in zip(beam, size, strict=True)):
+        beam[0] -= 1.3 * size[0]
+    return replace(geometry, poni1=beam[0] - to_beam[0], poni2=beam[1] - to_beam[1])
 
 
 def integrator(geometry):
@@ -82,7 +81,6 @@ def both(
     options = dict(options)
     ranges = options.pop("radial_range", None), options.pop("azimuth_range", None)
     variance = options.pop("variance", None)
-    round_chi = azimuthal is not None
     spec = aureole.IntegrationSpec(
         geometry,
         radial=_axis(unit, None if against == "chi" else bins, ranges[0]),
@@ -91,14 +89,14 @@ def both(
         **options,
     )
     ours = spec.plan().integrate(image, variance=variance)
-    return ours, _pyfai(image, spec, bins, unit, ranges, variance, round_chi, against)
+    return ours, _pyfai(image, spec, variance, bins=bins, unit=unit)
 
 
 def _axis(unit, bins, given):
     return None if bins is None and given is None else aureole.Axis(unit, bins, given)
 
 
-def _pyfai(image, spec, bins, unit, ranges, variance, round_chi, against):
+def _pyfai(image, spec, variance, *, bins, unit):
     ai = integrator(spec.geometry)
     if spec.chi_discontinuity == "zero":
         ai.setChiDiscAtZero()
@@ -116,18 +114,18 @@ def _pyfai(image, spec, bins, unit, ranges, variance, round_chi, against):
         "normalization_factor": spec.normalization_factor,
         "variance": variance,
         "error_model": {"poisson_floor": "poisson", "variance": None}.get(spec.error_model, spec.error_model),
-        "radial_range": ranges[0],
-        "azimuth_range": ranges[1],
+        "radial_range": spec.radial and spec.radial.range,
+        "azimuth_range": spec.azimuthal and spec.azimuthal.range,
         "unit": unit,
         "method": (spec.split, ALGORITHM[spec.split], "cython"),
         **plain,
     }
     if spec.absorption is not None:
         asked["absorption"] = spec.absorption.array.copy()
-    if not round_chi:
+    if spec.azimuthal is None or spec.azimuthal.bins is None:
         return ai.integrate1d_ng(image, bins, **asked)
     found = ai.integrate2d_ng(image, bins, spec.azimuthal.bins, **asked)
-    if against != "chi":
+    if spec.radial is not None and spec.radial.bins is not None:
         return found
     sums = {name: getattr(found, name) for name in (*SUMS, "sum_variance", "count")}
     line = SimpleNamespace(

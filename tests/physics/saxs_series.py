@@ -50,7 +50,7 @@ def reduced_chi2(patterns):
 
 
 def covariance(split, bins=BINS):
-    """The covariance of the intensities of bins, Σ c_i c_j u / (Σ c_i n Σ c_j n), that the splitting makes."""
+    """The covariance of the intensities of bins that splitting makes, Σ c_i c_j u / (Σ c_i n Σ c_j n)."""
     wanted = spec(split, bins)
     table = build_entries(wanted.geometry, wanted.radial, None, split=split)
     shares = np.zeros((bins, table.entries.n_pixels), np.float32)

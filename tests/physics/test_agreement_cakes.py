@@ -1,8 +1,8 @@
 """Cakes and patterns over the azimuth against pyFAI.
 
 Full splitting has its own limits here: to the cells of a column pyFAI deals the area under a side of a pixel
-out as if that side were level, so that single cells differ by some parts in a thousand. What a column holds in
-all does agree.
+out as if that side were level, so that single cells differ by some parts in a thousand. What a column holds
+in all does agree.
 """
 
 from dataclasses import replace

@@ -1,4 +1,4 @@
-"""Corrections and errors against pyFAI, and against sums without any table where pyFAI means something else."""
+"""Corrections and errors against pyFAI, and where pyFAI means something else against plain sums."""
 
 import numpy as np
 import pytest

@@ -63,7 +63,7 @@ def test_units(unit, split):
     limits = None
     if split != "no" and unit.startswith(("d_", "log", "arcsinh")):
         # Curved scales: as float32, the width of a pixel has few digits far from the beam.
-        limits = (1e-5, 5e-4) if unit.startswith("log10") else (1e-5, 5e-5)
+        limits = (1e-5, 5e-4) if unit.startswith("log10") else (1e-5, 2e-4)
     elif split != "no" and unit.startswith(("qx", "qy")):
         # Where lines of equal q and of equal χ run along each other pixels are slivers: rounding cuts them.
         limits = (5e-6, 2e-3) if split == "full" else (5e-6, 5e-5)

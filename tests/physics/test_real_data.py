@@ -25,7 +25,7 @@ def groups(angles, apart):
 
 
 def peaks(x, *parameters):
-    """Pseudo-Voigt peaks of one width and shape on a line: offset, slope, width, shape, then place, height."""
+    """Pseudo-Voigt peaks of one width and shape on a line; places and heights come last."""
     offset, slope, width, shape, *each = parameters
     total = offset + slope * (x - x.mean())
     for place, height in zip(each[::2], each[1::2], strict=True):

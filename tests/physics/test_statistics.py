@@ -82,3 +82,18 @@ def test_the_covariance_mends_it(split, patterns):
     found = saxs_series.reduced_chi2_with_covariance(patterns[split], saxs_series.covariance(split))
     assert found.mean() == pytest.approx(1.0, abs=0.01)
     assert found.std() == pytest.approx(EXPECTED, rel=0.04)
+
+
+@pytest.mark.parametrize(("split", "most"), [("no", 1.0), ("bbox", 0.8), ("full", 0.85)])
+def test_errors_that_forget_the_square_are_too_large_with_splitting(split, most, patterns):
+    """With Σcu in the place of Σc²u, χ² falls below 1. For counts Σcu is the signal.
+
+    A share c of a pixel scatters by c times what the pixel scatters, not by √c times.
+    """
+    of_split = patterns[split]
+    linear = of_split.sum_signal / np.square(of_split.sum_normalization)
+    chi2 = np.mean(of_split.intensity.var(axis=0, ddof=1) / linear.mean(axis=0))
+    if split == "no":
+        assert chi2 == pytest.approx(most, abs=0.01)
+    else:
+        assert chi2 < most

@@ -36,7 +36,8 @@ inline constexpr size_t TILE = 2048;
 inline constexpr size_t MAX_LANES = 16;
 
 // The sparse table, tile by tile of TILE pixels. Within a tile the entries are grouped by bin into segments and,
-// within a segment, stand in the order of the pixels: so every bin is summed in the order of the pixels.
+// within a segment, stand in the order of the pixels: so every bin is summed in the order of the pixels. Segments
+// of a tile are sorted by length, so that the processor foresees where each loop over one ends.
 struct TableView {
     size_t n_pixels, n_bins, n_tiles;
     const size_t* tile_segment;    // n_tiles + 1: first segment of each tile
@@ -46,7 +47,6 @@ struct TableView {
     const uint16_t* entry_pixel;   // counted from the tile's first pixel
     const float* entry_coef;
     const uint16_t* used;          // a bit for each pixel that has entries, 16 pixels a word
-    size_t largest_tile;           // entries of the fullest tile
     // the same entries by pixel, for the few pixels that are looked up one by one
     const int64_t* pixel_ptr;
     const int32_t* bin;

@@ -27,20 +27,13 @@ struct Sums {
     }
 };
 
-// The coefficients of a tile and their squares as doubles, for broadcasting.
-inline void square_coefs(const float* coefs, size_t n, double* linear, double* square) {
-    for (size_t k = 0; k < n; ++k) {
-        linear[k] = double(coefs[k]);
-        square[k] = double(coefs[k]) * double(coefs[k]);
-    }
-}
-
-// signal[bin] += c * v and, if VARIANCE, variance[bin] += c*c * u, for the entries of one tile.
-template <size_t L, bool VARIANCE>
-inline void multiply_tile(const TableView& t, size_t tile, const double* linear, const double* square,
-                          const double* v, const double* u, double* signal, double* variance) {
+// signal[bin] += c * v and, if VARIANCE, variance[bin] += c*c * u, for the entries of one tile. SAME: u is v.
+template <size_t L, bool VARIANCE, bool SAME>
+inline void multiply_tile(const TableView& t, size_t tile, const double* v, const double* u, double* signal,
+                          double* variance) {
     constexpr size_t N = L / 8;
     const uint16_t* pixel = t.entry_pixel + t.tile_entry[tile];
+    const float* coef = t.entry_coef + t.tile_entry[tile];
     size_t k = 0;
     for (size_t s = t.tile_segment[tile]; s < t.tile_segment[tile + 1]; ++s) {
         double* sum = signal + size_t(t.segment_bin[s]) * L;
@@ -51,13 +44,11 @@ inline void multiply_tile(const TableView& t, size_t tile, const double* linear,
             if constexpr (VARIANCE) q[i] = load<f64x8>(sum2 + 8 * i);
         }
         for (const size_t end = t.segment_end[s]; k < end; ++k) {
-            const double* x = v + pixel[k] * L;
-            const f64x8 c = splat(linear[k]);
-            for (size_t i = 0; i < N; ++i) a[i] += c * load<f64x8>(x + 8 * i);
-            if constexpr (VARIANCE) {
-                const double* y = u + pixel[k] * L;
-                const f64x8 c2 = splat(square[k]);
-                for (size_t i = 0; i < N; ++i) q[i] += c2 * load<f64x8>(y + 8 * i);
+            const f64x8 c = splat(double(coef[k])), c2 = c * c;
+            for (size_t i = 0; i < N; ++i) {
+                const f64x8 x = load<f64x8>(v + pixel[k] * L + 8 * i);
+                a[i] += c * x;
+                if constexpr (VARIANCE) q[i] += c2 * (SAME ? x : load<f64x8>(u + pixel[k] * L + 8 * i));
             }
         }
         for (size_t i = 0; i < N; ++i) {
@@ -105,22 +96,17 @@ inline bool lose_tile(const IntegrateArgs& args, size_t first, size_t n, const u
     return true;
 }
 
-// Memory of one call: tiles as doubles and the tile's coefficients.
+// Memory of one call: the tile as doubles, once or twice.
 struct Work {
-    double *v, *u, *linear, *square;
+    double *v, *u;
 
-    bool open(const TableView& t, size_t lanes, bool two_planes) {
+    bool open(size_t lanes, bool two_planes) {
         const size_t plane = TILE * lanes;
         v = static_cast<double*>(aligned_alloc(64, ((two_planes ? 2 : 1) * plane) * sizeof(double)));
         u = v + plane;
-        linear = static_cast<double*>(malloc((2 * t.largest_tile + 1) * sizeof(double)));
-        square = linear + t.largest_tile;
-        return v && linear;
+        return v != nullptr;
     }
-    void close() {
-        free(v);
-        free(linear);
-    }
+    void close() { free(v); }
 };
 
 template <size_t L, class T> int32_t integrate_as(const IntegrateArgs& args) {
@@ -131,7 +117,7 @@ template <size_t L, class T> int32_t integrate_as(const IntegrateArgs& args) {
     Sums signal = {}, variance = {};
     Work work = {};
     bool good = batch.open(args.frames, args.n_frames, t.n_pixels, args.invalid, false) &&
-                signal.open(t.n_bins, L) && work.open(t, L, own_plane);
+                signal.open(t.n_bins, L) && work.open(L, own_plane);
     if (args.variance != NONE) good = good && variance.open(t.n_bins, L);
     if (args.variance == FRAMES)
         good = good && other.open(args.variance_frames, args.n_frames, t.n_pixels, {0, nullptr}, false);
@@ -160,12 +146,12 @@ template <size_t L, class T> int32_t integrate_as(const IntegrateArgs& args) {
                     work.u[p * L + size_t(__builtin_ctz(lanes))] = 0.0;
             u = work.u;
         }
-        square_coefs(t.entry_coef + t.tile_entry[tile], t.tile_entry[tile + 1] - t.tile_entry[tile], work.linear,
-                     work.square);
         if (args.variance == NONE)
-            multiply_tile<L, false>(t, tile, work.linear, work.square, work.v, u, signal.memory, nullptr);
+            multiply_tile<L, false, false>(t, tile, work.v, u, signal.memory, nullptr);
+        else if (args.variance == SAME)
+            multiply_tile<L, true, true>(t, tile, work.v, u, signal.memory, variance.memory);
         else
-            multiply_tile<L, true>(t, tile, work.linear, work.square, work.v, u, signal.memory, variance.memory);
+            multiply_tile<L, true, false>(t, tile, work.v, u, signal.memory, variance.memory);
         if (batch.any_bad) good = lose_tile(args, first, n, used, batch.bad);
     }
     for (size_t f = 0; f < args.n_frames && good; ++f) {
@@ -200,15 +186,14 @@ template <size_t L, class T> int32_t deviations_as(const DeviationArgs& args) {
     Work work = {};
     const bool good = batch.open(args.frames, args.n_frames, t.n_pixels, args.invalid, true) &&
                       square.open(t.n_bins, L) && weighted.open(t.n_bins, L) && mean.open(t.n_bins, L) &&
-                      work.open(t, L, false);
+                      work.open(L, false);
     for (size_t f = 0; f < args.n_frames && good; ++f)
         for (size_t b = 0; b < t.n_bins; ++b) mean.memory[b * L + f] = args.mean[f * t.n_bins + b];
     for (size_t tile = 0; tile < t.n_tiles && good; ++tile) {
         const size_t first = tile * TILE, n = min(TILE, t.n_pixels - first);
         batch.template next<L>(n, t.used + first / 16, work.v);
-        square_coefs(t.entry_coef + t.tile_entry[tile], t.tile_entry[tile + 1] - t.tile_entry[tile], work.linear,
-                     work.square);
         const uint16_t* pixel = t.entry_pixel + t.tile_entry[tile];
+        const float* coef = t.entry_coef + t.tile_entry[tile];
         size_t k = 0;
         for (size_t s = t.tile_segment[tile]; s < t.tile_segment[tile + 1]; ++s) {
             const size_t at = size_t(t.segment_bin[s]) * L;
@@ -219,7 +204,7 @@ template <size_t L, class T> int32_t deviations_as(const DeviationArgs& args) {
                 m[i] = load<f64x8>(mean.memory + at + 8 * i);
             }
             for (const size_t end = t.segment_end[s]; k < end; ++k) {
-                const f64x8 c2 = splat(work.square[k]), norm = splat(args.norm[first + pixel[k]]);
+                const f64x8 c = splat(double(coef[k])), c2 = c * c, norm = splat(args.norm[first + pixel[k]]);
                 const f64x8 dark = splat(args.dark ? args.dark[first + pixel[k]] : 0.0);
                 for (size_t i = 0; i < N; ++i) {
                     const f64x8 v = load<f64x8>(work.v + pixel[k] * L + 8 * i);
@@ -261,15 +246,14 @@ inline int32_t project(const ProjectArgs& args) {
     const TableView& t = args.table;
     Sums sums = {};
     Work work = {};
-    const bool good = sums.open(t.n_bins, L) && work.open(t, L, false);
+    const bool good = sums.open(t.n_bins, L) && work.open(L, false);
     for (size_t tile = 0; tile < t.n_tiles && good; ++tile) {
         const size_t first = tile * TILE, n = min(TILE, t.n_pixels - first);
         memset(work.v, 0, n * L * sizeof(double));
         for (size_t r = 0; r < args.n_rows; ++r)
             for (size_t p = 0; p < n; ++p) work.v[p * L + r] = args.rows[r * t.n_pixels + first + p];
-        square_coefs(t.entry_coef + t.tile_entry[tile], t.tile_entry[tile + 1] - t.tile_entry[tile], work.linear,
-                     work.square);
         const uint16_t* pixel = t.entry_pixel + t.tile_entry[tile];
+        const float* coef = t.entry_coef + t.tile_entry[tile];
         const i64x8 lane = {0, 1, 2, 3, 4, 5, 6, 7};
         const i64x8 is_linear = lane < int64_t(args.n_linear);
         size_t k = 0;
@@ -278,8 +262,8 @@ inline int32_t project(const ProjectArgs& args) {
             args.count[bin] += int64_t(t.segment_end[s] - k);
             f64x8 sum = load<f64x8>(sums.memory + bin * L);
             for (const size_t end = t.segment_end[s]; k < end; ++k) {
-                const f64x8 c = is_linear ? splat(work.linear[k]) : splat(work.square[k]);
-                sum += c * load<f64x8>(work.v + pixel[k] * L);
+                const f64x8 c = splat(double(coef[k]));
+                sum += (is_linear ? c : c * c) * load<f64x8>(work.v + pixel[k] * L);
             }
             store(sums.memory + bin * L, sum);
         }

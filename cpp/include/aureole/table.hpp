@@ -6,6 +6,7 @@
 #include <memory>
 #include <stdexcept>
 #include <thread>
+#include <utility>
 #include <vector>
 
 #include "api.hpp"
@@ -31,7 +32,6 @@ class Table {
         tile_entry_.resize(n_tiles_ + 1);
         for (size_t t = 0; t <= n_tiles_; ++t) {
             tile_entry_[t] = size_t(pixel_ptr[std::min(t * TILE, n_pixels)]);
-            if (t) largest_ = std::max(largest_, tile_entry_[t] - tile_entry_[t - 1]);
         }
         n_threads = std::max<size_t>(1, std::min(n_threads, n_tiles_));
         std::vector<Segments> parts(n_threads);
@@ -62,8 +62,7 @@ class Table {
 
     TableView view() const {
         return {n_pixels_, n_bins_, n_tiles_, tile_segment_.data(), tile_entry_.data(), segment_bin_.data(),
-                segment_end_.data(), entry_pixel_.get(), entry_coef_.get(), used_.data(), largest_,
-                pixel_ptr_, bins_, coefs_};
+                segment_end_.data(), entry_pixel_.get(), entry_coef_.get(), used_.data(), pixel_ptr_, bins_, coefs_};
     }
 
     size_t bytes() const {
@@ -79,7 +78,8 @@ class Table {
     // Sort the entries of each tile by bin, keeping the order of the pixels within a bin.
     void fill_tiles(size_t begin, size_t end, Segments& out) {
         std::vector<uint32_t> place(n_bins_, 0);    // of each bin: number of entries, then where the next one goes
-        std::vector<uint32_t> met;                  // bins_ of this tile in the order in which they are met
+        std::vector<uint32_t> met;                  // bins of this tile
+        std::vector<uint32_t> sorted, counts;
         for (size_t t = begin; t < end; ++t) {
             const size_t first = tile_entry_[t], last = tile_entry_[t + 1];
             met.clear();
@@ -87,6 +87,7 @@ class Table {
                 if (bins_[k] < 0 || size_t(bins_[k]) >= n_bins_) throw std::invalid_argument("bin");
                 if (place[size_t(bins_[k])]++ == 0) met.push_back(uint32_t(bins_[k]));
             }
+            sort_by_length(met, place, sorted, counts);
             uint32_t at = 0;
             for (const uint32_t bin : met) {
                 const uint32_t n = place[bin];
@@ -110,7 +111,22 @@ class Table {
         }
     }
 
-    size_t n_pixels_, n_bins_, n_entries_, n_tiles_, largest_ = 0;
+    // Counting sort of the bins of a tile by their number of entries; bins of equal number stay in order.
+    static void sort_by_length(std::vector<uint32_t>& met, const std::vector<uint32_t>& length,
+                               std::vector<uint32_t>& sorted, std::vector<uint32_t>& counts) {
+        counts.assign(LONGEST + 1, 0);
+        const auto key = [&](uint32_t bin) { return std::min(length[bin], LONGEST); };
+        for (const uint32_t bin : met) ++counts[key(bin)];
+        uint32_t at = 0;
+        for (uint32_t& count : counts) at += std::exchange(count, at);
+        sorted.resize(met.size());
+        for (const uint32_t bin : met) sorted[counts[key(bin)]++] = bin;
+        met.swap(sorted);
+    }
+
+    static constexpr uint32_t LONGEST = 63;    // the ends of longer segments matter little
+
+    size_t n_pixels_, n_bins_, n_entries_, n_tiles_;
     const int64_t* pixel_ptr_;
     const int32_t* bins_;
     const float* coefs_;

@@ -5,38 +5,31 @@
 
 namespace aureole::AUREOLE_ISA {
 
-// Transpose 16 x 16 words, in four rounds of exchanging halves.
+// Transpose 16 x 16 words: twice by interleaving within quarters of a vector, twice by exchanging quarters.
 AUREOLE_INLINE void transpose16(i32x16 r[16]) {
-#define AUREOLE_ROUND(D, LOW, HIGH)                                    \
-    for (int i = 0; i < 16; ++i)                                       \
-        if (!(i & D)) {                                                \
-            i32x16 a = r[i], b = r[i + D];                             \
-            r[i] = __builtin_shufflevector(a, b, LOW);                 \
-            r[i + D] = __builtin_shufflevector(a, b, HIGH);            \
+    i32x16 t[16];
+    for (int i = 0; i < 16; i += 2) {
+        t[i] = __builtin_shufflevector(r[i], r[i + 1], 0, 16, 1, 17, 4, 20, 5, 21, 8, 24, 9, 25, 12, 28, 13, 29);
+        t[i + 1] = __builtin_shufflevector(r[i], r[i + 1], 2, 18, 3, 19, 6, 22, 7, 23, 10, 26, 11, 27, 14, 30, 15, 31);
+    }
+    for (int i = 0; i < 16; i += 4)    // r[i + j]: column j of four rows, of every quarter
+        for (int j = 0; j < 2; ++j) {
+            const i32x16 a = t[i + j], b = t[i + 2 + j];
+            r[i + 2 * j] = __builtin_shufflevector(a, b, 0, 1, 16, 17, 4, 5, 20, 21, 8, 9, 24, 25, 12, 13, 28, 29);
+            r[i + 2 * j + 1] = __builtin_shufflevector(a, b, 2, 3, 18, 19, 6, 7, 22, 23, 10, 11, 26, 27, 14, 15, 30, 31);
         }
-#define AUREOLE_LIST(...) __VA_ARGS__
-#define LOW8 AUREOLE_LIST(0, 1, 2, 3, 4, 5, 6, 7, 16, 17, 18, 19, 20, 21, 22, 23)
-#define HIGH8 AUREOLE_LIST(8, 9, 10, 11, 12, 13, 14, 15, 24, 25, 26, 27, 28, 29, 30, 31)
-#define LOW4 AUREOLE_LIST(0, 1, 2, 3, 16, 17, 18, 19, 8, 9, 10, 11, 24, 25, 26, 27)
-#define HIGH4 AUREOLE_LIST(4, 5, 6, 7, 20, 21, 22, 23, 12, 13, 14, 15, 28, 29, 30, 31)
-#define LOW2 AUREOLE_LIST(0, 1, 16, 17, 4, 5, 20, 21, 8, 9, 24, 25, 12, 13, 28, 29)
-#define HIGH2 AUREOLE_LIST(2, 3, 18, 19, 6, 7, 22, 23, 10, 11, 26, 27, 14, 15, 30, 31)
-#define LOW1 AUREOLE_LIST(0, 16, 2, 18, 4, 20, 6, 22, 8, 24, 10, 26, 12, 28, 14, 30)
-#define HIGH1 AUREOLE_LIST(1, 17, 3, 19, 5, 21, 7, 23, 9, 25, 11, 27, 13, 29, 15, 31)
-    AUREOLE_ROUND(8, LOW8, HIGH8)
-    AUREOLE_ROUND(4, LOW4, HIGH4)
-    AUREOLE_ROUND(2, LOW2, HIGH2)
-    AUREOLE_ROUND(1, LOW1, HIGH1)
-#undef LOW8
-#undef HIGH8
-#undef LOW4
-#undef HIGH4
-#undef LOW2
-#undef HIGH2
-#undef LOW1
-#undef HIGH1
-#undef AUREOLE_LIST
-#undef AUREOLE_ROUND
+    for (int j = 0; j < 4; ++j) {
+        const i32x16 a = r[j], b = r[4 + j], c = r[8 + j], d = r[12 + j];
+        const i32x16 ab = __builtin_shufflevector(a, b, 0, 1, 2, 3, 8, 9, 10, 11, 16, 17, 18, 19, 24, 25, 26, 27);
+        const i32x16 cd = __builtin_shufflevector(c, d, 0, 1, 2, 3, 8, 9, 10, 11, 16, 17, 18, 19, 24, 25, 26, 27);
+        const i32x16 ef = __builtin_shufflevector(a, b, 4, 5, 6, 7, 12, 13, 14, 15, 20, 21, 22, 23, 28, 29, 30, 31);
+        const i32x16 gh = __builtin_shufflevector(c, d, 4, 5, 6, 7, 12, 13, 14, 15, 20, 21, 22, 23, 28, 29, 30, 31);
+        t[j] = __builtin_shufflevector(ab, cd, 0, 1, 2, 3, 8, 9, 10, 11, 16, 17, 18, 19, 24, 25, 26, 27);
+        t[8 + j] = __builtin_shufflevector(ab, cd, 4, 5, 6, 7, 12, 13, 14, 15, 20, 21, 22, 23, 28, 29, 30, 31);
+        t[4 + j] = __builtin_shufflevector(ef, gh, 0, 1, 2, 3, 8, 9, 10, 11, 16, 17, 18, 19, 24, 25, 26, 27);
+        t[12 + j] = __builtin_shufflevector(ef, gh, 4, 5, 6, 7, 12, 13, 14, 15, 20, 21, 22, 23, 28, 29, 30, 31);
+    }
+    for (int i = 0; i < 16; ++i) r[i] = t[i];
 }
 
 // The invalid intervals as a type of pixel sees them.
@@ -98,8 +91,8 @@ template <class T> struct Batch {
     uint16_t bad[TILE];    // lanes in which a pixel of the table is invalid
     bool any_bad;
     bool mark_nan;         // invalid pixels become NaN instead of zero
-    i32x16 sum;            // pixel before, in the lanes whose streams give differences
-    i32x16 adds_up;        // all ones in those lanes
+    bool differences;      // all streams give differences of pixels, to be added up for all lanes at once
+    u32x16 sum;            // pixel before
 
     bool open(const Source* frames, size_t n, size_t n_pixels, const Invalid& invalid, bool nan) {
         n_frames = n;
@@ -107,13 +100,12 @@ template <class T> struct Batch {
         bounds = bounds_as<typename WordOf<T>::type>(invalid);
         size_t widest = 0, most_scratch = 0;
         step = STEP;
+        differences = true;
         for (size_t f = 0; f < n; ++f) {
             streams[f] = open_stream<T>(frames[f], n_pixels);
             if (streams[f].status != OK) continue;
-            if (IS_WORD<T> && streams[f].encoding == BYTE_OFFSET && ITEMSIZE[frames[f].dtype] == 4) {
-                streams[f].differences = true;
-                adds_up[f] = -1;
-            }
+            if (!IS_WORD<T> || frames[f].encoding != BYTE_OFFSET || ITEMSIZE[frames[f].dtype] != 4)
+                differences = false;
             if (streams[f].encoding == BITSHUFFLE_LZ4) step = TILE;    // about a block
             if (overshoot(streams[f]) > widest) widest = overshoot(streams[f]);
             if (scratch_bytes(streams[f]) > most_scratch) most_scratch = scratch_bytes(streams[f]);
@@ -124,6 +116,7 @@ template <class T> struct Batch {
         if (!memory) return false;
         for (size_t f = 0; f < LANES; ++f) {
             if (f >= n) streams[f] = Stream<T>{};
+            streams[f].differences = differences;
             streams[f].buffer = reinterpret_cast<T*>(memory + f * row);
         }
         scratch = memory + LANES * row;
@@ -176,10 +169,11 @@ template <class T> struct Batch {
         i32x16 r[16];
         for (size_t f = 0; f < 16; ++f) r[f] = load<i32x16>(streams[f].buffer + at);
         transpose16(r);
-        for (size_t i = 0; i < 16; ++i) {    // what each frame would add up pixel by pixel is one addition for all
-            r[i] = (i32x16)((u32x16)r[i] + (u32x16)(sum & adds_up));
-            sum = r[i];
-        }
+        if (differences)
+            for (size_t i = 0; i < 16; ++i) {
+                sum += (u32x16)r[i];
+                r[i] = (i32x16)sum;
+            }
         if (used == 0) return;    // nobody reads these pixels
         bool dirty = false;
         for (size_t k = 0; k < bounds.n; ++k)

@@ -238,7 +238,9 @@ class Leaf:
             payload = np.frombuffer(payload, self.stored).astype(dtype).view(np.uint8)
         return EncodedFrame(payload, Encoding.RAW, self.shape, dtype, name, header)
 
-    def _fetch(self, index: int, offset: int, size: int, *, readable: bool, name: str) -> bytes | memoryview[int]:
+    def _fetch(
+        self, index: int, offset: int, size: int, *, readable: bool, name: str
+    ) -> bytes | memoryview[int]:
         if not readable:
             with self.handles.lock:
                 dataset = self.handles.dataset(self.path, self.dataset)

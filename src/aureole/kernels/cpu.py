@@ -61,7 +61,9 @@ class Table:
 def _dtype_code(dtype: np.dtype[np.generic], name: str) -> int:
     code = _DTYPES.get(dtype)
     if code is None:
-        raise FrameCorrupt(name, f"pixels of type {dtype} cannot be decoded; integers and 32 or 64-bit floats can")
+        raise FrameCorrupt(
+            name, f"pixels of type {dtype} cannot be decoded; integers and 32 or 64-bit floats can"
+        )
     return code
 
 
