@@ -29,11 +29,11 @@ std::vector<const Kernels*> available() {
                       __builtin_cpu_supports("bmi") && __builtin_cpu_supports("bmi2") &&
                       __builtin_cpu_supports("popcnt");
     if (avx2) rows.push_back(&avx2::kernels);
-    // VBMI2 came with Ice Lake and Zen 4; machines with less of AVX-512 run AVX2
+    // VBMI2 and GFNI came with Ice Lake and Zen 4; machines with less of AVX-512 run AVX2
     if (avx2 && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
         __builtin_cpu_supports("avx512cd") && __builtin_cpu_supports("avx512dq") &&
         __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512vbmi") &&
-        __builtin_cpu_supports("avx512vbmi2"))
+        __builtin_cpu_supports("avx512vbmi2") && __builtin_cpu_supports("gfni"))
         rows.push_back(&avx512::kernels);
 #endif
     return rows;
