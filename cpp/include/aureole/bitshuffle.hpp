@@ -6,9 +6,9 @@
 
 namespace aureole::AUREOLE_ISA {
 
-// Transpose the 8 x 8 bits in each 64-bit word (Hacker's Delight, section 7-3).
-template <class W> AUREOLE_INLINE W transpose_bits(W x) {
-    W t = (x ^ (x >> 7)) & 0x00AA00AA00AA00AAu;
+// Transpose the 8 x 8 bits of a word (Hacker's Delight, section 7-3).
+AUREOLE_INLINE uint64_t transpose_bits(uint64_t x) {
+    uint64_t t = (x ^ (x >> 7)) & 0x00AA00AA00AA00AAu;
     x = x ^ t ^ (t << 7);
     t = (x ^ (x >> 14)) & 0x0000CCCC0000CCCCu;
     x = x ^ t ^ (t << 14);
@@ -16,30 +16,39 @@ template <class W> AUREOLE_INLINE W transpose_bits(W x) {
     return x ^ t ^ (t << 28);
 }
 
-// From byte i of eight words make word i.
-AUREOLE_INLINE u64x8 transpose_bytes(u64x8 x) {
-#if defined(__AVX512VBMI2__)
-    const __m512i order = _mm512_set_epi64(
-        0x3F372F271F170F07, 0x3E362E261E160E06, 0x3D352D251D150D05, 0x3C342C241C140C04, 0x3B332B231B130B03,
-        0x3A322A221A120A02, 0x3931292119110901, 0x3830282018100800);
-    return (u64x8)_mm512_permutexvar_epi8(order, (__m512i)x);
-#else
-    uint8_t in[64], out[64];
-    memcpy(in, &x, 64);
-    for (int i = 0; i < 8; ++i)
-        for (int j = 0; j < 8; ++j) out[8 * i + j] = in[8 * j + i];
-    return load<u64x8>(out);
-#endif
+// Exchange blocks of bytes between words that lie D apart, one round of transposing 8 x 8 bytes.
+template <size_t D, uint64_t MASK> AUREOLE_INLINE void exchange(uint64_t x[8]) {
+    for (size_t i = 0; i < 8; ++i)
+        if (!(i & D)) {
+            const uint64_t t = ((x[i] >> 8 * D) ^ x[i + D]) & MASK;
+            x[i] ^= t << 8 * D;
+            x[i + D] ^= t;
+        }
 }
 
 // Byte `k` of the 64 elements from `first` on, from planes of `stride` bytes; false where all are zero.
-AUREOLE_INLINE bool plane_bytes(const uint8_t* planes, size_t stride, size_t k, size_t first, u8x64& bytes) {
+AUREOLE_INLINE bool plane_bytes(const uint8_t* planes, size_t stride, size_t k, size_t first, uint8_t bytes[64]) {
     const uint8_t* p = planes + 8 * k * stride + first / 8;
-    u64x8 x;
-    for (size_t i = 0; i < 8; ++i) x[i] = load<uint64_t>(p + i * stride);
-    if (!any((i32x16)x)) return false;
-    bytes = (u8x64)transpose_bits(transpose_bytes(x));
+    uint64_t x[8], some = 0;
+    for (size_t i = 0; i < 8; ++i) some |= x[i] = load<uint64_t>(p + i * stride);
+    if (some == 0) return false;
+    exchange<4, 0x00000000FFFFFFFFu>(x);
+    exchange<2, 0x0000FFFF0000FFFFu>(x);
+    exchange<1, 0x00FF00FF00FF00FFu>(x);
+    for (size_t i = 0; i < 8; ++i) x[i] = transpose_bits(x[i]);
+    memcpy(bytes, x, 64);
     return true;
+}
+
+// 64 elements of type T from `first` on.
+template <class T> inline void unshuffle_64(const uint8_t* planes, size_t stride, size_t first, uint8_t* out) {
+    T elements[64] = {};
+    for (size_t k = 0; k < sizeof(T); ++k) {
+        uint8_t bytes[64];
+        if (!plane_bytes(planes, stride, k, first, bytes)) continue;
+        for (size_t i = 0; i < 64; ++i) elements[i] = T(elements[i] | T(T(bytes[i]) << (8 * k)));
+    }
+    memcpy(out + first * sizeof(T), elements, sizeof elements);
 }
 
 // Eight elements from `first` on, of any size, byte by byte.
@@ -112,39 +121,15 @@ inline void unshuffle_words_512(const uint8_t* planes, size_t stride, size_t fir
 inline void bit_unshuffle(const uint8_t* planes, size_t n, size_t itemsize, uint8_t* out) {
     const size_t stride = n / 8;
     size_t done = 0;
-    if (itemsize == 4) {
 #if defined(__AVX512VBMI2__)
-        for (; done + 512 <= n; done += 512) unshuffle_words_512(planes, stride, done, out);
+    for (; itemsize == 4 && done + 512 <= n; done += 512) unshuffle_words_512(planes, stride, done, out);
 #endif
-        for (; done + 64 <= n; done += 64) {
-            u32x16 v[4] = {};
-            for (size_t k = 0; k < 4; ++k) {
-                u8x64 bytes;
-                if (!plane_bytes(planes, stride, k, done, bytes)) continue;
-                uint8_t raw[64];
-                store(raw, bytes);
-                for (size_t i = 0; i < 4; ++i)
-                    v[i] |= __builtin_convertvector(load<u8x16>(raw + 16 * i), u32x16) << uint32_t(8 * k);
-            }
-            for (size_t i = 0; i < 4; ++i) store(out + 4 * (done + 16 * i), v[i]);
-        }
-    } else if (itemsize == 1) {
-        for (; done + 64 <= n; done += 64) {
-            u8x64 bytes = {};
-            plane_bytes(planes, stride, 0, done, bytes);
-            store(out + done, bytes);
-        }
-    } else if (itemsize == 2) {
-        for (; done + 64 <= n; done += 64) {
-            u8x64 low = {}, high = {};
-            plane_bytes(planes, stride, 0, done, low);
-            plane_bytes(planes, stride, 1, done, high);
-            uint8_t a[64], b[64];
-            store(a, low);
-            store(b, high);
-            uint16_t both[64];
-            for (size_t i = 0; i < 64; ++i) both[i] = uint16_t(a[i] | b[i] << 8);
-            memcpy(out + 2 * done, both, sizeof both);
+    for (; done + 64 <= n; done += 64) {
+        switch (itemsize) {
+        case 1: unshuffle_64<uint8_t>(planes, stride, done, out); break;
+        case 2: unshuffle_64<uint16_t>(planes, stride, done, out); break;
+        case 4: unshuffle_64<uint32_t>(planes, stride, done, out); break;
+        default: unshuffle_64<uint64_t>(planes, stride, done, out); break;
         }
     }
     for (; done < n; done += 8) unshuffle_eight(planes, stride, itemsize, done, out);

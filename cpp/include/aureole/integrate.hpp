@@ -31,30 +31,34 @@ struct Sums {
 template <size_t L, bool VARIANCE, bool SAME>
 inline void multiply_tile(const TableView& t, size_t tile, const double* v, const double* u, double* signal,
                           double* variance) {
-    constexpr size_t N = L / 8;
+    constexpr size_t G = L < 4 * WIDTH ? L : 4 * WIDTH, N = G / WIDTH;    // lanes whose sums fit into registers
     const uint16_t* pixel = t.entry_pixel + t.tile_entry[tile];
     const float* coef = t.entry_coef + t.tile_entry[tile];
-    size_t k = 0;
+    size_t begin = 0;
     for (size_t s = t.tile_segment[tile]; s < t.tile_segment[tile + 1]; ++s) {
-        double* sum = signal + size_t(t.segment_bin[s]) * L;
-        double* sum2 = VARIANCE ? variance + size_t(t.segment_bin[s]) * L : nullptr;
-        f64x8 a[N], q[N];
-        for (size_t i = 0; i < N; ++i) {
-            a[i] = load<f64x8>(sum + 8 * i);
-            if constexpr (VARIANCE) q[i] = load<f64x8>(sum2 + 8 * i);
-        }
-        for (const size_t end = t.segment_end[s]; k < end; ++k) {
-            const f64x8 c = splat(double(coef[k])), c2 = c * c;
+        const size_t end = t.segment_end[s];
+        for (size_t g = 0; g < L; g += G) {
+            double* sum = signal + size_t(t.segment_bin[s]) * L + g;
+            double* sum2 = VARIANCE ? variance + size_t(t.segment_bin[s]) * L + g : nullptr;
+            f64v a[N], q[N];
             for (size_t i = 0; i < N; ++i) {
-                const f64x8 x = load<f64x8>(v + pixel[k] * L + 8 * i);
-                a[i] += c * x;
-                if constexpr (VARIANCE) q[i] += c2 * (SAME ? x : load<f64x8>(u + pixel[k] * L + 8 * i));
+                a[i] = load<f64v>(sum + WIDTH * i);
+                if constexpr (VARIANCE) q[i] = load<f64v>(sum2 + WIDTH * i);
+            }
+            for (size_t k = begin; k < end; ++k) {
+                const f64v c = splat(double(coef[k])), c2 = c * c;
+                for (size_t i = 0; i < N; ++i) {
+                    const f64v x = load<f64v>(v + pixel[k] * L + g + WIDTH * i);
+                    a[i] += c * x;
+                    if constexpr (VARIANCE) q[i] += c2 * (SAME ? x : load<f64v>(u + pixel[k] * L + g + WIDTH * i));
+                }
+            }
+            for (size_t i = 0; i < N; ++i) {
+                store(sum + WIDTH * i, a[i]);
+                if constexpr (VARIANCE) store(sum2 + WIDTH * i, q[i]);
             }
         }
-        for (size_t i = 0; i < N; ++i) {
-            store(sum + 8 * i, a[i]);
-            if constexpr (VARIANCE) store(sum2 + 8 * i, q[i]);
-        }
+        begin = end;
     }
 }
 
@@ -179,7 +183,7 @@ inline int32_t integrate(const IntegrateArgs& args) {
 // Second pass of the azimuthal error model: with the mean m of every bin known, square = sum of c*c*(s - n*m)^2 and
 // weighted = sum of c*c*n*s, where s = raw - dark and n is the normalization of the pixel.
 template <size_t L, class T> int32_t deviations_as(const DeviationArgs& args) {
-    constexpr size_t N = L / 8;
+    constexpr size_t N = L / WIDTH;
     const TableView& t = args.table;
     Batch<T> batch = {};
     Sums square = {}, weighted = {}, mean = {};
@@ -197,26 +201,26 @@ template <size_t L, class T> int32_t deviations_as(const DeviationArgs& args) {
         size_t k = 0;
         for (size_t s = t.tile_segment[tile]; s < t.tile_segment[tile + 1]; ++s) {
             const size_t at = size_t(t.segment_bin[s]) * L;
-            f64x8 sum[N], sum2[N], m[N];
+            f64v sum[N], sum2[N], m[N];
             for (size_t i = 0; i < N; ++i) {
-                sum[i] = load<f64x8>(square.memory + at + 8 * i);
-                sum2[i] = load<f64x8>(weighted.memory + at + 8 * i);
-                m[i] = load<f64x8>(mean.memory + at + 8 * i);
+                sum[i] = load<f64v>(square.memory + at + WIDTH * i);
+                sum2[i] = load<f64v>(weighted.memory + at + WIDTH * i);
+                m[i] = load<f64v>(mean.memory + at + WIDTH * i);
             }
             for (const size_t end = t.segment_end[s]; k < end; ++k) {
-                const f64x8 c = splat(double(coef[k])), c2 = c * c, norm = splat(args.norm[first + pixel[k]]);
-                const f64x8 dark = splat(args.dark ? args.dark[first + pixel[k]] : 0.0);
+                const f64v c = splat(double(coef[k])), c2 = c * c, norm = splat(args.norm[first + pixel[k]]);
+                const f64v dark = splat(args.dark ? args.dark[first + pixel[k]] : 0.0);
                 for (size_t i = 0; i < N; ++i) {
-                    const f64x8 v = load<f64x8>(work.v + pixel[k] * L + 8 * i);
-                    const i64x8 valid = v == v;    // invalid pixels are NaN here
-                    const f64x8 signal = v - dark, deviation = signal - norm * m[i];
-                    sum[i] += (f64x8)((i64x8)(c2 * (deviation * deviation)) & valid);
-                    sum2[i] += (f64x8)((i64x8)(c2 * (norm * signal)) & valid);
+                    const f64v v = load<f64v>(work.v + pixel[k] * L + WIDTH * i);
+                    const i64v valid = v == v;    // invalid pixels are NaN here
+                    const f64v signal = v - dark, deviation = signal - norm * m[i];
+                    sum[i] += (f64v)((i64v)(c2 * (deviation * deviation)) & valid);
+                    sum2[i] += (f64v)((i64v)(c2 * (norm * signal)) & valid);
                 }
             }
             for (size_t i = 0; i < N; ++i) {
-                store(square.memory + at + 8 * i, sum[i]);
-                store(weighted.memory + at + 8 * i, sum2[i]);
+                store(square.memory + at + WIDTH * i, sum[i]);
+                store(weighted.memory + at + WIDTH * i, sum2[i]);
             }
         }
     }
@@ -254,18 +258,18 @@ inline int32_t project(const ProjectArgs& args) {
             for (size_t p = 0; p < n; ++p) work.v[p * L + r] = args.rows[r * t.n_pixels + first + p];
         const uint16_t* pixel = t.entry_pixel + t.tile_entry[tile];
         const float* coef = t.entry_coef + t.tile_entry[tile];
-        const i64x8 lane = {0, 1, 2, 3, 4, 5, 6, 7};
-        const i64x8 is_linear = lane < int64_t(args.n_linear);
-        size_t k = 0;
+        size_t begin = 0;
         for (size_t s = t.tile_segment[tile]; s < t.tile_segment[tile + 1]; ++s) {
-            const size_t bin = t.segment_bin[s];
-            args.count[bin] += int64_t(t.segment_end[s] - k);
-            f64x8 sum = load<f64x8>(sums.memory + bin * L);
-            for (const size_t end = t.segment_end[s]; k < end; ++k) {
-                const f64x8 c = splat(double(coef[k]));
-                sum += (is_linear ? c : c * c) * load<f64x8>(work.v + pixel[k] * L);
+            const size_t bin = t.segment_bin[s], end = t.segment_end[s];
+            args.count[bin] += int64_t(end - begin);
+            double sum[L];
+            memcpy(sum, sums.memory + bin * L, sizeof sum);
+            for (size_t k = begin; k < end; ++k) {
+                const double c = double(coef[k]), *x = work.v + pixel[k] * L;
+                for (size_t r = 0; r < L; ++r) sum[r] += (r < args.n_linear ? c : c * c) * x[r];
             }
-            store(sums.memory + bin * L, sum);
+            memcpy(sums.memory + bin * L, sum, sizeof sum);
+            begin = end;
         }
     }
     const int32_t all_good[L] = {};

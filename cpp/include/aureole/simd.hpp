@@ -1,4 +1,5 @@
-// Vectors of 64 bytes in the compiler's own notation: one source for SSE2, AVX2, AVX-512 and NEON.
+// Vectors in the compiler's own notation, as wide as the instruction set has them: one source for SSE2, AVX2,
+// AVX-512 and NEON.
 #pragma once
 
 #include <stddef.h>
@@ -13,14 +14,22 @@
 
 namespace aureole::AUREOLE_ISA {
 
-typedef double f64x8 __attribute__((vector_size(64)));
-typedef int64_t i64x8 __attribute__((vector_size(64)));
-typedef uint64_t u64x8 __attribute__((vector_size(64)));
+#if defined(__AVX512VBMI2__)
+inline constexpr size_t WIDTH = 8;    // doubles of a vector
+#elif defined(__AVX2__)
+inline constexpr size_t WIDTH = 4;
+#else
+inline constexpr size_t WIDTH = 2;
+#endif
+
+typedef double f64v __attribute__((vector_size(8 * WIDTH)));
+typedef int64_t i64v __attribute__((vector_size(8 * WIDTH)));
+typedef int32_t i32v __attribute__((vector_size(8 * WIDTH)));
+typedef uint32_t u32v __attribute__((vector_size(8 * WIDTH)));
+typedef int32_t i32h __attribute__((vector_size(4 * WIDTH)));    // as many words as f64v has doubles
+typedef uint32_t u32h __attribute__((vector_size(4 * WIDTH)));
 typedef int32_t i32x16 __attribute__((vector_size(64)));
-typedef uint32_t u32x16 __attribute__((vector_size(64)));
-typedef int32_t i32x8 __attribute__((vector_size(32)));
-typedef uint32_t u32x8 __attribute__((vector_size(32)));
-typedef uint8_t u8x64 __attribute__((vector_size(64)));
+typedef uint32_t u32x4 __attribute__((vector_size(16)));
 typedef uint8_t u8x16 __attribute__((vector_size(16)));
 
 template <class V> AUREOLE_INLINE V load(const void* from) {
@@ -31,36 +40,22 @@ template <class V> AUREOLE_INLINE V load(const void* from) {
 
 template <class V> AUREOLE_INLINE void store(void* to, V v) { memcpy(to, &v, sizeof v); }
 
-AUREOLE_INLINE f64x8 splat(double x) { return f64x8{x, x, x, x, x, x, x, x}; }
-
-AUREOLE_INLINE bool any(i32x16 v) {
-#if defined(__AVX512VBMI2__)
-    return _mm512_test_epi32_mask((__m512i)v, (__m512i)v) != 0;
-#else
-    u64x8 w = (u64x8)v;
-    return (w[0] | w[1] | w[2] | w[3] | w[4] | w[5] | w[6] | w[7]) != 0;
-#endif
-}
+AUREOLE_INLINE f64v splat(double x) { return x - f64v{}; }
 
 #if defined(__AVX512VBMI2__)    // gcc 12 would convert by halves
-AUREOLE_INLINE f64x8 to_doubles(i32x8 v) { return (f64x8)_mm512_cvtepi32_pd((__m256i)v); }
-AUREOLE_INLINE f64x8 to_doubles(u32x8 v) { return (f64x8)_mm512_cvtepu32_pd((__m256i)v); }
+AUREOLE_INLINE f64v to_doubles(i32h v) { return (f64v)_mm512_cvtepi32_pd((__m256i)v); }
+AUREOLE_INLINE f64v to_doubles(u32h v) { return (f64v)_mm512_cvtepu32_pd((__m256i)v); }
 #else
-template <class V> AUREOLE_INLINE f64x8 to_doubles(V v) { return __builtin_convertvector(v, f64x8); }
+AUREOLE_INLINE f64v to_doubles(i32h v) { return __builtin_convertvector(v, f64v); }
+// without an instruction for unsigned words: as signed ones, 2^31 lower
+AUREOLE_INLINE f64v to_doubles(u32h v) { return __builtin_convertvector((i32h)(v ^ 0x80000000u), f64v) + 2147483648.0; }
 #endif
 
-// Whether any lane of any of the 16 vectors lies between low and high, unsigned: x - low <= high - low.
-AUREOLE_INLINE bool any_within(const u32x16 r[16], uint32_t low, uint32_t high) {
-    const u32x16 from = u32x16{} + low, span = u32x16{} + (high - low);
-#if defined(__AVX512VBMI2__)
-    __mmask16 found = 0;
-    for (int i = 0; i < 16; ++i) found |= _mm512_cmple_epu32_mask((__m512i)(r[i] - from), (__m512i)span);
-    return found != 0;
-#else
-    i32x16 found = {};
-    for (int i = 0; i < 16; ++i) found |= (i32x16)(r[i] - from <= span);
-    return any(found);
-#endif
+AUREOLE_INLINE bool any(u32v v) {
+    uint64_t words[WIDTH], some = 0;
+    memcpy(words, &v, sizeof v);
+    for (size_t i = 0; i < WIDTH; ++i) some |= words[i];
+    return some != 0;
 }
 
 AUREOLE_INLINE size_t min(size_t a, size_t b) { return a < b ? a : b; }

@@ -5,6 +5,8 @@
 
 namespace aureole::AUREOLE_ISA {
 
+#if defined(__AVX512VBMI2__)
+
 // Transpose 16 x 16 words: twice by interleaving within quarters of a vector, twice by exchanging quarters.
 AUREOLE_INLINE void transpose16(i32x16 r[16]) {
     i32x16 t[16];
@@ -31,6 +33,32 @@ AUREOLE_INLINE void transpose16(i32x16 r[16]) {
     }
     for (int i = 0; i < 16; ++i) r[i] = t[i];
 }
+
+// Words of 16 rows, 16 pixels each, as [pixel][row].
+template <class Row> AUREOLE_INLINE void turn16(Row&& row, uint32_t* out) {
+    i32x16 r[16];
+    for (size_t f = 0; f < 16; ++f) r[f] = load<i32x16>(row(f));
+    transpose16(r);
+    memcpy(out, r, sizeof r);
+}
+
+#else
+
+template <class Row> AUREOLE_INLINE void turn16(Row&& row, uint32_t* out) {
+    for (size_t f = 0; f < 16; f += 4)
+        for (size_t i = 0; i < 16; i += 4) {
+            const u32x4 a = load<u32x4>(row(f) + i), b = load<u32x4>(row(f + 1) + i);
+            const u32x4 c = load<u32x4>(row(f + 2) + i), d = load<u32x4>(row(f + 3) + i);
+            const u32x4 ab = __builtin_shufflevector(a, b, 0, 4, 1, 5), cd = __builtin_shufflevector(c, d, 0, 4, 1, 5);
+            const u32x4 ef = __builtin_shufflevector(a, b, 2, 6, 3, 7), gh = __builtin_shufflevector(c, d, 2, 6, 3, 7);
+            store(out + 16 * i + f, __builtin_shufflevector(ab, cd, 0, 1, 4, 5));
+            store(out + 16 * (i + 1) + f, __builtin_shufflevector(ab, cd, 2, 3, 6, 7));
+            store(out + 16 * (i + 2) + f, __builtin_shufflevector(ef, gh, 0, 1, 4, 5));
+            store(out + 16 * (i + 3) + f, __builtin_shufflevector(ef, gh, 2, 3, 6, 7));
+        }
+}
+
+#endif
 
 // The invalid intervals as a type of pixel sees them.
 template <class T> struct Bounds {
@@ -73,11 +101,12 @@ template <> inline constexpr bool IS_WORD<uint32_t> = true;
 template <class T> struct WordOf { typedef double type; };
 template <> struct WordOf<int32_t> { typedef int32_t type; };
 template <> struct WordOf<uint32_t> { typedef uint32_t type; };
-template <class T> struct HalfOf { typedef i32x8 type; };
-template <> struct HalfOf<uint32_t> { typedef u32x8 type; };
 
 // Pixels of each frame that are decoded at a time: those of a batch stay in the first level of the cache.
 inline constexpr size_t STEP = 512;
+
+template <class T> struct HalfOf { typedef i32h type; };
+template <> struct HalfOf<uint32_t> { typedef u32h type; };
 
 // The decoder of a batch. Pixels come out as doubles, [pixel][lane].
 template <class T> struct Batch {
@@ -92,7 +121,7 @@ template <class T> struct Batch {
     bool any_bad;
     bool mark_nan;         // invalid pixels become NaN instead of zero
     bool differences;      // all streams give differences of pixels, to be added up for all lanes at once
-    u32x16 sum;            // pixel before
+    uint32_t sum[MAX_LANES];    // pixel before
 
     bool open(const Source* frames, size_t n, size_t n_pixels, const Invalid& invalid, bool nan) {
         n_frames = n;
@@ -165,28 +194,31 @@ template <class T> struct Batch {
     }
 
     template <size_t L> AUREOLE_INLINE void turn_words(size_t at, size_t p, uint16_t used, double* out) {
-        typedef typename HalfOf<T>::type H;
-        i32x16 r[16];
-        for (size_t f = 0; f < 16; ++f) r[f] = load<i32x16>(streams[f].buffer + at);
-        transpose16(r);
+        uint32_t block[256];
+        turn16([&](size_t f) { return streams[f].buffer + at; }, block);
+        constexpr size_t WORDS = 2 * WIDTH, N = 16 / WORDS;
         if (differences)
-            for (size_t i = 0; i < 16; ++i) {
-                sum += (u32x16)r[i];
-                r[i] = (i32x16)sum;
+            for (size_t j = 0; j < N; ++j) {
+                u32v pixel = load<u32v>(sum + WORDS * j);
+                for (size_t i = 0; i < 16; ++i) {
+                    pixel += load<u32v>(block + 16 * i + WORDS * j);
+                    store(block + 16 * i + WORDS * j, pixel);
+                }
+                store(sum + WORDS * j, pixel);
             }
         if (used == 0) return;    // nobody reads these pixels
-        bool dirty = false;
-        for (size_t k = 0; k < bounds.n; ++k)
-            dirty |= any_within((const u32x16*)r, uint32_t(bounds.low[k]), uint32_t(bounds.high[k]));
-        for (size_t i = 0; i < 16; ++i) {
-            H halves[2];
-            memcpy(halves, &r[i], 64);
-            for (size_t h = 0; h < L / 8; ++h) store(out + i * L + 8 * h, to_doubles(halves[h]));
+        u32v dirty = {};
+        for (size_t k = 0; k < bounds.n; ++k) {
+            const u32v low = u32v{} + uint32_t(bounds.low[k]), high = u32v{} + uint32_t(bounds.high[k]);
+            for (size_t i = 0; i < 256; i += WORDS) dirty |= (u32v)(load<u32v>(block + i) - low <= high - low);
         }
-        if (__builtin_expect(dirty, 0)) {
-            T block[256];
-            memcpy(block, r, sizeof block);
-            clear<L>(block, p, used, out);
+        for (size_t i = 0; i < 16; ++i)
+            for (size_t f = 0; f < L; f += WIDTH)
+                store(out + i * L + f, to_doubles(load<typename HalfOf<T>::type>(block + 16 * i + f)));
+        if (__builtin_expect(any(dirty), 0)) {
+            T pixels[256];
+            for (size_t i = 0; i < 256; ++i) pixels[i] = T(block[i]);
+            clear<L>(pixels, p, used, out);
         }
     }
 
