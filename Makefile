@@ -12,7 +12,7 @@ $(BIN)/python:
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --upgrade "pip>=25.1"
 
-$(STAMP): $(BIN)/python pyproject.toml CMakeLists.txt $(wildcard cpp/*.cpp cpp/*/*.cpp cpp/include/aureole/*.hpp)
+$(STAMP): $(BIN)/python pyproject.toml CMakeLists.txt $(wildcard cpp/*.cpp cpp/bind/* cpp/include/aureole/*.hpp)
 	$(BIN)/python -m pip install --quiet --editable . --group dev
 	touch $@
 

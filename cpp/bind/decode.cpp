@@ -11,7 +11,7 @@ namespace aureole {
 void register_decode(nb::module_& m) {
     m.attr("TILE") = TILE;
     m.attr("MAX_LANES") = MAX_LANES;
-    m.attr("isa") = kernels().name;
+    m.attr("isa") = selected_isa();    // empty where AUREOLE_ISA names none of this machine
     m.attr("isas") = available_isas();
 
     m.def(

@@ -56,6 +56,14 @@ const Kernels& kernels_for(const std::string& isa) {
     throw std::invalid_argument("AUREOLE_ISA=" + isa + " is not available here; there are: " + names);
 }
 
+std::string selected_isa() {
+    try {
+        return kernels().name;
+    } catch (const std::invalid_argument&) {
+        return {};
+    }
+}
+
 const Kernels& kernels() {
     static const Kernels& chosen = [] () -> const Kernels& {
         const char* forced = std::getenv("AUREOLE_ISA");

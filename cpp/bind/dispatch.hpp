@@ -14,6 +14,9 @@ std::vector<std::string> available_isas();
 // The kernels of one instruction set; throws std::invalid_argument where it is not available.
 const Kernels& kernels_for(const std::string& isa);
 
+// The name of `kernels()`; empty where AUREOLE_ISA names none that is available.
+std::string selected_isa();
+
 // The kernels that were selected when the module was loaded.
 const Kernels& kernels();
 

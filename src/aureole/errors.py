@@ -12,7 +12,8 @@
         ├── FrameMissing    it is not there
         └── FrameCorrupt    it is there and is not what it promises
 
-Commands exit with 2 on the first two branches and with 1 when a run finished with frames that it could not use.
+Commands exit with 2 on the first two branches, and with 1 when a run finished with frames that it could
+not use.
 """
 
 from __future__ import annotations

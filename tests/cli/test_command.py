@@ -204,7 +204,7 @@ def test_the_main_job_of_an_eiger_like_stack(run, scan):
             run("integrate", frames, "--poni", scan.poni, "-o", scan.out / f"{name}.h5", "--npt", 20).code
             == 0
         )
-    from aureole.runs import read_result
+    from aureole.io.results import read_result
 
     with read_result(scan.out / "a.h5") as one, read_result(scan.out / "b.h5") as two:
         np.testing.assert_array_equal(one.overview().rows, two.overview().rows)

@@ -7,12 +7,12 @@ import numpy as np
 import pytest
 
 import aureole
+from aureole.calibration.orientation import better_orientation, orientation_fits
 from aureole.errors import FormatError, FrameMissing, OutputError, SpecError
 from aureole.geometry import Geometry
 from aureole.io import FrameStatus, open_frames, write_cbf
-from aureole.runs import RunOptions, convert_series, integrate_series, read_result
-from aureole.runs.orientation import better_orientation, orientation_fits
-from aureole.runs.results import is_result
+from aureole.io.results import is_result, read_result
+from aureole.runs import RunOptions, convert_series, integrate_series
 
 SHAPE = (30, 40)
 
@@ -129,7 +129,7 @@ def test_the_overview_of_a_result(series, geometry, tmp_path, cake, monkeypatch)
     plan = plan_of(geometry, azimuthal=azimuthal)
     path = tmp_path / "out.h5"
     integrate_series(plan, frames, path, options=RunOptions())
-    monkeypatch.setattr("aureole.runs.results._BLOCK_BYTES", 8 * 12 * 6 * 3)
+    monkeypatch.setattr("aureole.io.results._BLOCK_BYTES", 8 * 12 * 6 * 3)
     good = np.delete(np.arange(40), [7, 30])
     wanted = plan.integrate(images[good])
     assert is_result(path)

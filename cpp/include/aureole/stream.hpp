@@ -38,8 +38,8 @@ template <class T> inline void convert(int32_t dtype, const uint8_t* from, size_
 template <class T> struct Stream {
     const uint8_t* at;
     const uint8_t* end;
-    T* buffer;            // pixels that are decoded and not yet taken
-    size_t have;
+    T* buffer;
+    size_t head, have;    // where in the buffer the pixels are that are decoded and not yet taken, and how many
     size_t left;          // pixels that are not yet decoded
     size_t block;         // elements of a bitshuffle block
     uint32_t value;       // last pixel of byte-offset
@@ -55,7 +55,7 @@ AUREOLE_INLINE uint64_t big(const uint8_t* p, int bytes) {
 
 // Begin a frame. The buffer comes later, when all frames of the batch have said how much they append at once.
 template <class T> inline Stream<T> open_stream(const Source& source, size_t n_pixels) {
-    Stream<T> s = {source.data, source.data + source.size, nullptr, 0, n_pixels, 0, 0, source.encoding,
+    Stream<T> s = {source.data, source.data + source.size, nullptr, 0, 0, n_pixels, 0, 0, source.encoding,
                    source.dtype, OK, false};
     const size_t itemsize = ITEMSIZE[source.dtype];
     if (s.encoding == RAW) {
@@ -111,7 +111,7 @@ inline void append_byte_offset(Stream<int32_t>& s, size_t n, uint8_t*) {
 
 // The pixels of unsigned 32-bit frames have the bits of the signed ones.
 inline void append_byte_offset(Stream<uint32_t>& s, size_t n, uint8_t* scratch) {
-    Stream<int32_t> twin = {s.at, s.end, reinterpret_cast<int32_t*>(s.buffer), s.have, s.left, s.block, s.value,
+    Stream<int32_t> twin = {s.at, s.end, reinterpret_cast<int32_t*>(s.buffer), 0, s.have, s.left, s.block, s.value,
                             s.encoding, I32, s.status, s.differences};
     append_byte_offset(twin, n, scratch);
     s.at = twin.at;
@@ -123,7 +123,7 @@ inline void append_byte_offset(Stream<uint32_t>& s, size_t n, uint8_t* scratch) 
 
 // Variances are worked on as doubles, whatever their type.
 template <class T> inline void append_byte_offset(Stream<T>& s, size_t n, uint8_t* scratch) {
-    Stream<int32_t> twin = {s.at, s.end, reinterpret_cast<int32_t*>(scratch), 0, s.left, s.block, s.value,
+    Stream<int32_t> twin = {s.at, s.end, reinterpret_cast<int32_t*>(scratch), 0, 0, s.left, s.block, s.value,
                             s.encoding, s.dtype, s.status, false};
     append_byte_offset(twin, n, scratch);
     convert(s.dtype == U32 ? U32 : I32, scratch, twin.have, s.buffer + s.have);
@@ -172,6 +172,10 @@ template <class T> inline void append_block(Stream<T>& s, uint8_t* scratch) {
 
 // Have at least n pixels in the buffer. A frame that turns out to be corrupt is given zeros from there on.
 template <class T> inline void fill(Stream<T>& s, size_t n, uint8_t* scratch) {
+    if (s.have < n && s.head) {
+        memmove(s.buffer, s.buffer + s.head, s.have * sizeof(T));
+        s.head = 0;
+    }
     while (s.have < n && s.status == OK) {
         if (s.encoding == RAW) {
             const size_t more = n - s.have;
@@ -186,13 +190,16 @@ template <class T> inline void fill(Stream<T>& s, size_t n, uint8_t* scratch) {
         }
     }
     if (s.status == OK && s.left == 0 && s.at != s.end) s.status = TRAILING;
-    if (s.status != OK) memset(s.buffer, 0, n * sizeof(T));
+    if (s.status != OK) {
+        s.head = 0;
+        memset(s.buffer, 0, n * sizeof(T));
+    }
 }
 
 template <class T> inline void take(Stream<T>& s, size_t n) {
     if (s.status != OK) return;
+    s.head += n;
     s.have -= n;
-    memmove(s.buffer, s.buffer + n, s.have * sizeof(T));
 }
 
 template <class T> inline int32_t decode_as(const Source& source, size_t n_pixels, T* out) {
@@ -204,7 +211,7 @@ template <class T> inline int32_t decode_as(const Source& source, size_t n_pixel
     for (size_t done = 0; done < n_pixels && s.status == OK; done += TILE) {
         const size_t n = min(TILE, n_pixels - done);
         fill(s, n, scratch);
-        memcpy(out + done, s.buffer, n * sizeof(T));
+        memcpy(out + done, s.buffer + s.head, n * sizeof(T));
         take(s, n);
     }
     free(s.buffer);

@@ -195,7 +195,7 @@ template <class T> struct Batch {
 
     template <size_t L> AUREOLE_INLINE void turn_words(size_t at, size_t p, uint16_t used, double* out) {
         uint32_t block[256];
-        turn16([&](size_t f) { return streams[f].buffer + at; }, block);
+        turn16([&](size_t f) { return streams[f].buffer + streams[f].head + at; }, block);
         constexpr size_t WORDS = 2 * WIDTH, N = 16 / WORDS;
         if (differences)
             for (size_t j = 0; j < N; ++j) {
@@ -227,7 +227,7 @@ template <class T> struct Batch {
         bool dirty = false;
         for (size_t f = 0; f < 16; ++f)
             for (size_t i = 0; i < 16; ++i) {
-                const double x = double(streams[f].buffer[at + i]);
+                const double x = double(streams[f].buffer[streams[f].head + at + i]);
                 block[i * 16 + f] = x;
                 bool b = x != x;
                 for (size_t k = 0; k < bounds.n; ++k) b |= (x >= bounds.low[k]) & (x <= bounds.high[k]);

@@ -118,6 +118,11 @@ class Plan:
         self._static, one_count = self._project(bins.shape)
         self.bins = replace(bins, one_count=one_count)
 
+    @property
+    def normalization(self) -> F64:
+        """Σ c·n of every bin, for a frame without invalid pixels and a monitor of one."""
+        return self._static.norm
+
     @cached_property
     def digest(self) -> str:
         """SHA-256 of the static sums of all bins, in hexadecimal.

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-    from aureole.runs.results import Overview, StoredAxis, StoredResult
+    from aureole.io.results import Overview, StoredAxis, StoredResult
 
 F64 = NDArray[np.float64]
 

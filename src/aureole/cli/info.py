@@ -61,7 +61,7 @@ def _describe(name: str) -> tuple[str, Lines]:
             from aureole.io import load
 
             return f"{name}: geometry (PONI)", geometry_lines(load(name))
-        from aureole.runs.results import is_result
+        from aureole.io.results import is_result
 
         if is_result(name):
             return f"{name}: result of 'aureole integrate'", _result_lines(name)
@@ -171,8 +171,8 @@ def _header_lines(header: Mapping[str, str]) -> Lines:
 
 def _result_lines(name: str) -> Lines:
     from aureole.geometry import Geometry
+    from aureole.io.results import read_result
     from aureole.io.status import FrameStatus
-    from aureole.runs.results import read_result
 
     with read_result(name) as result:
         total, done = len(result.status), result.count(FrameStatus.DONE)

@@ -66,8 +66,8 @@ def add_parser(verbs: argparse._SubParsersAction[Any]) -> None:
 def run(args: argparse.Namespace) -> int:
     """Draw."""
     from aureole.cli.figures import check_picture
+    from aureole.io.results import is_result
     from aureole.runs.report import check_output
-    from aureole.runs.results import is_result
 
     output = args.output or Path(Path(args.file.partition("::")[0].rstrip("/")).name).with_suffix(".png")
     check_picture(output)
@@ -117,7 +117,7 @@ def plot_result(path: str | Path, output: Path, *, scale: str = "auto", overwrit
     """Draw a result of 'aureole integrate' into a picture."""
     from aureole.cli.draw_result import draw_result, figure_size
     from aureole.cli.figures import new_figure, save
-    from aureole.runs.results import read_result
+    from aureole.io.results import read_result
 
     with read_result(path) as result, new_figure(*figure_size(result)) as figure:
         draw_result(figure, result, scale=scale)
@@ -190,7 +190,7 @@ def _valid(image: NDArray[Any], geometry: Geometry | None, mask: NDArray[Any] | 
 
 def _other_orientation(image: NDArray[np.generic], valid: NDArray[np.bool_], geometry: Geometry) -> str:
     """Return, and note on stderr, which other orientation of the detector fits the rings better."""
-    from aureole.runs.orientation import better_orientation, orientation_fits
+    from aureole.calibration.orientation import better_orientation, orientation_fits
 
     fits = orientation_fits(image, valid, geometry)
     current = geometry.detector.orientation

@@ -1,7 +1,7 @@
 """Reading into memory that is used again.
 
-Fresh memory for every frame costs as much as reading it: the kernel clears each page when it is first touched.
-So each thread keeps the buffers of its last frames and takes one that nobody looks at any more.
+Fresh memory for every frame costs as much as reading it: the system clears each page when it is first
+touched. So each thread keeps the buffers of its last frames and takes one that nobody looks at any more.
 """
 
 from __future__ import annotations

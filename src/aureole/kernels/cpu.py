@@ -9,16 +9,25 @@ import numpy as np
 from numpy.typing import NDArray
 
 from aureole import _core
-from aureole.errors import FrameCorrupt
+from aureole.errors import FrameCorrupt, InputError
 from aureole.frames import EncodedFrame
 from aureole.kernels.sums import BatchSums, Deviations, Entries, Projection
 
 F64 = NDArray[np.float64]
 
+if not _core.isa:
+    raise InputError(
+        f"AUREOLE_ISA={os.environ['AUREOLE_ISA']} is not an instruction set of this machine; "
+        f"there are {', '.join(_core.isas)}"
+    )
+
 MAX_FRAMES = int(_core.MAX_LANES)
 """Frames that one call of `integrate` or `deviations` takes at most."""
 
-_DTYPES = {np.dtype(name): code for code, name in enumerate("i1 u1 i2 u2 i4 u4 i8 u8 f4 f8".split())}
+_DTYPES = {
+    np.dtype(name): code
+    for code, name in enumerate(["i1", "u1", "i2", "u2", "i4", "u4", "i8", "u8", "f4", "f8"])
+}
 
 _VARIANCE = {"none": 0, "raw": 1, "floor": 2, "frames": 3}
 

@@ -1,7 +1,7 @@
 """The slow, obvious twins of the compiled kernels: float64, one thing at a time, the oracle of the tests.
 
-Entries come by pixel: entry ``k`` of ``pixel_ptr[p] <= k < pixel_ptr[p + 1]`` says that the fraction ``coefs[k]`` of
-pixel ``p`` falls into bin ``bins[k]``. Pixels without entries are masked.
+Entries come by pixel: entry ``k`` of ``pixel_ptr[p] <= k < pixel_ptr[p + 1]`` says that the fraction
+``coefs[k]`` of pixel ``p`` falls into bin ``bins[k]``. Pixels without entries are masked.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ _ELEMENTS_PER_BLOCK = 8
 
 
 def decode(frame: EncodedFrame) -> NDArray[np.generic]:
-    """Return the pixels of a frame, shape ``frame.shape``; raise `FrameCorrupt` where the payload is not theirs."""
+    """Return the pixels of a frame; raise `FrameCorrupt` where the payload is not theirs."""
     payload = bytes(frame.payload)
     n_pixels = frame.shape[0] * frame.shape[1]
     try:
@@ -109,7 +109,7 @@ def lz4_block(block: bytes, size: int) -> bytes:
 
 
 def bit_unshuffle(shuffled: bytes, itemsize: int) -> bytes:
-    """Undo bitshuffle on one block: bit ``b`` of element ``e`` is bit ``b * n + e`` of the block, lowest first."""
+    """Undo bitshuffle on a block: bit ``b`` of element ``e`` is bit ``b * n + e`` lowest first."""
     n = len(shuffled) // itemsize
     bits = np.unpackbits(np.frombuffer(shuffled, np.uint8), bitorder="little").reshape(8 * itemsize, n)
     return np.packbits(bits.T, bitorder="little").tobytes()
@@ -149,7 +149,7 @@ def is_invalid(values: F64, invalid: F64) -> NDArray[np.bool_]:
 
 
 def project(entries: Entries, linear: F64, quadratic: F64) -> Projection:
-    """Sum arrays over all entries: count, ``c * x`` for each row x of linear, ``c**2 * x`` for each of quadratic."""
+    """Sum over all entries: ``c * x`` for rows x of linear, ``c**2 * x`` for those of quadratic."""
     count, linear_sums, quadratic_sums = _sums(entries, np.ones(entries.n_pixels, bool), linear, quadratic)
     return Projection(count, linear_sums, quadratic_sums)
 
@@ -164,7 +164,7 @@ def integrate(
     variance: str,
     variance_frames: Sequence[EncodedFrame] = (),
 ) -> BatchSums:
-    """Sum the raw values of frames over the entries; see `aureole.kernels.cpu.integrate`, whose twin this is."""
+    """Sum raw values of frames over the entries; see `aureole.kernels.cpu.integrate`, whose twin this is."""
     n_bins = entries.n_bins
     reasons: list[str | None] = []
     signal = np.zeros((len(frames), n_bins))

@@ -56,7 +56,7 @@ class BatchSums(NamedTuple):
     variance : ndarray, shape (F, n_bins), or None
         Σ c²·u over the valid pixels; u is what the variance mode says.
     touched : ndarray of int, shape (A,)
-        The frames that have invalid pixels among those of the table; the ``lost_`` arrays have a row for each.
+        The frames with invalid pixels among those of the table; the ``lost_`` arrays have a row for each.
     lost_count : ndarray of int64, shape (A, n_bins)
         Number of entries of invalid pixels.
     lost_linear, lost_quadratic : ndarray, shape (A, L, n_bins) and (A, Q, n_bins)

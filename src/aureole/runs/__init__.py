@@ -12,18 +12,14 @@ if TYPE_CHECKING:
     from aureole.runs.report import RunOptions as RunOptions
     from aureole.runs.report import RunReport as RunReport
     from aureole.runs.report import check_output as check_output
-    from aureole.runs.results import StoredResult as StoredResult
-    from aureole.runs.results import read_result as read_result
 
 _HOME = {
     "FrameIssue": "report",
     "RunOptions": "report",
     "RunReport": "report",
-    "StoredResult": "results",
     "check_output": "report",
     "convert_series": "convert",
     "integrate_series": "integrate",
-    "read_result": "results",
 }
 
 __all__ = list(_HOME)

@@ -151,7 +151,7 @@ def _layout(plan: Plan, frames: Frames, options: RunOptions) -> PatternLayout:
     return PatternLayout(
         radial=_axis_data(spec.radial, plan.bins.radial),
         azimuthal=_axis_data(spec.azimuthal, plan.bins.azimuthal),
-        norm=plan._static.norm,
+        norm=plan.normalization,
         sigma=spec.error_model is not None,
         solid_angle=spec.solid_angle,
         polarization=spec.polarization_factor is not None,
