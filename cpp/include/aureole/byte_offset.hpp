@@ -84,6 +84,7 @@ template <bool SUM> inline size_t byte_offset_windows(ByteOffset& s, int32_t* ou
     uint64_t tail = 0;    // bytes of this window that belong to the last pixel of the window before: 0, 1 or 3
     size_t n = 0;
     while (n < want && size_t(end - at) >= 66) {
+        __builtin_prefetch(at + 2048);    // the frames of a batch are too many streams for the hardware to foresee
         __m512i b0 = _mm512_loadu_si512(at), b1 = _mm512_loadu_si512(at + 1), b2 = _mm512_loadu_si512(at + 2);
         uint64_t escapes = in_register(_mm512_cmpeq_epi8_mask(b0, escape)) & ~tail;
         // The lowest doubtful candidate follows a true escape, so it is none. Few windows have two: one is taken

@@ -35,16 +35,17 @@ AUREOLE_INLINE void transpose16(i32x16 r[16]) {
 }
 
 // Words of 16 rows, 16 pixels each, as [pixel][row].
-template <class Row> AUREOLE_INLINE void turn16(Row&& row, uint32_t* out) {
+template <class Row> AUREOLE_INLINE void turn16(Row&& row, u32v out[16]) {
     i32x16 r[16];
     for (size_t f = 0; f < 16; ++f) r[f] = load<i32x16>(row(f));
     transpose16(r);
-    memcpy(out, r, sizeof r);
+    for (size_t i = 0; i < 16; ++i) out[i] = (u32v)r[i];
 }
 
 #else
 
-template <class Row> AUREOLE_INLINE void turn16(Row&& row, uint32_t* out) {
+template <class Row> AUREOLE_INLINE void turn16(Row&& row, u32v* words) {
+    uint32_t* out = reinterpret_cast<uint32_t*>(words);
     for (size_t f = 0; f < 16; f += 4)
         for (size_t i = 0; i < 16; i += 4) {
             const u32x4 a = load<u32x4>(row(f) + i), b = load<u32x4>(row(f + 1) + i);
@@ -105,9 +106,6 @@ template <> struct WordOf<uint32_t> { typedef uint32_t type; };
 // Pixels of each frame that are decoded at a time: those of a batch stay in the first level of the cache.
 inline constexpr size_t STEP = 512;
 
-template <class T> struct HalfOf { typedef i32h type; };
-template <> struct HalfOf<uint32_t> { typedef u32h type; };
-
 // The decoder of a batch. Pixels come out as doubles, [pixel][lane].
 template <class T> struct Batch {
     static constexpr size_t LANES = MAX_LANES;
@@ -121,7 +119,7 @@ template <class T> struct Batch {
     bool any_bad;
     bool mark_nan;         // invalid pixels become NaN instead of zero
     bool differences;      // all streams give differences of pixels, to be added up for all lanes at once
-    uint32_t sum[MAX_LANES];    // pixel before
+    u32v sum[16 / (2 * WIDTH)];    // pixel before
 
     bool open(const Source* frames, size_t n, size_t n_pixels, const Invalid& invalid, bool nan) {
         n_frames = n;
@@ -194,30 +192,32 @@ template <class T> struct Batch {
     }
 
     template <size_t L> AUREOLE_INLINE void turn_words(size_t at, size_t p, uint16_t used, double* out) {
-        uint32_t block[256];
+        constexpr size_t N = 16 / (2 * WIDTH);    // vectors of a pixel
+        u32v block[16 * N];
         turn16([&](size_t f) { return streams[f].buffer + streams[f].head + at; }, block);
-        constexpr size_t WORDS = 2 * WIDTH, N = 16 / WORDS;
         if (differences)
             for (size_t j = 0; j < N; ++j) {
-                u32v pixel = load<u32v>(sum + WORDS * j);
-                for (size_t i = 0; i < 16; ++i) {
-                    pixel += load<u32v>(block + 16 * i + WORDS * j);
-                    store(block + 16 * i + WORDS * j, pixel);
-                }
-                store(sum + WORDS * j, pixel);
+                u32v pixel = sum[j];
+                for (size_t i = 0; i < 16; ++i) block[i * N + j] = pixel += block[i * N + j];
+                sum[j] = pixel;
             }
         if (used == 0) return;    // nobody reads these pixels
         u32v dirty = {};
         for (size_t k = 0; k < bounds.n; ++k) {
-            const u32v low = u32v{} + uint32_t(bounds.low[k]), high = u32v{} + uint32_t(bounds.high[k]);
-            for (size_t i = 0; i < 256; i += WORDS) dirty |= (u32v)(load<u32v>(block + i) - low <= high - low);
+            const u32v low = u32v{} + uint32_t(bounds.low[k]), span = u32v{} + uint32_t(bounds.high[k]) - low;
+            u32v least = ~u32v{};
+            for (size_t i = 0; i < 16 * N; ++i) {
+                const u32v above = block[i] - low;
+                least = above < least ? above : least;
+            }
+            dirty |= (u32v)(least <= span);
         }
         for (size_t i = 0; i < 16; ++i)
-            for (size_t f = 0; f < L; f += WIDTH)
-                store(out + i * L + f, to_doubles(load<typename HalfOf<T>::type>(block + 16 * i + f)));
+            for (size_t h = 0; h < L / WIDTH; ++h)
+                store(out + i * L + WIDTH * h, to_doubles(block[i * N + h / 2], h % 2, T{}));
         if (__builtin_expect(any(dirty), 0)) {
             T pixels[256];
-            for (size_t i = 0; i < 256; ++i) pixels[i] = T(block[i]);
+            memcpy(pixels, block, sizeof pixels);
             clear<L>(pixels, p, used, out);
         }
     }

@@ -109,7 +109,7 @@ def lz4_block(block: bytes, size: int) -> bytes:
 
 
 def bit_unshuffle(shuffled: bytes, itemsize: int) -> bytes:
-    """Undo bitshuffle on a block: bit ``b`` of element ``e`` is bit ``b * n + e`` lowest first."""
+    """Undo bitshuffle on a block: bit ``b`` of element ``e`` is bit ``b * n + e``, lowest first."""
     n = len(shuffled) // itemsize
     bits = np.unpackbits(np.frombuffer(shuffled, np.uint8), bitorder="little").reshape(8 * itemsize, n)
     return np.packbits(bits.T, bitorder="little").tobytes()
