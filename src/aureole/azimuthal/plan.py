@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from aureole.axis import Axis
-from aureole.azimuthal.batches import Batch, Frames, Item, Monitor, Reading, checked_threads, in_order
+from aureole.azimuthal.batches import Batch, Frames, Item, Monitor, Reading, in_order
 from aureole.azimuthal.corrections import Pixels, invalid_in_frames, pixels
 from aureole.azimuthal.result import Bins, Cake, Pattern, Sums, concatenate, mean_of
 from aureole.azimuthal.spec import IntegrationSpec
@@ -22,6 +22,7 @@ from aureole.errors import FrameCorrupt, FrameError, SpecError
 from aureole.kernels.registry import backend as find_backend
 from aureole.kernels.registry import resolve
 from aureole.kernels.sums import BatchSums, Projection
+from aureole.threads import checked_threads
 
 F64 = NDArray[np.float64]
 
@@ -86,12 +87,13 @@ class Plan:
     def __init__(self, spec: IntegrationSpec, *, backend: str = "auto", threads: int | None = None) -> None:
         if spec.shape is None:
             raise SpecError("the shape of a frame is not known: give a detector that has one, or a mask")
+        threads = checked_threads(threads)
         self.spec = spec
         self.shape = spec.shape
         self.backend = resolve(backend)
         geometry = spec.geometry.with_shape(spec.shape)
         self._detector = geometry.detector
-        known = pixels(spec, geometry)
+        known = pixels(spec, geometry, threads=threads)
         self.mask = known.mask
         self.mask.flags.writeable = False
         self._linear, self._quadratic = _rows(known)
@@ -102,7 +104,7 @@ class Plan:
             split=spec.split,
             mask=known.mask,
             chi_discontinuity=spec.chi_discontinuity,
-            threads=checked_threads(threads),
+            threads=threads,
         )
         entries = table.entries
         bins = Bins(
@@ -114,7 +116,7 @@ class Plan:
             raise SpecError(f"no valid pixel lies in the ranges: {_ranges(spec)}")
         self._integrate = find_backend("integrate", self.backend)
         self._deviations = find_backend("deviations", self.backend)
-        self._table = find_backend("table", self.backend)(entries)
+        self._table = find_backend("table", self.backend)(entries, threads)
         self._static, one_count = self._project(bins.shape)
         self.bins = replace(bins, one_count=one_count)
 

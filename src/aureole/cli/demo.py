@@ -53,12 +53,12 @@ def run(args: argparse.Namespace) -> int:
     """Simulate, integrate, draw."""
     from aureole.axis import Axis
     from aureole.azimuthal import IntegrationSpec
-    from aureole.azimuthal.batches import checked_threads
     from aureole.cli.plot import plot_frame, plot_result
     from aureole.io import load
     from aureole.io.nexus import Site
     from aureole.runs.integrate import integrate_series
     from aureole.runs.report import RunOptions
+    from aureole.threads import checked_threads
 
     threads = checked_threads(args.threads)
     result, picture, rings = (args.output / name for name in ("patterns.h5", "patterns.png", "rings.png"))

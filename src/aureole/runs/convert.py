@@ -9,13 +9,14 @@ from time import perf_counter
 
 import numpy as np
 
-from aureole.azimuthal.batches import checked_threads, in_order
+from aureole.azimuthal.batches import in_order
 from aureole.errors import FrameCorrupt, FrameError
 from aureole.frames import EncodedFrame
 from aureole.io.nexus import Provenance
 from aureole.io.series import Frames
 from aureole.io.stack import StackWriter
 from aureole.runs.report import FrameIssue, RunOptions, RunReport, check_output
+from aureole.threads import checked_threads
 
 
 def convert_series(frames: Frames, output: str | Path, *, options: RunOptions) -> RunReport:

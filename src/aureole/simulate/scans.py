@@ -11,11 +11,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from aureole.azimuthal.batches import available_threads, in_order
+from aureole.azimuthal.batches import in_order
 from aureole.errors import OutputError, SpecError
 from aureole.geometry import Geometry, format_poni
 from aureole.io.cbf_write import format_cbf
 from aureole.simulate.powder import Exposure, Powder, heat_at
+from aureole.threads import available_threads
 
 if TYPE_CHECKING:
     import h5py
