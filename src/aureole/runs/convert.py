@@ -49,6 +49,7 @@ def convert_series(frames: Frames, output: str | Path, *, options: RunOptions) -
     total = len(frames)
     issues: list[FrameIssue] = []
     begin = perf_counter()
+    options.tell(0, total)
     provenance = Provenance(
         sources=frames.sources,
         parameters=options.parameters,
@@ -72,8 +73,7 @@ def convert_series(frames: Frames, output: str | Path, *, options: RunOptions) -
                     issue = FrameIssue.of(index, error)
                     issues.append(issue)
                     writer.mark(index, issue.status, f"{issue.name}: {issue.reason}")
-                if options.progress is not None:
-                    options.progress(index + 1, total)
+                options.tell(index + 1, total)
     return RunReport(output, total, issues, perf_counter() - begin)
 
 

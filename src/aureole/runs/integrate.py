@@ -78,6 +78,7 @@ def _to_nexus(plan: Plan, frames: Frames, output: Path, options: RunOptions) -> 
     total = len(frames)
     issues: list[FrameIssue] = []
     begin = perf_counter()
+    options.tell(0, total)
     layout = _layout(plan, frames, options)
     stream = plan.stream(frames, monitor=options.monitor, threads=options.threads)
     with (
@@ -92,13 +93,13 @@ def _to_nexus(plan: Plan, frames: Frames, output: Path, options: RunOptions) -> 
                 issues.append(issue)
                 writer.mark(index, issue.status, f"{issue.name}: {issue.reason}")
             writer.write(batch.frames.start, *_rows(batch))
-            if options.progress is not None:
-                options.progress(batch.frames.stop, total)
+            options.tell(batch.frames.stop, total)
     return RunReport(output, total, issues, perf_counter() - begin)
 
 
 def _to_text(plan: Plan, frames: Frames, output: Path, options: RunOptions) -> RunReport:
     begin = perf_counter()
+    options.tell(0, 1)
     result = plan.integrate(frames, monitor=options.monitor, threads=options.threads)[0]
     axis = next(axis for axis in (plan.spec.radial, plan.spec.azimuthal) if axis is not None and axis.bins)
     positions = plan.bins.radial if plan.bins.radial is not None else plan.bins.azimuthal
@@ -118,8 +119,7 @@ def _to_text(plan: Plan, frames: Frames, output: Path, options: RunOptions) -> R
         header=header,
         overwrite=options.overwrite,
     )
-    if options.progress is not None:
-        options.progress(1, 1)
+    options.tell(1, 1)
     return RunReport(output, 1, [], perf_counter() - begin)
 
 

@@ -16,7 +16,7 @@ from aureole.io.publish import Publication
 from aureole.io.status import FrameStatus
 
 Progress = Callable[[int, int], None]
-"""Called with the number of frames that are accounted for and the number of all."""
+"""Called with the number of frames that are accounted for and of all; first with 0, as work begins."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,7 +38,7 @@ class RunOptions:
     parameters : mapping
         Settings to be found in the output beside the spec, such as the name of the PONI file.
     progress : Progress, optional
-        Told of every batch, in the thread of the caller.
+        Told of the beginning and of every batch, in the thread of the caller.
     """
 
     threads: int | None = None
@@ -48,6 +48,11 @@ class RunOptions:
     site: Site = field(default_factory=Site)
     parameters: Mapping[str, str | float | int | bool] = field(default_factory=dict)
     progress: Progress | None = None
+
+    def tell(self, done: int, total: int) -> None:
+        """Tell `progress`, where there is one."""
+        if self.progress is not None:
+            self.progress(done, total)
 
 
 @dataclass(frozen=True, slots=True)
