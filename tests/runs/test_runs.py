@@ -116,12 +116,20 @@ def test_a_failing_progress_leaves_nothing(series, geometry, tmp_path):
     assert not list(tmp_path.glob("*out*"))
 
 
-def test_a_single_bin_has_no_edges(series, geometry, tmp_path):
-    plan = plan_of(geometry, radial=aureole.Axis("q_nm^-1", 1))
+@pytest.mark.parametrize("bins", [1, 7])
+def test_edges_are_the_limits_of_the_bins(series, geometry, tmp_path, bins):
+    radial, azimuthal = aureole.Axis("q_nm^-1", bins, (3.0, 12.0)), aureole.Axis("chi_deg", bins)
+    plan = plan_of(geometry, radial=radial, azimuthal=azimuthal)
     integrate_series(plan, series[0], tmp_path / "out.h5", options=RunOptions())
     with h5py.File(tmp_path / "out.h5") as file:
-        assert file["entry/data/I"].shape == (40, 1)
-        assert "radial_axis_edges" not in file["entry/data"]
+        data = file["entry/data"]
+        found = {name: data[name][()] for name in data if name.endswith(("axis", "edges"))}
+    assert found["radial_axis_edges"][0] == 3.0
+    for name, axis in (("radial", radial), ("azimuthal", azimuthal)):
+        extent = getattr(plan.bins, f"{name}_range")
+        np.testing.assert_array_equal(found[f"{name}_axis_edges"], axis.edges(*extent))
+        np.testing.assert_array_equal(found[f"{name}_axis"], getattr(plan.bins, name))
+        assert found[f"{name}_axis_edges"][-1] == pytest.approx(extent[1], rel=1e-15)
 
 
 @pytest.mark.parametrize("cake", [False, True])

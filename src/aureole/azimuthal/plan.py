@@ -110,6 +110,8 @@ class Plan:
         bins = Bins(
             radial=_centres(spec.radial, table.radial),
             azimuthal=_centres(spec.azimuthal, table.azimuthal),
+            radial_range=table.radial,
+            azimuthal_range=table.azimuthal,
             backend=self.backend,
         )
         if entries.bins.size == 0:

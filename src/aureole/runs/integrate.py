@@ -149,8 +149,8 @@ def _layout(plan: Plan, frames: Frames, options: RunOptions) -> PatternLayout:
         **options.parameters,
     }
     return PatternLayout(
-        radial=_axis_data(spec.radial, plan.bins.radial),
-        azimuthal=_axis_data(spec.azimuthal, plan.bins.azimuthal),
+        radial=_axis_data(spec.radial, plan.bins.radial_range),
+        azimuthal=_axis_data(spec.azimuthal, plan.bins.azimuthal_range),
         norm=plan.normalization,
         sigma=spec.error_model is not None,
         solid_angle=spec.solid_angle,
@@ -166,15 +166,7 @@ def _layout(plan: Plan, frames: Frames, options: RunOptions) -> PatternLayout:
     )
 
 
-def _axis_data(axis: Axis | None, centres: F64 | None) -> AxisData | None:
-    if axis is None or centres is None:
+def _axis_data(axis: Axis | None, extent: tuple[float, float] | None) -> AxisData | None:
+    if axis is None or axis.bins is None or extent is None:
         return None
-    return AxisData(axis.unit, centres, _edges(centres))
-
-
-def _edges(centres: F64) -> F64 | None:
-    """Return the limits of evenly spaced bins; of a single bin its centre does not tell them."""
-    if centres.size < 2:
-        return None
-    step = (centres[-1] - centres[0]) / (centres.size - 1)
-    return np.concatenate([centres - 0.5 * step, centres[-1:] + 0.5 * step])
+    return AxisData(axis.unit, axis.centres(*extent), axis.edges(*extent))
