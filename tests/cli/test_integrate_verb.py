@@ -9,6 +9,7 @@ import pytest
 
 import aureole
 from aureole.io import write_cbf
+from aureole.io.cbf import CbfFiles
 
 NPT = 30
 
@@ -192,6 +193,33 @@ def test_a_monitor_of_zero_makes_the_frame_bad(run, scan):
     assert "scan_0002.cbf: its monitor is 0" in done.err
     with h5py.File(target) as file:
         np.testing.assert_array_equal(file["entry/frame_status"][()], [0, 0, 1, 0, 1, 0])
+
+
+def test_frames_without_a_monitor_in_their_header_are_bad(run, scan):
+    for index, line in ((1, "# Other 3"), (2, "# Flux 0 counts"), (4, "# Flux low")):
+        write_cbf(scan.files[index], scan.images[index], f"{line}\r\n", overwrite=True)
+    done, target = integrate(run, scan, "--monitor", "Flux")
+    assert done.code == 1
+    assert "3 of 6 frames done, 3 bad" in done.out
+    for line in (
+        "_0001.cbf: its header has no 'Flux'",
+        "_0002.cbf: its monitor is 0",
+        "_0004.cbf: its header",
+    ):
+        assert line in done.err
+    with h5py.File(target) as file:
+        np.testing.assert_array_equal(file["entry/frame_status"][()], [0, 1, 1, 0, 1, 0])
+        np.testing.assert_array_equal(file["entry/monitor/data"][()], [1.5, np.nan, np.nan, 4.5, np.nan, 6.5])
+        assert np.isnan(file["entry/data/I"][1]).all()
+
+
+def test_the_headers_are_read_with_the_frames(run, scan, monkeypatch):
+    """Not in a pass of their own: on a slow disk that would double the time of a run."""
+    read = []
+    original = CbfFiles.header
+    monkeypatch.setattr(CbfFiles, "header", lambda self, index: read.append(index) or original(self, index))
+    assert integrate(run, scan, "--monitor", "Flux")[0].code == 0
+    assert len(read) <= 2
 
 
 def test_md5_is_checked_on_demand_only(run, scan):

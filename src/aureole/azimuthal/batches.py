@@ -39,12 +39,15 @@ class Batch:
     result : Pattern or Cake
     failures : dict of int to FrameError
         Why the others could not be used: `FrameMissing` or `FrameCorrupt`.
+    monitor : ndarray of float64
+        What each of the rows was divided by; ones without a monitor.
     """
 
     frames: range
     rows: NDArray[np.intp]
     result: Pattern | Cake
     failures: dict[int, FrameError]
+    monitor: NDArray[np.float64]
 
 
 @dataclass(frozen=True, slots=True, eq=False)

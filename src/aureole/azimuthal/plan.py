@@ -283,21 +283,21 @@ class Plan:
                 failures[index] = error
             else:
                 kinds.setdefault(item.kind, []).append(item)
-        rows: list[int] = []
+        monitor: dict[int, float] = {}
         parts: list[Sums] = []
         for items in kinds.values():
             good, sums = self._sums(items, failures)
-            rows += [item.index for item in good]
+            monitor |= {item.index: item.monitor for item in good}
             if reading.monitor is not None:
                 sums = sums.with_monitor(np.array([item.monitor for item in good]))
             parts.append(sums)
         sums = concatenate(parts) if parts else self._no_rows()
         if len(parts) > 1:
-            order = np.argsort(rows)
-            rows = sorted(rows)
+            order = np.argsort(list(monitor))
             sums = sums.apply(lambda part: part[order])
+        rows, values = sorted(monitor), [monitor[row] for row in sorted(monitor)]
         failures = dict(sorted(failures.items()))
-        return Batch(span, np.array(rows, np.intp), self._result(sums), failures)
+        return Batch(span, np.array(rows, np.intp), self._result(sums), failures, np.array(values, float))
 
     def _sums(self, items: list[Item], failures: dict[int, FrameError]) -> tuple[list[Item], Sums]:
         """Integrate frames of one kind; what turns out to be corrupt goes to the failures."""

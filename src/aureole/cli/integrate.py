@@ -121,7 +121,7 @@ def _add_corrections(group: argparse._ArgumentGroup) -> None:
         "--monitor",
         metavar="SOURCE",
         help="a number for each frame to divide by: table.csv:COLUMN, file.h5::/path, or a key of the "
-        "frames' headers; where it is not above zero the frame is bad",
+        "frames' headers; where it is missing or not above zero the frame is bad",
     )
     group.add_argument(
         "--error-model",
@@ -251,7 +251,7 @@ def _error_model(chosen: Any, geometry: Geometry, frames: Frames) -> tuple[Error
 def _monitor(source: str | None, frames: Frames) -> Any:
     from aureole.io import read_scalars
 
-    return None if source is None else read_scalars(source, len(frames), frames)
+    return None if source is None else read_scalars(source, frames)
 
 
 def _parameters(args: argparse.Namespace) -> dict[str, str]:

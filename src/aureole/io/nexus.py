@@ -294,6 +294,15 @@ class PatternWriter:
             raise OutputError(f"{self._pending.target}: cannot be written ({error})") from None
         self._pending.commit()
 
+    def write_monitor(self, values: NDArray[np.float64]) -> None:
+        """Write what the frames were divided by, shape (frames,), in the place of the layout's monitor."""
+        assert self._file is not None
+        try:
+            with self._lock:
+                self._file["entry/monitor/data"][...] = values
+        except OSError as error:
+            raise OutputError(f"{self._pending.target}: cannot be written ({error})") from None
+
     def discard(self) -> None:
         """Give the file up; nothing is left behind."""
         if self._file is not None:

@@ -79,7 +79,8 @@ def _to_nexus(plan: Plan, frames: Frames, output: Path, options: RunOptions) -> 
     issues: list[FrameIssue] = []
     begin = perf_counter()
     options.tell(0, total)
-    layout = _layout(plan, frames, options)
+    monitor = None if options.monitor is None else np.full(total, np.nan)
+    layout = _layout(plan, frames, options, monitor)
     stream = plan.stream(frames, monitor=options.monitor, threads=options.threads)
     with (
         closing(stream) as batches,
@@ -93,7 +94,11 @@ def _to_nexus(plan: Plan, frames: Frames, output: Path, options: RunOptions) -> 
                 issues.append(issue)
                 writer.mark(index, issue.status, f"{issue.name}: {issue.reason}")
             writer.write(batch.frames.start, *_rows(batch))
+            if monitor is not None:
+                monitor[batch.rows] = batch.monitor
             options.tell(batch.frames.stop, total)
+        if monitor is not None:
+            writer.write_monitor(monitor)
     return RunReport(output, total, issues, perf_counter() - begin)
 
 
@@ -138,7 +143,7 @@ def _rows(batch: Batch) -> tuple[F64, F64 | None]:
     return spread(found[0]), None if found[1] is None else spread(found[1])
 
 
-def _layout(plan: Plan, frames: Frames, options: RunOptions) -> PatternLayout:
+def _layout(plan: Plan, frames: Frames, options: RunOptions, monitor: F64 | None) -> PatternLayout:
     spec = plan.spec
     parameters = {
         "error_model": spec.error_model or "none",
@@ -155,7 +160,7 @@ def _layout(plan: Plan, frames: Frames, options: RunOptions) -> PatternLayout:
         sigma=spec.error_model is not None,
         solid_angle=spec.solid_angle,
         polarization=spec.polarization_factor is not None,
-        monitor=options.monitor,
+        monitor=monitor,
         site=options.site,
         provenance=Provenance(
             spec=spec.to_json(),

@@ -6,14 +6,15 @@ import os
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-
-import numpy as np
-from numpy.typing import NDArray
+from typing import TYPE_CHECKING
 
 from aureole.errors import FrameError, FrameMissing, OutputError
 from aureole.io.nexus import Site
 from aureole.io.publish import Publication
 from aureole.io.status import FrameStatus
+
+if TYPE_CHECKING:
+    from aureole.azimuthal.batches import Monitor
 
 Progress = Callable[[int, int], None]
 """Called with the number of frames that are accounted for and of all; first with 0, as work begins."""
@@ -31,8 +32,8 @@ class RunOptions:
         Whether an existing output may be replaced.
     strict : bool
         Stop at the first frame that cannot be used, and leave nothing.
-    monitor : ndarray of float64, shape (frames,), optional
-        What the intensities of each frame are divided by.
+    monitor : array of shape (frames,) or callable, optional
+        What the intensities of each frame are divided by, or a function that finds it in an `EncodedFrame`.
     site : Site
         Where the data were taken.
     parameters : mapping
@@ -44,7 +45,7 @@ class RunOptions:
     threads: int | None = None
     overwrite: bool = False
     strict: bool = False
-    monitor: NDArray[np.float64] | None = None
+    monitor: Monitor | None = None
     site: Site = field(default_factory=Site)
     parameters: Mapping[str, str | float | int | bool] = field(default_factory=dict)
     progress: Progress | None = None
