@@ -49,16 +49,18 @@ def frame_names(args: argparse.Namespace) -> list[str]:
     return names
 
 
-def open_series(args: argparse.Namespace, names: Sequence[str]) -> Frames:
-    """Open what `frame_names` returned."""
+def open_series(names: Sequence[str], *, check_md5: bool = False) -> Frames:
+    """Open what `frame_names` returned, or an option named."""
     from aureole.io import open_frames
 
-    return open_frames(names[0] if len(names) == 1 else names, check_md5=getattr(args, "check_md5", False))
+    return open_frames(names[0] if len(names) == 1 else names, check_md5=check_md5)
 
 
 def named_files(args: argparse.Namespace) -> list[str]:
     """Return the files that single options name, which the output must not replace."""
-    names = [args.poni, args.mask, args.dark, args.flat, args.absorption, args.monitor, *args.list]
+    single = (args.poni, args.mask, args.absorption, args.monitor)
+    several = (args.dark, args.flat, args.variance, args.list)
+    names = [*single, *(name for given in several for name in given or ())]
     return [str(name).partition("::")[0] for name in names if name is not None]
 
 

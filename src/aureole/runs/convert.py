@@ -29,7 +29,7 @@ def convert_series(frames: Frames, output: str | Path, *, options: RunOptions) -
     frames : Frames
     output : path
     options : RunOptions
-        A monitor has no meaning here.
+        Monitor and variance have no meaning here.
 
     Returns
     -------

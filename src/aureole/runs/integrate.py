@@ -81,7 +81,7 @@ def _to_nexus(plan: Plan, frames: Frames, output: Path, options: RunOptions) -> 
     options.tell(0, total)
     monitor = None if options.monitor is None else np.full(total, np.nan)
     layout = _layout(plan, frames, options, monitor)
-    stream = plan.stream(frames, monitor=options.monitor, threads=options.threads)
+    stream = plan.stream(frames, variance=options.variance, monitor=options.monitor, threads=options.threads)
     with (
         closing(stream) as batches,
         PatternWriter(output, total, layout, overwrite=options.overwrite) as writer,
@@ -105,7 +105,9 @@ def _to_nexus(plan: Plan, frames: Frames, output: Path, options: RunOptions) -> 
 def _to_text(plan: Plan, frames: Frames, output: Path, options: RunOptions) -> RunReport:
     begin = perf_counter()
     options.tell(0, 1)
-    result = plan.integrate(frames, monitor=options.monitor, threads=options.threads)[0]
+    result = plan.integrate(
+        frames, variance=options.variance, monitor=options.monitor, threads=options.threads
+    )[0]
     axis = next(axis for axis in (plan.spec.radial, plan.spec.azimuthal) if axis is not None and axis.bins)
     positions = plan.bins.radial if plan.bins.radial is not None else plan.bins.azimuthal
     assert positions is not None
