@@ -48,7 +48,7 @@ def test_one_thread_means_one_for_the_plan_too(monkeypatch, backend, split):
 
     native = _core.Table
     for place in ("geometry.fields", "azimuthal.table", "azimuthal.batches"):
-        monkeypatch.setattr(f"aureole.{place}.ThreadPoolExecutor", Pool)
+        monkeypatch.setattr(f"aureole.{place}.ThreadPoolExecutor", Pool, raising=False)
     monkeypatch.setattr(_core, "Table", compiled)
     monkeypatch.setattr("aureole.threads.available_threads", never)
     geometry = aureole.Geometry(aureole.detector(pixel1=1e-4, pixel2=1e-4, shape=(600, 500)), 0.1)

@@ -23,7 +23,7 @@ _SHORTEST, _LONGEST = 1e-13, 1e-7
 _LOWEST_KEV, _HIGHEST_KEV = 0.01, 10_000.0
 
 
-def add_frames(group: argparse._ActionsContainer, *, check_md5: bool = True) -> None:
+def add_frames(group: argparse._ActionsContainer) -> None:
     """Add FRAMES, ``--list`` and ``--check-md5``."""
     group.add_argument("frames", nargs="*", metavar="FRAMES", help=FRAMES_HELP)
     group.add_argument(
@@ -33,10 +33,9 @@ def add_frames(group: argparse._ActionsContainer, *, check_md5: bool = True) -> 
         default=[],
         help="text file that names frames, one a line (for more than a command line can hold)",
     )
-    if check_md5:
-        group.add_argument(
-            "--check-md5", action="store_true", help="compare each CBF frame with the MD5 in its header"
-        )
+    group.add_argument(
+        "--check-md5", action="store_true", help="compare each CBF frame with the MD5 in its header"
+    )
 
 
 def frame_names(args: argparse.Namespace) -> list[str]:
