@@ -1,7 +1,10 @@
-"""What is compiled for an extension of the instruction set runs only where the processor has it."""
+"""What the build promises: its version, the compilers it needs, and where what it compiles may run."""
 
 import re
+from importlib import metadata
 from pathlib import Path
+
+import aureole
 
 ROOT = Path(__file__).resolve().parents[2]
 CMAKE = (ROOT / "CMakeLists.txt").read_text(encoding="utf-8")
@@ -12,6 +15,10 @@ DECISION = (ROOT / "docs/decisions/0003-avx512-needs-vbmi2.md").read_text(encodi
 def extensions() -> set[str]:
     flags = " ".join(re.findall(r"set\(ISA_\w+([^)]*)\)", CMAKE))
     return set(re.findall(r"-m(\w+)(?![\w-]*=)", flags)) - {"prefer"}
+
+
+def test_the_version_is_that_of_the_build() -> None:
+    assert metadata.version("aureole") == aureole.__version__
 
 
 def test_every_extension_is_asked_for_at_run_time() -> None:

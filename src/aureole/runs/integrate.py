@@ -13,10 +13,10 @@ from aureole.axis import Axis
 from aureole.azimuthal import Batch, Plan
 from aureole.errors import SpecError
 from aureole.io.nexus import AxisData, PatternLayout, PatternWriter, Provenance
-from aureole.io.publish import program_version
 from aureole.io.series import Frames
 from aureole.io.text import TEXT_ENDINGS, write_text
 from aureole.runs.report import FrameIssue, RunOptions, RunReport, check_output
+from aureole.version import __version__
 
 F64 = NDArray[np.float64]
 
@@ -168,7 +168,7 @@ def _layout(plan: Plan, frames: Frames, options: RunOptions, monitor: F64 | None
             spec=spec.to_json(),
             sources=frames.sources,
             parameters=parameters,
-            note=f"made by aureole {program_version()}; sigma is the standard error of the mean",
+            note=f"made by aureole {__version__}; sigma is the standard error of the mean",
         ),
     )
 
