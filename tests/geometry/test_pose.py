@@ -101,7 +101,6 @@ def test_orientation_only_reorders(orientation, flip):
     for name in ("q_nm^-1", "chi_deg"):
         np.testing.assert_array_equal(turned.center_array(name), GOLDEN.center_array(name)[flip])
         np.testing.assert_array_equal(turned.vertex_array(name), GOLDEN.vertex_array(name)[flip])
-        np.testing.assert_array_equal(turned.delta_array(name), GOLDEN.delta_array(name)[flip])
 
 
 def test_rotation_matrix_is_the_product_of_three():
@@ -170,8 +169,6 @@ def test_named_detectors_against_the_peer(name, orientation):
         np.testing.assert_allclose(
             ours.center_array(unit_name), expected, rtol=1e-11, atol=1e-12 * np.abs(expected).max()
         )
-    expected = theirs.delta_array(unit="2th_deg", scale=True)
-    np.testing.assert_allclose(ours.delta_array("2th_deg"), expected, rtol=3e-3)
 
 
 def test_chi_discontinuity():
@@ -194,22 +191,6 @@ def test_chi_discontinuity():
         ours.center_array("chi_deg", chi_discontinuity="nowhere")
 
 
-@given(ours=geometries, name=st.sampled_from(sorted(UNITS)), turn=st.sampled_from(["pi", "zero"]))
-@settings(max_examples=50)
-def test_delta_is_the_largest_change_to_a_corner(ours, name, turn):
-    centre, delta = ours.center_and_delta(name, chi_discontinuity=turn)
-    corners = ours.corner_array(name, chi_discontinuity=turn)
-    np.testing.assert_array_equal(centre, ours.center_array(name, chi_discontinuity=turn))
-    expected = np.abs(corners - centre[..., None])
-    period = unit(name).period
-    if period is None:
-        np.testing.assert_array_equal(delta, expected.max(axis=-1))
-    else:
-        expected = np.minimum(expected, period - expected).max(axis=-1)
-        np.testing.assert_allclose(delta, expected, atol=1e-12 * period)
-    np.testing.assert_array_equal(delta, ours.delta_array(name, chi_discontinuity=turn))
-
-
 def test_order_of_corners():
     vertices = GOLDEN.vertex_array("q_nm^-1")
     assert vertices.shape == (101, 81)
@@ -223,24 +204,23 @@ def test_order_of_corners():
 def test_rows_are_independent_of_blocks_and_threads(monkeypatch):
     ours = replace(GOLDEN, detector=replace(SMALL, shape=(700, 333)))
     names = ("q_nm^-1", "2th_deg", "chi_deg", "qx_nm^-1", "log(q.nm)_None")
-    before = {name: (*ours.center_and_delta(name), ours.corner_array(name)) for name in names}
-    before["corrections"] = (ours.solid_angle(), ours.polarization(0.9), ours.positions()[0])
-    for block, cores in ((1, 3), (999, 1), (1 << 22, 2), (5000, 7)):
+
+    def everything(threads):
+        yield from (ours.center_array(name, threads=threads) for name in names)
+        yield from (ours.corner_array(name, threads=threads) for name in names)
+        yield ours.solid_angle(threads=threads)
+        yield ours.polarization(0.9, threads=threads)
+
+    before = list(everything(None))
+    for block, threads in ((1, 3), (999, 1), (1 << 22, 2), (5000, 7)):
         monkeypatch.setattr(fields, "_BLOCK", block)
-        monkeypatch.setattr(fields, "_cores", lambda cores=cores: cores)
-        for name in names:
-            for array, expected in zip(
-                (*ours.center_and_delta(name), ours.corner_array(name)), before[name], strict=True
-            ):
-                np.testing.assert_array_equal(array, expected)
-        np.testing.assert_array_equal(ours.solid_angle(), before["corrections"][0])
-        np.testing.assert_array_equal(ours.polarization(0.9), before["corrections"][1])
+        for array, expected in zip(everything(threads), before, strict=True):
+            np.testing.assert_array_equal(array, expected)
 
 
-def test_errors_in_threads_are_raised(monkeypatch):
-    monkeypatch.setattr(fields, "_cores", lambda: 2)
+def test_errors_in_threads_are_raised():
     with pytest.raises(ZeroDivisionError):
-        fields._on_threads(lambda parts: [1 // (first - 40) for first, _ in parts], fields._parts(100, 10))
+        fields._on_threads(lambda parts: [1 // (first - 40) for first, _ in parts], fields._parts(100, 10), 2)
 
 
 def test_beam_in_the_middle_of_a_pixel():
@@ -248,8 +228,6 @@ def test_beam_in_the_middle_of_a_pixel():
     assert ours.center_array("q_nm^-1")[2, 2] == 0.0
     assert ours.center_array("d_A")[2, 2] == np.inf
     assert ours.center_array("log10(q.m)_None")[2, 2] == -np.inf
-    assert np.isfinite(ours.delta_array("q_nm^-1")).all()
-    assert ours.delta_array("d_A")[2, 2] == np.inf
     assert ours.polarization(0.99)[2, 2] == 1.0
 
 
@@ -287,7 +265,7 @@ def test_polarization_factor_is_checked():
 def test_wavelength_is_needed_for_q():
     dark = replace(GOLDEN, wavelength=None)
     dark.center_array("2th_deg")
-    for method in (dark.center_array, dark.corner_array, dark.delta_array):
+    for method in (dark.center_array, dark.corner_array):
         with pytest.raises(GeometryError, match="needs a wavelength"):
             method("q_nm^-1")
     with pytest.raises(GeometryError, match="no wavelength"):
@@ -365,4 +343,6 @@ def test_no_warnings_anywhere():
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         for name in UNITS:
-            Geometry(SMALL, 0.1, 0.005, 0.008, wavelength=1e-10).center_and_delta(name)
+            known = Geometry(SMALL, 0.1, 0.005, 0.008, wavelength=1e-10)
+            known.center_array(name)
+            known.vertex_array(name)

@@ -9,19 +9,19 @@ from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from math import floor, inf
-from typing import Any, Literal, get_args
+from typing import Any, get_args
 
 import numpy as np
 from numpy.typing import NDArray
 
 from aureole import _core
 from aureole.axis import Axis
+from aureole.azimuthal.spec import Split
 from aureole.errors import GeometryError, SpecError
-from aureole.geometry import Geometry
+from aureole.geometry import Discontinuity, Geometry
 from aureole.kernels.sums import Entries
 from aureole.units import Unit, unit
 
-Split = Literal["no", "bbox", "pseudo", "full"]
 F64 = NDArray[np.float64]
 
 MODES: dict[str, int] = {name: number for number, name in enumerate(get_args(Split))}
@@ -93,7 +93,7 @@ def build_entries(
     *,
     split: Split = "bbox",
     mask: NDArray[np.bool_] | None = None,
-    chi_discontinuity: Literal["pi", "zero"] = "pi",
+    chi_discontinuity: Discontinuity = "pi",
     threads: int = 1,
 ) -> SplitTable:
     """Work out which fraction of each pixel falls into which bin.
@@ -143,7 +143,13 @@ def build_entries(
         raise SpecError(f"{counts[0]} x {counts[1]} bins are more than 2^31 - 1: ask for fewer")
     with ThreadPoolExecutor(max(1, threads)) as pool:
         pixels = _look_up(
-            geometry, radial, azimuthal, split=split, mask=mask, chi_discontinuity=chi_discontinuity
+            geometry,
+            radial,
+            azimuthal,
+            split=split,
+            mask=mask,
+            chi_discontinuity=chi_discontinuity,
+            threads=threads,
         )
         ranges = _ranges(pixels, radial, azimuthal, chi_discontinuity=chi_discontinuity, pool=pool)
         scales = [
@@ -165,7 +171,8 @@ def _look_up(
     *,
     split: Split,
     mask: NDArray[np.bool_] | None,
-    chi_discontinuity: Literal["pi", "zero"],
+    chi_discontinuity: Discontinuity,
+    threads: int,
 ) -> _Pixels:
     """Compute the coordinates that a way of splitting needs, and no others."""
     shape = geometry.shape
@@ -184,10 +191,12 @@ def _look_up(
     def centre(axis: Axis | None, known: Unit) -> F64 | None:
         if not by_centre or axis is None:
             return None
-        return np.ascontiguousarray(geometry.center_array(known, chi_discontinuity=chi_discontinuity))
+        found = geometry.center_array(known, chi_discontinuity=chi_discontinuity, threads=threads)
+        return np.ascontiguousarray(found)
 
     def vertex(known: Unit) -> F64:
-        return np.ascontiguousarray(geometry.vertex_array(known, chi_discontinuity=chi_discontinuity))
+        found = geometry.vertex_array(known, chi_discontinuity=chi_discontinuity, threads=threads)
+        return np.ascontiguousarray(found)
 
     around = by_polygon or (by_corner and azimuthal is not None)
     assert chi.period is not None

@@ -51,7 +51,8 @@ def run(args: argparse.Namespace) -> int:
     names = inputs.frame_names(args)
     check_output(args.output, overwrite=args.overwrite)
     inputs.refuse_output_among_frames(args.output, names)
-    with inputs.open_series(args, names) as frames, progress_bar("reading", "converting") as progress:
+    frames = inputs.open_series(names, check_md5=args.check_md5)
+    with frames, progress_bar("reading", "converting") as progress:
         options = RunOptions(
             threads=args.threads,
             overwrite=args.overwrite,

@@ -87,7 +87,7 @@ def progress_bar(preparing: str, working: str) -> Iterator[Progress | None]:
     Parameters
     ----------
     preparing, working : str
-        What is shown before the first frames are done, and from then on.
+        What is shown before the first frame is begun, and from then on: there the clock starts.
     """
     if not sys.stderr.isatty():
         yield None
@@ -107,9 +107,12 @@ def progress_bar(preparing: str, working: str) -> Iterator[Progress | None]:
         task = bar.add_task(preparing, total=None, rate="")
 
         def advance(done: int, total: int) -> None:
+            if done == 0:
+                bar.reset(task, description=working, total=total)
+                return
             elapsed = bar.tasks[0].elapsed
             rate = f"{done / elapsed:,.0f} frames/s" if elapsed else ""
-            bar.update(task, description=working, completed=done, total=total, rate=rate)
+            bar.update(task, completed=done, total=total, rate=rate)
 
         yield advance
 

@@ -12,7 +12,7 @@ from numpy.typing import DTypeLike
 
 from aureole.errors import GeometryError
 from aureole.geometry.catalogue import GENERIC, Mode, Model, find_model
-from aureole.geometry.layout import BoolArray, FloatArray, Layout, Pair
+from aureole.geometry.layout import BoolArray, FloatArray, Layout, Pair, checked_seams
 
 _SAME_PIXEL = 0.02
 """Relative difference up to which a refined pixel size still means the catalogue's."""
@@ -231,7 +231,7 @@ class Detector:
             layout = Layout(
                 module=None if stored["module"] is None else _pair(stored["module"]),
                 gap=_pair(stored["gap"]),
-                seam=int(stored["seam"]),
+                seams=checked_seams(stored["seams"]),
                 circle=bool(stored["circle"]),
                 tiles=tuple(_pair(tile) for tile in stored["tiles"]),
                 wide=float(stored["wide"]),

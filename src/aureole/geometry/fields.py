@@ -16,7 +16,6 @@ Results do not depend on how rows are divided into blocks or on the number of th
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -25,6 +24,7 @@ from math import pi
 import numpy as np
 from numpy.typing import NDArray
 
+from aureole.threads import checked_threads
 from aureole.units import Unit
 
 FloatArray = NDArray[np.float64]
@@ -130,10 +130,9 @@ class _Block:
             return _HALF_ROOT
         return 1.0
 
-    def coordinate(self, unit: Unit, out: FloatArray, *, factor: float | None = None) -> FloatArray:
-        """Write a coordinate in its unit (or, for angles around the beam, times `factor`) to `out`."""
-        constant = self.base(unit.base, out)
-        scale = constant * (unit.scale(self._plane.wavelength) if factor is None else factor)
+    def coordinate(self, unit: Unit, out: FloatArray) -> FloatArray:
+        """Write a coordinate in its unit to `out`."""
+        scale = self.base(unit.base, out) * unit.scale(self._plane.wavelength)
         if scale != 1.0:
             np.multiply(out, scale, out=out)
         return unit.apply(out)
@@ -153,7 +152,9 @@ def positions(
     )
 
 
-def coordinate(plane: Plane, unit: Unit, rows: FloatArray, columns: FloatArray) -> FloatArray:
+def coordinate(
+    plane: Plane, unit: Unit, rows: FloatArray, columns: FloatArray, *, threads: int | None = None
+) -> FloatArray:
     """Return a coordinate at all rows and columns (m from the PONI), shape (rows, columns)."""
     result = np.empty((rows.size, columns.size))
 
@@ -161,11 +162,11 @@ def coordinate(plane: Plane, unit: Unit, rows: FloatArray, columns: FloatArray) 
         block.move_to(rows[first:last])
         block.coordinate(unit, result[first:last])
 
-    _by_blocks(work, plane, columns, rows.size)
+    _by_blocks(work, plane, columns, rows.size, threads)
     return result
 
 
-def four_corners(vertices: FloatArray) -> FloatArray:
+def four_corners(vertices: FloatArray, *, threads: int | None = None) -> FloatArray:
     """Return values at the corners of each pixel, (n1, n2, 4), from those at vertices, (n1 + 1, n2 + 1).
 
     The order is (row, column), (row + 1, column), (row + 1, column + 1), (row, column + 1).
@@ -181,7 +182,7 @@ def four_corners(vertices: FloatArray) -> FloatArray:
             out[..., 2] = part[1:, 1:]
             out[..., 3] = part[:-1, 1:]
 
-    _on_threads(work, _parts(rows, _height(4 * columns)))
+    _on_threads(work, _parts(rows, _height(4 * columns)), threads)
     return result
 
 
@@ -195,67 +196,9 @@ class Grid:
     column_edges: FloatArray
 
 
-def centre_and_delta(plane: Plane, unit: Unit, grid: Grid) -> tuple[FloatArray, FloatArray]:
-    """Return a coordinate at the pixel centres and its largest change from there to a corner, each (n1, n2).
-
-    The difference of angles around the beam is taken the short way round.
-    """
-    shape = (grid.rows.size, grid.columns.size)
-    centre, delta = np.empty(shape), np.empty(shape)
-    height = _height(shape[1] + 1)
-    turn = unit.period is not None
-    factor = unit.scale(plane.wavelength)
-
-    def work(parts: Iterator[tuple[int, int]]) -> None:
-        at_centres = _Block(plane, grid.columns, height)
-        at_vertices = _Block(plane, grid.column_edges, height + 1)
-        room = [np.empty((height + 1, shape[1] + 1)) for _ in range(3)]
-        with np.errstate(divide="ignore"):
-            for first, last in parts:
-                c, d = centre[first:last], delta[first:last]
-                vertices, *spare = (part[: last - first + 1] for part in room)
-                at_centres.move_to(grid.rows[first:last])
-                at_vertices.move_to(grid.row_edges[first : last + 1])
-                at_centres.coordinate(unit, c, factor=1.0 if turn else None)
-                at_vertices.coordinate(unit, vertices, factor=1.0 if turn else None)
-                if turn:
-                    _widest_turn(vertices, c, d, spare[0][:-1, :-1])
-                    np.multiply(c, factor, out=c)
-                    np.multiply(d, factor, out=d)
-                else:
-                    _widest(vertices, c, d, spare[0][:-1], spare[1][:-1])
-
-    _on_threads(work, _parts(shape[0], height))
-    return centre, delta
-
-
-def _widest(
-    vertices: FloatArray, centre: FloatArray, delta: FloatArray, highest: FloatArray, lowest: FloatArray
-) -> None:
-    """Write the largest difference between centre and corners to `delta`; the last two are scratch space."""
-    np.maximum(vertices[1:], vertices[:-1], out=highest)
-    np.minimum(vertices[1:], vertices[:-1], out=lowest)
-    np.maximum(highest[:, 1:], highest[:, :-1], out=delta)
-    np.subtract(delta, centre, out=delta)
-    below = highest[:, :-1]
-    np.minimum(lowest[:, 1:], lowest[:, :-1], out=below)
-    np.subtract(centre, below, out=below)
-    np.maximum(delta, below, out=delta)
-
-
-def _widest_turn(vertices: FloatArray, centre: FloatArray, delta: FloatArray, spare: FloatArray) -> None:
-    """Write the largest angle between centre and corners, the short way round, to `delta` (radians)."""
-    delta[:] = 0.0
-    for corner in (vertices[1:, 1:], vertices[1:, :-1], vertices[:-1, 1:], vertices[:-1, :-1]):
-        np.subtract(corner, centre, out=spare)
-        np.abs(spare, out=spare)
-        np.subtract(pi, spare, out=spare)  # the short way is π - |π - |difference||
-        np.abs(spare, out=spare)
-        np.subtract(pi, spare, out=spare)
-        np.maximum(delta, spare, out=delta)
-
-
-def cosine_cubed(plane: Plane, rows: FloatArray, columns: FloatArray) -> FloatArray:
+def cosine_cubed(
+    plane: Plane, rows: FloatArray, columns: FloatArray, *, threads: int | None = None
+) -> FloatArray:
     """Return cos³ of the angle of incidence, (rows, columns)."""
     result = np.empty((rows.size, columns.size))
 
@@ -266,12 +209,18 @@ def cosine_cubed(plane: Plane, rows: FloatArray, columns: FloatArray) -> FloatAr
         np.divide(plane.dist, out, out=out)
         np.multiply(out, out * out, out=out)
 
-    _by_blocks(work, plane, columns, rows.size)
+    _by_blocks(work, plane, columns, rows.size, threads)
     return result
 
 
 def polarization(
-    plane: Plane, rows: FloatArray, columns: FloatArray, *, factor: float, offset: float
+    plane: Plane,
+    rows: FloatArray,
+    columns: FloatArray,
+    *,
+    factor: float,
+    offset: float,
+    threads: int | None = None,
 ) -> FloatArray:
     """Return ½ [1 + cos²2θ - f cos 2(χ + offset) sin²2θ], (rows, columns).
 
@@ -288,12 +237,16 @@ def polarization(
         polarised = cosine * (t2 * t2 - t1 * t1) - sine * 2.0 * t1 * t2
         np.multiply(0.5, 1.0 + (t3 * t3 - factor * polarised) / squared, out=out)
 
-    _by_blocks(work, plane, columns, rows.size)
+    _by_blocks(work, plane, columns, rows.size, threads)
     return result
 
 
 def _by_blocks(
-    work: Callable[[_Block, int, int], None], plane: Plane, columns: FloatArray, rows: int
+    work: Callable[[_Block, int, int], None],
+    plane: Plane,
+    columns: FloatArray,
+    rows: int,
+    threads: int | None,
 ) -> None:
     height = _height(columns.size)
 
@@ -303,7 +256,7 @@ def _by_blocks(
             for first, last in parts:
                 work(block, first, last)
 
-    _on_threads(run, _parts(rows, height))
+    _on_threads(run, _parts(rows, height), threads)
 
 
 def _height(columns: int) -> int:
@@ -314,19 +267,17 @@ def _parts(rows: int, height: int) -> list[tuple[int, int]]:
     return [(first, min(first + height, rows)) for first in range(0, rows, height)]
 
 
-def _on_threads(work: Callable[[Iterator[tuple[int, int]]], object], parts: list[tuple[int, int]]) -> None:
+def _on_threads(
+    work: Callable[[Iterator[tuple[int, int]]], object],
+    parts: list[tuple[int, int]],
+    threads: int | None,
+) -> None:
     """Let threads take parts from one list until none is left."""
     remaining = iter(parts)
-    threads = min(_cores(), len(parts) // 4)
+    threads = min(checked_threads(threads), len(parts) // 4)
     if threads < 2:
         work(remaining)
         return
     with ThreadPoolExecutor(threads) as pool:
         for future in [pool.submit(work, remaining) for _ in range(threads)]:
             future.result()
-
-
-def _cores() -> int:
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1

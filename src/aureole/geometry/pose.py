@@ -131,7 +131,9 @@ class Geometry:
 
     # coordinates
 
-    def center_array(self, name: str | Unit, *, chi_discontinuity: Discontinuity = "pi") -> FloatArray:
+    def center_array(
+        self, name: str | Unit, *, chi_discontinuity: Discontinuity = "pi", threads: int | None = None
+    ) -> FloatArray:
         """Return a coordinate of the pixel centres.
 
         Parameters
@@ -140,6 +142,8 @@ class Geometry:
             Any unit of `aureole.units`.
         chi_discontinuity : {"pi", "zero"}
             Whether χ lies in [-π, π] or in [0, 2π].
+        threads : int, optional
+            How many work on it, all available cores without it; the bits do not depend on it.
 
         Returns
         -------
@@ -150,53 +154,49 @@ class Geometry:
         GeometryError
             No wavelength where one is needed, or a detector without shape.
         SpecError
-            Unknown unit or discontinuity.
+            Unknown unit or discontinuity, or fewer than one thread.
         """
         grid, plane = self._grid(), self._plane(chi_discontinuity)
-        return fields.coordinate(plane, self._unit(name), grid.rows, grid.columns)
+        return fields.coordinate(plane, self._unit(name), grid.rows, grid.columns, threads=threads)
 
-    def vertex_array(self, name: str | Unit, *, chi_discontinuity: Discontinuity = "pi") -> FloatArray:
+    def vertex_array(
+        self, name: str | Unit, *, chi_discontinuity: Discontinuity = "pi", threads: int | None = None
+    ) -> FloatArray:
         """Return a coordinate of the corners of all pixels once, (n1 + 1, n2 + 1).
 
         Pixel (i, j) lies between vertices (i, j), (i + 1, j), (i + 1, j + 1) and (i, j + 1).
         Parameters and errors are those of `center_array`.
         """
         grid, plane = self._grid(), self._plane(chi_discontinuity)
-        return fields.coordinate(plane, self._unit(name), grid.row_edges, grid.column_edges)
+        known = self._unit(name)
+        return fields.coordinate(plane, known, grid.row_edges, grid.column_edges, threads=threads)
 
-    def corner_array(self, name: str | Unit, *, chi_discontinuity: Discontinuity = "pi") -> FloatArray:
+    def corner_array(
+        self, name: str | Unit, *, chi_discontinuity: Discontinuity = "pi", threads: int | None = None
+    ) -> FloatArray:
         """Return a coordinate of the corners of each pixel, (n1, n2, 4).
 
         The order is (i, j), (i + 1, j), (i + 1, j + 1), (i, j + 1). `vertex_array` holds the same in a
         quarter of the memory. A pixel across the discontinuity of χ has corners on both sides. Parameters and
         errors are those of `center_array`.
         """
-        return fields.four_corners(self.vertex_array(name, chi_discontinuity=chi_discontinuity))
-
-    def center_and_delta(
-        self, name: str | Unit, *, chi_discontinuity: Discontinuity = "pi"
-    ) -> tuple[FloatArray, FloatArray]:
-        """Return `center_array` and `delta_array` in the time of the latter."""
-        return fields.centre_and_delta(self._plane(chi_discontinuity), self._unit(name), self._grid())
-
-    def delta_array(self, name: str | Unit, *, chi_discontinuity: Discontinuity = "pi") -> FloatArray:
-        """Return the largest difference between a pixel's centre and its corners in a coordinate, (n1, n2).
-
-        Differences in χ are taken the short way round. Parameters and errors are those of `center_array`.
-        """
-        return self.center_and_delta(name, chi_discontinuity=chi_discontinuity)[1]
+        vertices = self.vertex_array(name, chi_discontinuity=chi_discontinuity, threads=threads)
+        return fields.four_corners(vertices, threads=threads)
 
     # corrections
 
-    def solid_angle(self) -> FloatArray:
+    def solid_angle(self, *, threads: int | None = None) -> FloatArray:
         """Return cos³α, the solid angle of each pixel over that of one at the PONI, (n1, n2).
 
-        α is the angle of incidence: the pixel is cos⁻¹α times farther away, and seen at a slant.
+        α is the angle of incidence: the pixel is cos⁻¹α times farther away, and seen at a slant. `threads` is
+        as in `center_array`.
         """
         grid = self._grid()
-        return fields.cosine_cubed(self._plane(), grid.rows, grid.columns)
+        return fields.cosine_cubed(self._plane(), grid.rows, grid.columns, threads=threads)
 
-    def polarization(self, factor: float, axis_offset: float = 0.0) -> FloatArray:
+    def polarization(
+        self, factor: float, axis_offset: float = 0.0, *, threads: int | None = None
+    ) -> FloatArray:
         """Return the polarization correction ½ [1 + cos²2θ - f cos 2(χ + offset) (1 - cos²2θ)], (n1, n2).
 
         Parameters
@@ -205,6 +205,8 @@ class Geometry:
             f = (Ih - Iv) / (Ih + Iv), from -1 to 1; 1 is full polarization along the fast axis.
         axis_offset : float
             Angle from the main axis of polarization to the fast axis, in radians.
+        threads : int, optional
+            As in `center_array`.
 
         Raises
         ------
@@ -216,7 +218,9 @@ class Geometry:
         if not isfinite(axis_offset):
             raise SpecError(f"the offset of the polarization axis must be finite, not {axis_offset}")
         grid = self._grid()
-        return fields.polarization(self._plane(), grid.rows, grid.columns, factor=factor, offset=axis_offset)
+        return fields.polarization(
+            self._plane(), grid.rows, grid.columns, factor=factor, offset=axis_offset, threads=threads
+        )
 
     # other ways to say it
 

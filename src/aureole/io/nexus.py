@@ -19,8 +19,9 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from aureole.errors import OutputError, SpecError
-from aureole.io.publish import Publication, program_version
+from aureole.io.publish import Publication
 from aureole.io.status import FrameStatus
+from aureole.version import __version__
 
 _HC = 1.602176634e-19
 _KEV_ANGSTROM = 6.62607015e-34 * 299792458.0 / _HC * 1e7
@@ -294,6 +295,15 @@ class PatternWriter:
             raise OutputError(f"{self._pending.target}: cannot be written ({error})") from None
         self._pending.commit()
 
+    def write_monitor(self, values: NDArray[np.float64]) -> None:
+        """Write what the frames were divided by, shape (frames,), in the place of the layout's monitor."""
+        assert self._file is not None
+        try:
+            with self._lock:
+                self._file["entry/monitor/data"][...] = values
+        except OSError as error:
+            raise OutputError(f"{self._pending.target}: cannot be written ({error})") from None
+
     def discard(self) -> None:
         """Give the file up; nothing is left behind."""
         if self._file is not None:
@@ -390,7 +400,7 @@ def write_provenance(entry: h5py.Group, name: str, provenance: Provenance) -> h5
     """Write an NXprocess with program, version, date, request and sources, and return it."""
     process = new_group(entry, name, "NXprocess")
     process["program"] = "aureole"
-    process["version"] = program_version()
+    process["version"] = __version__
     process["date"] = provenance.date or datetime.now().astimezone().isoformat(timespec="seconds")
     process["reference"] = "Aureole, azimuthal integration by sparse look-up tables"
     if provenance.note:
