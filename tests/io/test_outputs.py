@@ -204,16 +204,6 @@ def test_what_the_definitions_have_no_place_for_is_plain_nxdata(tmp_path, layout
         assert plot.is_curve
 
 
-def test_norm_of_each_frame(tmp_path):
-    layout = PatternLayout(radial=Q, site=SITE, norm_per_frame=True, sigma=False)
-    with PatternWriter(tmp_path / "o.h5", 2, layout) as writer:
-        writer.write(0, np.ones((2, 100)), norm=np.full((2, 100), 3.0))
-    with h5py.File(tmp_path / "o.h5") as file:
-        assert "definition" not in file["entry"]
-        assert file["entry/data/norm"].shape == (2, 100)
-        assert "I_errors" not in file["entry/data"]
-
-
 def test_frames_that_were_not_done(tmp_path):
     with PatternWriter(tmp_path / "o.h5", 5, PatternLayout(radial=Q)) as writer:
         writer.mark(1, FrameStatus.BAD, "b.cbf: truncated")

@@ -203,11 +203,19 @@ def test_series_travel_to_other_processes(scan, pixels):
 def test_addresses_and_headers(scan):
     with open_frames(os.path.relpath(scan)) as frames:
         assert frames.address(0).path == str((scan / "s_1.cbf").resolve())
-        assert frames.sources == [str((scan / f"s_{n}.cbf").resolve()) for n in range(1, 13)]
+        assert frames.sources == tuple(str((scan / f"s_{n}.cbf").resolve()) for n in range(1, 13))
         assert frames.header(3)["Number"] == "4"
         assert frames[3].header["Number"] == "4"
         assert frames.notes == []
         assert "12" in repr(frames)
+
+
+def test_sources_are_looked_up_once(scan, monkeypatch):
+    frames = open_frames(scan)
+    first = frames.sources
+    assert len(first) == 12
+    monkeypatch.setattr(os.path, "realpath", None)
+    assert frames.sources is first
 
 
 @given(st.lists(st.integers(0, 10**6), unique=True, min_size=1), st.integers(0, 8))

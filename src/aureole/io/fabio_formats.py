@@ -169,8 +169,7 @@ def _frame(data: Any, header: Mapping[str, str], complaints: Sequence[str], name
         data = data.view(np.uint8)
     if data.dtype.kind not in "iuf":
         raise FrameCorrupt(name, f"pixels of type {data.dtype} cannot be used")
-    frame = EncodedFrame.from_array(data, name)
-    return EncodedFrame(frame.payload, frame.encoding, frame.shape, frame.dtype, name, header)
+    return EncodedFrame.from_array(data, name, header)
 
 
 def open_fabio(paths: Sequence[str], *, alone: bool = False) -> FabioFiles:

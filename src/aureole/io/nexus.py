@@ -1,8 +1,8 @@
 """NeXus files of patterns and cakes, written row by row.
 
 Patterns against q or 2θ follow the application definitions NXazint1d and NXazint2d of NeXus 2025.11
-(https://manual.nexusformat.org/classes/applications/NXazint1d.html); what has no place there (other units,
-a normalisation for each frame, no wavelength) is a plain NXdata of the same structure.
+(https://manual.nexusformat.org/classes/applications/NXazint1d.html); what has no place there (other units, no
+wavelength) is a plain NXdata of the same structure.
 """
 
 from __future__ import annotations
@@ -21,10 +21,7 @@ from numpy.typing import ArrayLike, NDArray
 from aureole.errors import OutputError, SpecError
 from aureole.io.publish import Publication, program_version
 from aureole.io.status import FrameStatus
-
-_HC = 1.602176634e-19
-_KEV_ANGSTROM = 6.62607015e-34 * 299792458.0 / _HC * 1e7
-"""h c in keV Å, from the exact constants of the SI."""
+from aureole.units import HC_KEV_M
 
 _UNIT_NAMES = {
     "nm^-1": "1/nm",
@@ -77,16 +74,14 @@ class Site:
 
     Attributes
     ----------
-    instrument, source, source_type, probe : str
-        Names of the beamline and of the laboratory, in the words of NeXus.
+    instrument, source : str
+        Names of the beamline and of the laboratory.
     wavelength : float, optional
         In metres.
     """
 
     instrument: str = "unknown"
     source: str = "unknown"
-    source_type: str = "Synchrotron X-ray Source"
-    probe: str = "x-ray"
     wavelength: float | None = None
 
 
@@ -128,8 +123,6 @@ class PatternLayout:
         At least one; with both, a row is a cake of shape (azimuthal, radial).
     norm : ndarray, optional
         The static normalisation, of the shape of a row; stored once.
-    norm_per_frame : bool
-        Whether each row brings its own normalisation instead.
     sigma : bool
         Whether there are errors.
     solid_angle, polarization, normalization : bool
@@ -145,7 +138,6 @@ class PatternLayout:
     radial: AxisData | None = None
     azimuthal: AxisData | None = None
     norm: NDArray[np.float64] | None = None
-    norm_per_frame: bool = False
     sigma: bool = True
     solid_angle: bool = True
     polarization: bool = False
@@ -164,7 +156,7 @@ class PatternLayout:
         """Name of the application definition that these data follow, if one does."""
         if self.radial is None or self.radial.quantity not in ("q", "2theta"):
             return None
-        if self.norm_per_frame or self.site.wavelength is None:
+        if self.site.wavelength is None:
             return None
         return "NXazint1d" if self.azimuthal is None else "NXazint2d"
 
@@ -218,7 +210,6 @@ class PatternWriter:
         start: int,
         intensity: ArrayLike,
         sigma: ArrayLike | None = None,
-        norm: ArrayLike | None = None,
     ) -> None:
         """Write consecutive rows and mark them as done, but for those that were marked otherwise before.
 
@@ -226,8 +217,8 @@ class PatternWriter:
         ----------
         start : int
             The frame of the first row.
-        intensity, sigma, norm : array_like, shape (n, *row)
-            The rows; float32 in the file. `sigma` and `norm` as the layout says.
+        intensity, sigma : array_like, shape (n, *row)
+            The rows; float32 in the file. `sigma` as the layout says.
 
         Raises
         ------
@@ -236,10 +227,9 @@ class PatternWriter:
         OutputError
             They cannot be written.
         """
-        given = {"I": intensity, "I_errors": sigma, "norm": norm}
+        given = {"I": intensity, "I_errors": sigma}
         rows = {name: np.asarray(values, np.float32) for name, values in given.items() if values is not None}
         wanted = {"I"} | ({"I_errors"} if self.layout.sigma else set())
-        wanted |= {"norm"} if self.layout.norm_per_frame else set()
         if set(rows) != wanted:
             raise SpecError(
                 f"rows of {', '.join(sorted(rows))} where the layout has {', '.join(sorted(wanted))}"
@@ -271,9 +261,8 @@ class PatternWriter:
             if message:
                 self._messages[frame] = message
             if status != FrameStatus.DONE:
-                for name in {"I", "I_errors", "norm"} & set(self._data):
-                    if self._data[name].ndim == len(self.layout.row_shape) + 1:
-                        self._data[name][frame] = np.nan
+                for name in {"I", "I_errors"} & set(self._data):
+                    self._data[name][frame] = np.nan
 
     def close(self) -> None:
         """Complete the file and give it its name; nothing happens when that was done already.
@@ -327,7 +316,7 @@ def _check(layout: PatternLayout, frames: int) -> None:
         raise SpecError("a file of patterns needs a radial or an azimuthal axis")
     if frames < 1:
         raise SpecError(f"a file of {frames} patterns cannot be written")
-    if layout.norm is not None and (layout.norm_per_frame or layout.norm.shape != layout.row_shape):
+    if layout.norm is not None and layout.norm.shape != layout.row_shape:
         raise SpecError(f"a norm of shape {layout.norm.shape} does not fit rows of {layout.row_shape}")
     if layout.monitor is not None and layout.monitor.shape != (frames,):
         raise SpecError(f"{layout.monitor.size} monitor values for {frames} frames")
@@ -373,13 +362,12 @@ def write_site(entry: h5py.Group, site: Site) -> h5py.Group:
     instrument = new_group(entry, "instrument", "NXinstrument")
     instrument["name"] = site.instrument
     source = new_group(instrument, "source", "NXsource")
-    source["name"], source["type"], source["probe"] = site.source, site.source_type, site.probe
+    source["name"], source["type"], source["probe"] = site.source, "Synchrotron X-ray Source", "x-ray"
     if site.wavelength is not None:
         monochromator = new_group(instrument, "monochromator", "NXmonochromator")
-        angstrom = site.wavelength * 1e10
         for name, value, units in (
-            ("wavelength", angstrom, "angstrom"),
-            ("energy", _KEV_ANGSTROM / angstrom, "keV"),
+            ("wavelength", site.wavelength * 1e10, "angstrom"),
+            ("energy", HC_KEV_M / site.wavelength, "keV"),
         ):
             monochromator[name] = value
             monochromator[name].attrs["units"] = units
@@ -427,8 +415,6 @@ def _write_data(entry: h5py.Group, layout: PatternLayout, frames: int) -> h5py.G
     row_bytes = 4 * int(np.prod(layout.row_shape))
     chunk = (max(1, min(frames, _CHUNK_BYTES // row_bytes)), *layout.row_shape)
     series = {"I": "intensity"} | ({"I_errors": "estimated intensity error"} if layout.sigma else {})
-    norm_name = "effective number of pixels contributing to the corresponding bin"
-    series |= {"norm": norm_name} if layout.norm_per_frame else {}
     for name, long_name in series.items():
         dataset = data.create_dataset(
             name, (frames, *layout.row_shape), np.float32, chunks=chunk, fillvalue=np.float32(np.nan)
@@ -438,7 +424,7 @@ def _write_data(entry: h5py.Group, layout: PatternLayout, frames: int) -> h5py.G
     data["I"].attrs["interpretation"] = interpretation
     if layout.norm is not None:
         data["norm"] = layout.norm
-        data["norm"].attrs["long_name"] = norm_name
+        data["norm"].attrs["long_name"] = "effective number of pixels contributing to the corresponding bin"
         data["norm"].attrs["units"] = _ARBITRARY
     return data
 

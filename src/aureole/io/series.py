@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from bisect import bisect_right
 from collections.abc import Iterator, Mapping, Sequence
+from functools import cached_property
 from itertools import accumulate, groupby
 from pathlib import Path as FilePath
 from types import TracebackType
@@ -97,14 +98,14 @@ class Frames(Sequence[EncodedFrame]):
         found = store.address(local)
         return found._replace(path=os.path.realpath(found.path))
 
-    @property
-    def sources(self) -> list[str]:
+    @cached_property
+    def sources(self) -> Sequence[str]:
         """Resolved paths of the files that the frames come from, each once, in order."""
         if len(self._range) == (self._ends[-1] if self._ends else 0):
             paths = [path for store in self._stores for path in store.files()]
         else:
             paths = [store.address(local).path for store, local in map(self._locate, range(len(self)))]
-        return list(dict.fromkeys(os.path.realpath(path) for path in dict.fromkeys(paths)))
+        return tuple(dict.fromkeys(os.path.realpath(path) for path in dict.fromkeys(paths)))
 
     @property
     def notes(self) -> list[str]:
@@ -211,7 +212,7 @@ def _stores(kind: Kind, items: list[Item], *, check_md5: bool, alone: bool) -> l
         return [CbfFiles([item.path for item in items], check_md5=check_md5)]
     if kind == "hdf5":
         from aureole.io.eiger import open_hdf5
-        from aureole.io.hdf5_leaf import Handles
+        from aureole.io.hdf5_files import Handles
 
         # Shared, so that a series of a thousand files does not hold a thousand open.
         handles = Handles()

@@ -9,7 +9,10 @@ from typing import Literal
 Kind = Literal["cbf", "hdf5", "other"]
 What = Literal["file", "folder", "other", "nothing"]
 
-_HDF5_ENDINGS = frozenset({".h5", ".hdf5", ".hdf", ".nxs", ".nx5", ".nexus", ".cxi"})
+NEXUS_ENDINGS = (".h5", ".hdf5", ".nxs", ".nx5", ".hdf")
+"""Endings of the NeXus HDF5 files that are written; they are read as well."""
+
+_HDF5_ENDINGS = frozenset({*NEXUS_ENDINGS, ".nexus", ".cxi"})
 _OTHER_ENDINGS = frozenset(
     {
         ".tif",

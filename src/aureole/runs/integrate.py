@@ -15,13 +15,11 @@ from aureole.errors import SpecError
 from aureole.io.nexus import AxisData, PatternLayout, PatternWriter, Provenance
 from aureole.io.publish import program_version
 from aureole.io.series import Frames
+from aureole.io.sniff import NEXUS_ENDINGS
 from aureole.io.text import TEXT_ENDINGS, write_text
 from aureole.runs.report import FrameIssue, RunOptions, RunReport, check_output
 
 F64 = NDArray[np.float64]
-
-NEXUS_ENDINGS = (".h5", ".hdf5", ".nxs", ".nx5", ".hdf")
-"""Endings of outputs that are written as NeXus HDF5."""
 
 
 def integrate_series(plan: Plan, frames: Frames, output: str | Path, *, options: RunOptions) -> RunReport:
@@ -33,7 +31,7 @@ def integrate_series(plan: Plan, frames: Frames, output: str | Path, *, options:
     frames : Frames
         Read, decoded and integrated side by side; a frame that cannot be used is noted and passed over.
     output : path
-        NeXus HDF5 by its ending (`NEXUS_ENDINGS`); a single frame may go to text, ``.xy``, ``.dat`` or
+        NeXus HDF5 by its ending (``.h5``, ``.nxs``...); a single frame may go to text, ``.xy``, ``.dat`` or
         ``.chi``.
     options : RunOptions
 
