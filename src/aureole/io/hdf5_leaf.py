@@ -8,11 +8,9 @@ involved, so threads read at the same time. Everything else is decoded by the HD
 from __future__ import annotations
 
 import os
-from collections import OrderedDict
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-from pathlib import Path
-from threading import Lock, RLock
+from dataclasses import dataclass
+from math import prod
 from typing import Any, Literal
 
 import h5py
@@ -22,114 +20,15 @@ from numpy.typing import NDArray
 from aureole.errors import FormatError, FrameCorrupt, FrameError, FrameMissing
 from aureole.frames import EncodedFrame, Encoding
 from aureole.io.buffers import read_at
-from aureole.io.sniff import what_is
+from aureole.io.hdf5_files import Handles, open_file, why
+from aureole.io.store import MOST_FRAMES
 
 BITSHUFFLE = 32008
 _LZ4 = 2
-_LARGEST_FRAME = 1 << 32
+LARGEST_FRAME = 1 << 32
 _LZ4_LARGEST_RATIO = 256
-_OPEN_FILES = 16
 
 Layout = Literal["chunks", "contiguous", "library"]
-
-
-def open_file(path: str) -> h5py.File:
-    """Open an HDF5 file for reading; without a lock, since detectors write and some file systems cannot.
-
-    Raises
-    ------
-    FormatError
-        It is not an HDF5 file that can be read.
-    FileNotFoundError
-        There is no such file.
-    """
-    found = what_is(path)
-    if found == "nothing":
-        raise FileNotFoundError(path)
-    if found != "file":
-        raise FormatError(f"{path}: not a file")
-    if not Path(path).stat().st_size:
-        raise FormatError(f"{path}: empty file")
-    error: Exception | None = None
-    # The second way is for a file that this process has open already, with a lock.
-    for locking in (False, None):
-        try:
-            return h5py.File(path, "r", locking=locking)
-        except (OSError, RuntimeError, ValueError) as caught:
-            error = error or caught
-    assert error is not None
-    raise FormatError(f"{path}: not a complete HDF5 file ({why(error)})")
-
-
-def why(error: BaseException) -> str:
-    """Put an error of the HDF5 library into one short line."""
-    text = str(error.args[-1] if error.args else error).splitlines()
-    line = text[0] if text else type(error).__name__
-    opening, bracket, rest = line.partition("(")
-    return (rest.rpartition(")")[0] if bracket and opening.startswith("Unable") else line)[:160]
-
-
-class _Descriptor:
-    """A file of the operating system; closed when the last thread that reads from it is done."""
-
-    __slots__ = ("number", "size")
-
-    def __init__(self, path: str) -> None:
-        self.number = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-        self.size = os.fstat(self.number).st_size
-
-    def look_again(self) -> int:
-        """Return the size of a file that may have grown."""
-        self.size = os.fstat(self.number).st_size
-        return self.size
-
-    def __del__(self) -> None:
-        if hasattr(self, "number"):
-            os.close(self.number)
-
-
-class Handles:
-    """The files that a series has open at the moment: a few at most, the ones used last."""
-
-    def __init__(self) -> None:
-        self.lock = RLock()
-        """Held while the HDF5 library is used, so that no file is closed under another thread."""
-        self._descriptor_lock = Lock()
-        self._descriptors: OrderedDict[str, _Descriptor] = OrderedDict()
-        self._files: OrderedDict[str, h5py.File] = OrderedDict()
-
-    def __reduce__(self) -> tuple[type[Handles], tuple[()]]:
-        return Handles, ()
-
-    def descriptor(self, path: str) -> _Descriptor:
-        """Return the operating system's handle of a file."""
-        with self._descriptor_lock:
-            found = self._descriptors.get(path)
-            if found is None:
-                found = self._descriptors[path] = _Descriptor(path)
-                if len(self._descriptors) > _OPEN_FILES:
-                    self._descriptors.popitem(last=False)
-            else:
-                self._descriptors.move_to_end(path)
-            return found
-
-    def dataset(self, path: str, dataset: str) -> h5py.Dataset:
-        """Return an open data set; the caller holds `lock`."""
-        file = self._files.get(path)
-        if file is None:
-            file = self._files[path] = open_file(path)
-            if len(self._files) > _OPEN_FILES:
-                self._files.popitem(last=False)[1].close()
-        else:
-            self._files.move_to_end(path)
-        return file[dataset]
-
-    def close(self) -> None:
-        """Close all."""
-        with self.lock, self._descriptor_lock:
-            self._descriptors.clear()
-            while self._files:
-                self._files.popitem()[1].close()
 
 
 @dataclass(frozen=True)
@@ -174,13 +73,16 @@ class Leaf:
     encoding: Encoding
     reason: str
     handles: Handles
-    gaps: Mapping[int, str] = field(default_factory=dict)
-    """Frames of a virtual data set whose source is missing, and what to say of them."""
     _places: _Places | None = None
     _complete: bool | None = None
 
     def __len__(self) -> int:
-        return int(np.prod(self.lead, dtype=np.int64))
+        return prod(self.lead)
+
+    @property
+    def files(self) -> list[str]:
+        """The file that holds it."""
+        return [self.path]
 
     def name(self, index: int) -> str:
         """Name one frame, for messages."""
@@ -197,9 +99,7 @@ class Leaf:
             It cannot be read.
         """
         name = self.name(index)
-        if index in self.gaps:
-            raise FrameMissing(name, self.gaps[index])
-        if self.shape[0] * self.shape[1] * self.stored.itemsize > _LARGEST_FRAME:
+        if self.shape[0] * self.shape[1] * self.stored.itemsize > LARGEST_FRAME:
             raise FrameCorrupt(name, f"{self.shape[0]} x {self.shape[1]} pixels are too large for one frame")
         try:
             if self.layout == "library":
@@ -307,13 +207,10 @@ class Leaf:
             image = dataset[(*place, slice(None), slice(None))]
         if image.dtype.kind == "b":
             image = image.view(np.uint8)
-        frame = EncodedFrame.from_array(image, name)
-        return EncodedFrame(frame.payload, frame.encoding, frame.shape, frame.dtype, name, header)
+        return EncodedFrame.from_array(image, name, header)
 
     def _check_written(self, dataset: h5py.Dataset, place: tuple[int, ...], name: str) -> None:
         """HDF5 gives fill values for what was never written; say that instead."""
-        if dataset.is_virtual:
-            return
         if not dataset.id.get_storage_size():
             raise FrameMissing(name, "this frame was never written")
         if dataset.chunks is None:
@@ -360,14 +257,30 @@ def describe(dataset: h5py.Dataset, path: str, name: str, handles: Handles) -> L
     FormatError
         It does not hold images of numbers.
     """
+    lead, shape, stored = images_in(dataset, path, name)
+    layout, encoding, reason = _how_stored(dataset, stored)
+    return Leaf(path, name, lead, shape, stored, layout, encoding, reason, handles)
+
+
+def images_in(
+    dataset: h5py.Dataset, path: str, name: str
+) -> tuple[tuple[int, ...], tuple[int, int], np.dtype[np.generic]]:
+    """Return the axes before the images of a data set, their shape and the type of a pixel in the file.
+
+    Raises
+    ------
+    FormatError
+        It does not hold images of numbers, or more of them than anybody has.
+    """
     stored = dataset.dtype
     if stored.kind == "b":
         stored = np.dtype(np.uint8)
     if stored.kind not in "iuf" or len(dataset.shape) < 2:
         raise FormatError(f"{path}::{name}: {_described(dataset)} is no series of images")
-    lead, shape = tuple(dataset.shape[:-2]), (int(dataset.shape[-2]), int(dataset.shape[-1]))
-    layout, encoding, reason = _how_stored(dataset, stored)
-    return Leaf(path, name, lead, shape, stored, layout, encoding, reason, handles)
+    lead = tuple(dataset.shape[:-2])
+    if prod(lead) > MOST_FRAMES:
+        raise FormatError(f"{path}::{name}: {_described(dataset)} is more than {MOST_FRAMES:,} frames")
+    return lead, (int(dataset.shape[-2]), int(dataset.shape[-1])), stored
 
 
 def _described(dataset: h5py.Dataset) -> str:
@@ -376,8 +289,6 @@ def _described(dataset: h5py.Dataset) -> str:
 
 def _how_stored(dataset: h5py.Dataset, stored: np.dtype[np.generic]) -> tuple[Layout, Encoding, str]:
     properties = dataset.id.get_create_plist()
-    if dataset.is_virtual:
-        return "library", Encoding.RAW, "a virtual data set that does not map whole frames"
     if dataset.chunks is None:
         if dataset.external:
             return "library", Encoding.RAW, "stored in external raw files"

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from aureole.errors import FormatError, FrameError, InputError, SpecError
-from aureole.io.hdf5_leaf import open_file, why
+from aureole.io.hdf5_files import open_file, why
 from aureole.io.names import split_dataset
 from aureole.io.series import Frames
 from aureole.io.sniff import what_is
