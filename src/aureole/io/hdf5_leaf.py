@@ -21,11 +21,10 @@ from aureole.errors import FormatError, FrameCorrupt, FrameError, FrameMissing
 from aureole.frames import EncodedFrame, Encoding
 from aureole.io.buffers import read_at
 from aureole.io.hdf5_files import Handles, open_file, why
-from aureole.io.store import MOST_FRAMES
+from aureole.io.store import LARGEST_FRAME, MOST_FRAMES
 
 BITSHUFFLE = 32008
 _LZ4 = 2
-LARGEST_FRAME = 1 << 32
 _LZ4_LARGEST_RATIO = 256
 
 Layout = Literal["chunks", "contiguous", "library"]

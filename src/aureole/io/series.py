@@ -18,7 +18,7 @@ from aureole.frames import EncodedFrame
 from aureole.io.cbf import CbfFiles
 from aureole.io.names import Item, expand
 from aureole.io.sniff import Kind, kind_of_content, kind_of_name, what_is
-from aureole.io.store import Address, Store
+from aureole.io.store import MOST_FRAMES, Address, Store
 
 Name = str | os.PathLike[str]
 
@@ -189,6 +189,8 @@ def open_frames(source: Name | Sequence[Name], *, check_md5: bool = False) -> Fr
     frames = Frames(stores)
     if not len(frames):
         raise FormatError(f"{items[0].path}: holds no frames")
+    if len(frames) > MOST_FRAMES:
+        raise FormatError(f"{items[0].path}: {len(frames)} frames are more than {MOST_FRAMES:,}")
     return frames
 
 

@@ -45,7 +45,8 @@ _OTHER_ENDINGS = frozenset(
 )
 _HDF5_SIGNATURE = b"\x89HDF\r\n\x1a\n"
 _CBF_SIGNATURE = b"###CBF"
-_PACKED = frozenset({".gz", ".bz2"})
+PACKED = frozenset({".gz", ".bz2"})
+"""Endings of files that are compressed as a whole."""
 
 
 def what_is(path: str | Path) -> What:
@@ -69,7 +70,7 @@ def is_frame_file(name: str) -> bool:
     if name.startswith("."):
         return False
     ending = _ending(name)
-    if ending in _PACKED:
+    if ending in PACKED:
         ending = _ending(Path(name).stem)
     return ending == ".cbf" or ending in _HDF5_ENDINGS or ending in _OTHER_ENDINGS
 

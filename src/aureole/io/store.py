@@ -8,6 +8,9 @@ from typing import NamedTuple
 
 from aureole.frames import EncodedFrame
 
+LARGEST_FRAME = 1 << 32
+"""Bytes of a decoded frame; no header is believed that promises more."""
+
 MOST_FRAMES = 10**8
 """Files that claim more than this are wrong; tables of their frames would fill the memory."""
 
