@@ -25,6 +25,15 @@ class Item(NamedTuple):
     dataset: str | None = None
 
 
+def shown(text: str) -> str:
+    """Return a name as text that any file takes: bytes of it that are no UTF-8 become ``\\xff``."""
+    try:
+        raw = text.encode("utf-8", "surrogateescape")
+    except UnicodeEncodeError:
+        raw = text.encode("utf-8", "backslashreplace")
+    return raw.decode("utf-8", "backslashreplace").replace("\0", "\\x00")
+
+
 def natural_key(text: str) -> list[str | int]:
     """Return a key that sorts numbers in names by value: ``frame_9`` before ``frame_10``.
 

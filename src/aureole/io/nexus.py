@@ -8,6 +8,7 @@ wavelength) is a plain NXdata of the same structure.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
@@ -19,6 +20,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from aureole.errors import OutputError, SpecError
+from aureole.io.names import shown
 from aureole.io.publish import Publication, program_version
 from aureole.io.status import FrameStatus
 from aureole.units import HC_KEV_M
@@ -278,16 +280,20 @@ class PatternWriter:
             write_status(self._file["entry"], self._status, self._messages)
             self._file.close()
             self._file = None
-        except (OSError, RuntimeError) as error:
+        except BaseException as error:
             self.discard()
-            raise OutputError(f"{self._pending.target}: cannot be written ({error})") from None
+            if isinstance(error, OSError | RuntimeError):
+                raise OutputError(f"{self._pending.target}: cannot be written ({error})") from None
+            raise
         self._pending.commit()
 
     def discard(self) -> None:
         """Give the file up; nothing is left behind."""
         if self._file is not None:
             file, self._file = self._file, None
-            file.close()
+            # A file that cannot be completed cannot be closed in order either.
+            with suppress(OSError, RuntimeError):
+                file.close()
         self._pending.discard()
 
     def __enter__(self) -> PatternWriter:
@@ -308,7 +314,7 @@ def write_status(entry: h5py.Group, status: NDArray[np.uint8], messages: Mapping
     states.attrs["long_name"] = ", ".join(f"{state.value} {state.name.lower()}" for state in FrameStatus)
     texts = entry.create_dataset("frame_message", shape=status.shape, dtype=h5py.string_dtype())
     for frame, message in messages.items():
-        texts[frame] = message
+        texts[frame] = shown(message)
 
 
 def _check(layout: PatternLayout, frames: int) -> None:
@@ -360,9 +366,9 @@ def _write_skeleton(file: h5py.File, layout: PatternLayout, frames: int) -> h5py
 def write_site(entry: h5py.Group, site: Site) -> h5py.Group:
     """Write the NXinstrument of an entry and return it."""
     instrument = new_group(entry, "instrument", "NXinstrument")
-    instrument["name"] = site.instrument
+    instrument["name"] = shown(site.instrument)
     source = new_group(instrument, "source", "NXsource")
-    source["name"], source["type"], source["probe"] = site.source, "Synchrotron X-ray Source", "x-ray"
+    source["name"], source["type"], source["probe"] = shown(site.source), "Synchrotron X-ray Source", "x-ray"
     if site.wavelength is not None:
         monochromator = new_group(instrument, "monochromator", "NXmonochromator")
         for name, value, units in (
@@ -382,13 +388,15 @@ def write_provenance(entry: h5py.Group, name: str, provenance: Provenance) -> h5
     process["date"] = provenance.date or datetime.now().astimezone().isoformat(timespec="seconds")
     process["reference"] = "Aureole, azimuthal integration by sparse look-up tables"
     if provenance.note:
-        process["note"] = provenance.note
+        process["note"] = shown(provenance.note)
     if provenance.sources:
-        process.create_dataset("sources", data=list(provenance.sources), dtype=h5py.string_dtype())
+        process.create_dataset(
+            "sources", data=[shown(name) for name in provenance.sources], dtype=h5py.string_dtype()
+        )
     parameters = new_group(process, "input", "NXparameters")
     parameters["spec"] = provenance.spec
     for key, value in provenance.parameters.items():
-        parameters[key] = value
+        parameters[key] = shown(value) if isinstance(value, str) else value
     for key, array in provenance.arrays.items():
         options = {"compression": "gzip", "shuffle": True} if array.ndim else {}
         parameters.create_dataset(key, data=array, **options)
