@@ -151,6 +151,8 @@ def parse_cbf(data: bytes | memoryview[int], name: str = "frame", *, check_md5: 
     shape = _shape(mime, name)
     dtype = _dtype(mime, name)
     encoding = _encoding(mime, name)
+    if encoding is Encoding.BYTE_OFFSET and not (dtype.kind in "iu" and dtype.itemsize <= 4):
+        raise FrameCorrupt(name, f"byte-offset compression of {dtype} cannot be read, only of up to 32 bits")
     start = marker + len(MARKER)
     size = _number(mime, "X-Binary-Size", name)
     if start + size > len(data):
