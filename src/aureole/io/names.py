@@ -87,7 +87,8 @@ def expand(source: str | os.PathLike[str] | Sequence[str | os.PathLike[str]]) ->
     source : path or sequence of paths
         Each a file, a folder, a quoted pattern (``scan_*.cbf``) or a template with a counter
         (``scan_%05d.cbf``, ``scan_#####.cbf``), with ``::/path`` behind it for a data set of HDF5 files. What
-        one entry means comes in numeric order; entries of a sequence keep the order they are given in.
+        one entry means comes in numeric order; entries of a sequence keep the order they are given in. A file
+        of exactly this name is taken before all else; in a pattern, ``#`` and ``%`` mean themselves.
 
     Raises
     ------
@@ -123,7 +124,8 @@ def _expand_one(item: Item) -> list[Item] | None:
         return [Item(found, item.dataset) for found in _in_folder(path)]
     if found_there != "nothing" or _is_link(path):
         return [item]
-    if _COUNTER.search(Path(path).name):
+    name = Path(path).name
+    if _COUNTER.search(name) and not glob.has_magic(name):
         return [Item(found, item.dataset) for found in _in_template(path)]
     if glob.has_magic(path):
         matches = glob.iglob(path, recursive=True)  # noqa: PTH207  (takes absolute patterns too)

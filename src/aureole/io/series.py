@@ -162,8 +162,9 @@ def open_frames(source: Name | Sequence[Name], *, check_md5: bool = False) -> Fr
         CBF files, Eiger or NeXus masters (HDF5), ``file.h5::/path`` for any HDF5 data set whose last two axes
         are an image, or any other file that fabio reads. Each entry may be a folder, a quoted pattern
         (``scan_*.cbf``) or a template (``scan_%05d.cbf``, ``scan_#####.cbf``; numbers missing between the
-        lowest and the highest are missing frames). What one entry means comes in numeric order; the entries
-        of a sequence keep theirs.
+        lowest and the highest are missing frames). A file of exactly this name is taken before all else; a
+        name with any of ``*?[`` is a pattern, in which ``#`` and ``%`` mean themselves. What one entry means
+        comes in numeric order; the entries of a sequence keep theirs.
     check_md5 : bool
         Compare each CBF frame with its ``Content-MD5``.
 
