@@ -1,5 +1,6 @@
 # ruff: noqa: PT012  (that a block fails is what is tested)
 import errno
+import hashlib
 import json
 import os
 
@@ -120,7 +121,7 @@ def test_patterns_follow_nxazint1d(tmp_path):
         spec=spec,
         sources=["/a/b.cbf", "/a/c.cbf"],
         parameters={"poni": "Distance: 1", "error_model": "poisson"},
-        arrays={"mask": np.eye(4, dtype=np.uint8)},
+        arrays={"mask": np.eye(4, dtype=bool), "flat": np.eye(5), "absorption": np.eye(5)},
     )
     rows = written(
         tmp_path / "o.h5", norm=norm, polarization=True, provenance=provenance, monitor=np.arange(4.0)
@@ -142,7 +143,12 @@ def test_patterns_follow_nxazint1d(tmp_path):
         assert {"program", "version", "date", "reference"} <= set(process)
         assert process["input"].attrs["NX_class"] == "NXparameters"
         assert text(process["input/spec"][()]) == spec
-        assert np.array_equal(process["input/mask"][()], np.eye(4))
+        arrays = process["input/arrays"]
+        assert arrays.attrs["NX_class"] == "NXparameters"
+        assert np.array_equal(arrays["mask"][()], np.eye(4))
+        assert arrays["mask"].dtype == bool
+        assert arrays["mask"].attrs["sha256"] == hashlib.sha256(np.eye(4, dtype=bool).tobytes()).hexdigest()
+        assert arrays["flat"] == arrays["absorption"]
         assert [text(name) for name in process["sources"]] == ["/a/b.cbf", "/a/c.cbf"]
         data = entry["data"]
         assert list(data.attrs["axes"]) == [".", "radial_axis"]

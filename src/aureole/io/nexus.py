@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime
+from hashlib import sha256
 from pathlib import Path
 from threading import Lock
 from types import TracebackType
@@ -100,7 +101,7 @@ class Provenance:
     parameters : mapping
         Single settings, to be found without taking the JSON apart: ``{"poni": ..., "error_model": ...}``.
     arrays : mapping of str to ndarray
-        What was given in memory and belongs to the request, such as a mask.
+        What belongs to the request and is in it by its SHA-256 only: ``{"mask": ..., "dark": ...}``.
     note : str
         Whatever helps to understand the data.
     date : str, optional
@@ -397,10 +398,28 @@ def write_provenance(entry: h5py.Group, name: str, provenance: Provenance) -> h5
     parameters["spec"] = provenance.spec
     for key, value in provenance.parameters.items():
         parameters[key] = shown(value) if isinstance(value, str) else value
-    for key, array in provenance.arrays.items():
-        options = {"compression": "gzip", "shuffle": True} if array.ndim else {}
-        parameters.create_dataset(key, data=array, **options)
+    if provenance.arrays:
+        _write_arrays(new_group(parameters, "arrays", "NXparameters"), provenance.arrays)
     return process
+
+
+def _write_arrays(group: h5py.Group, arrays: Mapping[str, NDArray[np.generic]]) -> None:
+    """Write arrays with the SHA-256 of their bytes; those of the same bytes are written once."""
+    import hdf5plugin
+
+    written: dict[tuple[str, str], str] = {}
+    for name, array in arrays.items():
+        digest = sha256(np.ascontiguousarray(array).data).hexdigest()
+        key = f"{array.dtype} {array.shape}", digest
+        if key in written:
+            group[name] = group[written[key]]
+            continue
+        written[key] = name
+        dataset = group.create_dataset(
+            name, data=array, chunks=array.shape, **hdf5plugin.Bitshuffle(cname="lz4")
+        )
+        dataset.attrs["sha256"] = digest
+        dataset.attrs["interpretation"] = "image"
 
 
 def _write_data(entry: h5py.Group, layout: PatternLayout, frames: int) -> h5py.Group:

@@ -159,6 +159,7 @@ def _layout(plan: Plan, frames: Frames, options: RunOptions) -> PatternLayout:
             spec=spec.to_json(),
             sources=frames.sources,
             parameters=parameters,
+            arrays={name: named.array for name, named in spec.arrays.items()},
             note=f"made by aureole {program_version()}; sigma is the standard error of the mean",
         ),
     )
