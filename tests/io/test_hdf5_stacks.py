@@ -1,5 +1,7 @@
+import os
 import shutil
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import h5py
 import hdf5plugin
@@ -140,6 +142,24 @@ def test_never_written_through_the_library(tmp_path, images, pixels):
         frames[4]
 
 
+def test_external_raw_files_are_whole_or_said_not_to_be(tmp_path, images, pixels, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    length = images[0].nbytes
+    parts = [("one.raw", 0, 2 * length), ("two.raw", 0, h5py.h5f.UNLIMITED)]
+    with h5py.File("a.h5", "w") as file:
+        file.create_dataset("x", images.shape, images.dtype, external=parts)[...] = images
+    assert_frames(open_frames("a.h5::/x"), images, pixels)
+    os.truncate("two.raw", length + 5)
+    frames = open_frames("a.h5::/x")
+    assert_frames(frames[:3], images[:3], pixels)
+    for index in (3, 4):
+        with pytest.raises(FrameCorrupt, match=r"truncated: its raw file two\.raw has only"):
+            frames[index]
+    Path("one.raw").unlink()
+    with pytest.raises(FrameMissing, match=r"its raw file one\.raw is missing"):
+        frames[1]
+
+
 def test_never_written_contiguous(tmp_path):
     with h5py.File(tmp_path / "a.h5", "w", userblock_size=512) as file:
         file.create_dataset("data", (3, 4, 5), "u2")
@@ -212,6 +232,9 @@ def test_a_master_without_any_data(tmp_path, images):
         (tmp_path / f"run_data_{number:06d}.h5").unlink()
     with pytest.raises(FormatError, match=r"none of its 3 data files can be read: its file .* is missing"):
         open_frames(path)
+    frames = open_frames([path, write_stack(tmp_path / "other.h5", images)])
+    with pytest.raises(FrameMissing, match="is missing"):
+        frames[0]
 
 
 def test_more_than_999999_data_files_come_in_order(tmp_path, images, pixels):
@@ -457,6 +480,19 @@ def test_data_files_that_this_process_has_open(tmp_path, images, pixels, locking
     with h5py.File(tmp_path / "run_data_000002.h5", locking=locking) as other:
         assert_frames(open_frames(path), images, pixels)
         assert other["entry/data/data"].shape == (2, 37, 53)
+
+
+def test_a_lock_that_stays_says_what_would_help(tmp_path, images, monkeypatch):
+    source = write_stack(tmp_path / "a.h5", images)
+
+    def refuse(*_, **__):
+        raise OSError("Unable to synchronously open file (file locking flag values don't match)")
+
+    monkeypatch.setattr(h5py, "File", refuse)
+    with pytest.raises(
+        FormatError, match=r"flag values don't match\); close it .*HDF5_USE_FILE_LOCKING=FALSE"
+    ):
+        open_frames(source)
 
 
 def test_sources_that_this_process_has_open(tmp_path, images, pixels):

@@ -12,7 +12,7 @@ from aureole.frames import EncodedFrame
 from aureole.io.hdf5_files import Handles, open_file, why
 from aureole.io.hdf5_layout import find_data
 from aureole.io.hdf5_leaf import Leaf
-from aureole.io.hdf5_links import TROUBLES, attribute, get, text_of
+from aureole.io.hdf5_links import TROUBLES, AbsentFile, attribute, get, text_of
 from aureole.io.hdf5_virtual import Gap, Mosaic, Part, Resolver, Table
 from aureole.io.store import MOST_FRAMES, Address, Store
 
@@ -146,10 +146,10 @@ def _tables(file: h5py.File, paths: Sequence[str], handles: Handles) -> list[Tab
             tables.append(Gap.of(file.filename, path, error))
     counts = [0 if isinstance(table, Gap) else len(table) for table in tables]
     if not any(counts):
-        first = next((table for table in tables if isinstance(table, Gap)), None)
-        raise FormatError(
-            f"{file.filename}: none of its {len(paths)} data files can be read: {first and first.reason}"
-        )
+        gaps = [table for table in tables if isinstance(table, Gap)]
+        kind = FormatError if any(gap.corrupt for gap in gaps) or not gaps else AbsentFile
+        first = gaps[0].reason if gaps else "they are empty"
+        raise kind(f"{file.filename}: none of its {len(paths)} data files can be read: {first}")
     absent = [place for place, table in enumerate(tables) if isinstance(table, Gap)]
     for place, count in zip(absent, _absent_counts(_total(file, paths[0]), counts, len(absent)), strict=True):
         counts[place] = count

@@ -40,6 +40,11 @@ def open_file(path: str) -> h5py.File:
         except (OSError, RuntimeError, ValueError) as caught:
             error = error or caught
     assert error is not None
+    if " lock" in str(error):
+        raise FormatError(
+            f"{path}: cannot be opened ({why(error)}); close it elsewhere in this program, or set "
+            "HDF5_USE_FILE_LOCKING=FALSE before the program starts"
+        )
     raise FormatError(f"{path}: not a complete HDF5 file ({why(error)})")
 
 

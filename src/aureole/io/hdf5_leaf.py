@@ -8,9 +8,10 @@ involved, so threads read at the same time. Everything else is decoded by the HD
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from math import prod
+from pathlib import Path
 from typing import Any, Literal
 
 import h5py
@@ -208,8 +209,28 @@ class Leaf:
             image = image.view(np.uint8)
         return EncodedFrame.from_array(image, name, header)
 
+    def _check_external(
+        self, files: Sequence[tuple[str, int, int]], place: tuple[int, ...], name: str
+    ) -> None:
+        length = prod(self.shape) * self.stored.itemsize
+        begin = length * (int(np.ravel_multi_index(place, self.lead)) if self.lead else 0)
+        at = 0
+        for file, offset, size in files:
+            needed = min(begin + length, at + size) - at
+            if at < begin + length and at + size > begin:
+                try:
+                    there = _external_size(file, Path(self.path).absolute().parent)
+                except FileNotFoundError:
+                    raise FrameMissing(name, f"its raw file {file} is missing") from None
+                if there < offset + needed:
+                    raise FrameCorrupt(name, f"truncated: its raw file {file} has only {there} bytes")
+            at += size
+
     def _check_written(self, dataset: h5py.Dataset, place: tuple[int, ...], name: str) -> None:
         """HDF5 gives fill values for what was never written; say that instead."""
+        if dataset.external:
+            self._check_external(dataset.external, place, name)
+            return
         if not dataset.id.get_storage_size():
             raise FrameMissing(name, "this frame was never written")
         if dataset.chunks is None:
@@ -233,6 +254,12 @@ class Leaf:
             raise FrameCorrupt(
                 name, f"{len(corners) - written} of its {len(corners)} chunks were never written"
             )
+
+
+def _external_size(name: str, folder: Path) -> int:
+    """Return the size of an external raw file, which HDF5 looks for in the folder that one works in."""
+    prefix = os.environ.get("HDF5_EXTFILE_PREFIX", "").replace("${ORIGIN}", str(folder))
+    return (Path(prefix) / name).stat().st_size
 
 
 def _is_written(dataset: h5py.Dataset, corner: tuple[int, ...]) -> bool:

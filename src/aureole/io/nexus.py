@@ -104,8 +104,6 @@ class Provenance:
         What belongs to the request and is in it by its SHA-256 only: ``{"mask": ..., "dark": ...}``.
     note : str
         Whatever helps to understand the data.
-    date : str, optional
-        ISO 8601; now, if it is not given.
     """
 
     spec: str = "{}"
@@ -113,7 +111,6 @@ class Provenance:
     parameters: Mapping[str, str | float | int | bool] = field(default_factory=dict)
     arrays: Mapping[str, NDArray[np.generic]] = field(default_factory=dict)
     note: str = ""
-    date: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -128,7 +125,7 @@ class PatternLayout:
         The static normalisation, of the shape of a row; stored once.
     sigma : bool
         Whether there are errors.
-    solid_angle, polarization, normalization : bool
+    solid_angle, polarization : bool
         Which corrections the intensities have seen.
     monitor : ndarray, shape (frames,), optional
         The monitor by which each frame was divided.
@@ -144,7 +141,6 @@ class PatternLayout:
     sigma: bool = True
     solid_angle: bool = True
     polarization: bool = False
-    normalization: bool = True
     monitor: NDArray[np.float64] | None = None
     site: Site = Site()
     provenance: Provenance = Provenance()
@@ -355,7 +351,7 @@ def _write_skeleton(file: h5py.File, layout: PatternLayout, frames: int) -> h5py
         entry["definition"] = layout.definition
     entry["solid_angle_applied"] = layout.solid_angle
     entry["polarization_applied"] = layout.polarization
-    entry["normalization_applied"] = layout.normalization
+    entry["normalization_applied"] = True
     entry["monitor_applied"] = layout.monitor is not None
     write_site(entry, layout.site)
     if layout.monitor is not None:
@@ -386,7 +382,7 @@ def write_provenance(entry: h5py.Group, name: str, provenance: Provenance) -> h5
     process = new_group(entry, name, "NXprocess")
     process["program"] = "aureole"
     process["version"] = program_version()
-    process["date"] = provenance.date or datetime.now().astimezone().isoformat(timespec="seconds")
+    process["date"] = datetime.now().astimezone().isoformat(timespec="seconds")
     process["reference"] = "Aureole, azimuthal integration by sparse look-up tables"
     if provenance.note:
         process["note"] = shown(provenance.note)
