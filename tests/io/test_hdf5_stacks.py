@@ -634,6 +634,22 @@ def test_a_file_cut_off_while_it_is_read(tmp_path, images):
         frames[4]
 
 
+@pytest.mark.parametrize("element", [0, 8])
+def test_a_filter_for_pixels_of_another_size_is_damage(tmp_path, images, element):
+    with h5py.File(tmp_path / "a.h5", "w") as file:
+        file.create_dataset("x", data=images[:1].astype("u4"), chunks=(1, 37, 53), **BSLZ4)
+        options = file["x"].id.get_create_plist().get_filter(0)[2]
+    content = (tmp_path / "a.h5").read_bytes()
+    stored = np.array(options, "<u4").tobytes()
+    assert content.count(stored) == 1
+    damaged = np.array([*options[:2], element, *options[3:]], "<u4").tobytes()
+    (tmp_path / "a.h5").write_bytes(content.replace(stored, damaged))
+    with pytest.raises(
+        FormatError, match=rf"bitshuffle filter is for pixels of {element} bytes, these have 4"
+    ):
+        open_frames(f"{tmp_path}/a.h5::/x")
+
+
 def test_absurd_shapes_allocate_nothing(tmp_path):
     with h5py.File(tmp_path / "a.h5", "w") as file:
         wide = file.create_dataset(

@@ -9,10 +9,10 @@ import numpy as np
 
 from aureole.errors import FormatError
 from aureole.frames import EncodedFrame
-from aureole.io.hdf5_files import Handles, open_file, why
+from aureole.io.hdf5_files import TROUBLES, Handles, open_file, why
 from aureole.io.hdf5_layout import find_data
 from aureole.io.hdf5_leaf import Leaf
-from aureole.io.hdf5_links import TROUBLES, AbsentFile, attribute, get, text_of
+from aureole.io.hdf5_links import AbsentFile, attribute, get, text_of
 from aureole.io.hdf5_virtual import Gap, Mosaic, Part, Resolver, Table
 from aureole.io.store import MOST_FRAMES, Address, Store
 

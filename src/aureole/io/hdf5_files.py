@@ -14,6 +14,9 @@ from aureole.io.sniff import what_is
 
 _OPEN_FILES = 16
 
+TROUBLES = (OSError, RuntimeError, LookupError, ValueError, TypeError, ArithmeticError)
+"""What h5py raises of a damaged file depends on where the damage is."""
+
 
 def open_file(path: str) -> h5py.File:
     """Open an HDF5 file for reading; without a lock, since detectors write and some file systems cannot.
@@ -37,7 +40,7 @@ def open_file(path: str) -> h5py.File:
     for locking in (False, None, True):
         try:
             return h5py.File(path, "r", locking=locking)
-        except (OSError, RuntimeError, ValueError) as caught:
+        except TROUBLES as caught:
             error = error or caught
     assert error is not None
     if " lock" in str(error):

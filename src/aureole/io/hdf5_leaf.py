@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from aureole.errors import FormatError, FrameCorrupt, FrameError, FrameMissing
 from aureole.frames import EncodedFrame, Encoding
 from aureole.io.buffers import read_at
-from aureole.io.hdf5_files import Handles, open_file, why
+from aureole.io.hdf5_files import TROUBLES, Handles, open_file, why
 from aureole.io.store import LARGEST_FRAME, MOST_FRAMES
 
 BITSHUFFLE = 32008
@@ -109,7 +109,7 @@ class Leaf:
             raise
         except FileNotFoundError:
             raise FrameMissing(name, f"no such file: {self.path}") from None
-        except (OSError, RuntimeError, LookupError, ValueError, TypeError, FormatError, MemoryError) as error:
+        except (*TROUBLES, FormatError, MemoryError) as error:
             raise FrameCorrupt(name, f"cannot be read ({why(error)})") from None
 
     def _read_as_stored(self, index: int, name: str, header: Mapping[str, str]) -> EncodedFrame:
@@ -333,9 +333,14 @@ def _how_stored(dataset: h5py.Dataset, stored: np.dtype[np.generic]) -> tuple[La
         return "library", Encoding.RAW, f"compressed by {names}"
     compression = options[4] if len(options) > 4 else 0
     element = options[2] if len(options) > 2 else 0
+    if element != stored.itemsize:
+        # The filter divides by it.
+        raise ValueError(
+            f"its bitshuffle filter is for pixels of {element} bytes, these have {stored.itemsize}"
+        )
     if compression != _LZ4:
         return "library", Encoding.RAW, "compressed by bitshuffle without LZ4"
-    if element != stored.itemsize or element not in (1, 2, 4) or not stored.isnative:
+    if element not in (1, 2, 4) or not stored.isnative:
         return "library", Encoding.RAW, f"bitshuffle-LZ4 of pixels of type {stored.str}"
     return "chunks", Encoding.BITSHUFFLE_LZ4, ""
 

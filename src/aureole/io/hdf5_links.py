@@ -15,14 +15,11 @@ from typing import Any
 import h5py
 
 from aureole.errors import FormatError
-from aureole.io.hdf5_files import open_file, why
+from aureole.io.hdf5_files import TROUBLES, open_file, why
 from aureole.io.sniff import what_is
 
 DEEPEST = 8
 """How many links, or virtual data sets, may lead to each other."""
-
-TROUBLES = (OSError, RuntimeError, LookupError, ValueError, TypeError, ArithmeticError)
-"""What h5py raises of a damaged file depends on where the damage is."""
 
 
 class AbsentFile(FormatError):
