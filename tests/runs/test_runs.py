@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 import aureole
+from aureole.azimuthal import NamedArray
 from aureole.calibration.orientation import better_orientation, orientation_fits
 from aureole.errors import FormatError, FrameCorrupt, FrameMissing, OutputError, SpecError
 from aureole.geometry import Geometry
@@ -63,6 +64,40 @@ def test_every_frame_ends_in_one_state(series, geometry, tmp_path, threads):
         have = file["entry/data/I"][()]
     np.testing.assert_array_equal(have[good], wanted.intensity.astype(np.float32))
     assert np.isnan(have[[7, 30]]).all()
+
+
+def test_a_result_can_be_made_again_from_its_file_alone(series, geometry, tmp_path):
+    frames, images = series
+    rng = np.random.default_rng(1)
+    flat = rng.uniform(0.9, 1.1, SHAPE)
+    plan = plan_of(
+        geometry,
+        mask=NamedArray("my mask.edf", rng.random(SHAPE) < 0.1),
+        dark=rng.poisson(1.0, SHAPE).astype(np.uint16),
+        dark_variance=rng.random(SHAPE).astype(np.float32),
+        flat=flat,
+        absorption=NamedArray("the same", flat),
+    )
+    integrate_series(plan, frames, tmp_path / "out.h5", options=RunOptions())
+    with read_result(tmp_path / "out.h5") as stored:
+        spec = aureole.IntegrationSpec.from_json(stored.spec_json, stored.read_arrays())
+        assert len(stored.read_arrays()) == 4
+    assert spec == plan.spec
+    assert spec.mask.name == "my mask.edf"
+    again = spec.plan().integrate(images[:5])
+    with h5py.File(tmp_path / "out.h5") as file:
+        np.testing.assert_array_equal(file["entry/data/I"][:5], again.intensity.astype(np.float32))
+        arrays = file["entry/reduction/input/arrays"]
+        assert set(arrays) == {"mask", "dark", "dark_variance", "flat", "absorption"}
+        assert arrays["mask"].id.get_storage_size() < arrays["mask"].nbytes
+
+
+def test_a_result_without_arrays(series, geometry, tmp_path):
+    plan = plan_of(geometry)
+    integrate_series(plan, series[0], tmp_path / "out.h5", options=RunOptions())
+    with read_result(tmp_path / "out.h5") as stored:
+        assert stored.read_arrays() == {}
+        assert aureole.IntegrationSpec.from_json(stored.spec_json) == plan.spec
 
 
 def test_strict_raises_and_leaves_nothing(series, geometry, tmp_path):

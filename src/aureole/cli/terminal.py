@@ -9,6 +9,7 @@ import threading
 import traceback
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from io import TextIOWrapper
 from types import FrameType
 from typing import TYPE_CHECKING
 
@@ -30,6 +31,10 @@ class _Terminated(BaseException):
 
 def guarded(prog: str, run: Callable[[], int]) -> int:
     """Run a verb and return its exit code, whatever happens; a failure is told in one line on stderr."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, TextIOWrapper) and stream.errors == "strict":
+            # Names of files need not be text.
+            stream.reconfigure(errors="backslashreplace")
     try:
         with _ending_cleanly():
             code = run()

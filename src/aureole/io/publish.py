@@ -89,9 +89,11 @@ class Publication:
             raise OutputError(
                 f"{self.target}: came into being meanwhile; choose another name or ask to overwrite it"
             ) from None
-        except OSError as error:
+        except BaseException as error:
             self.discard()
-            raise OutputError(_unwritable(self.target, error)) from None
+            if isinstance(error, OSError):
+                raise OutputError(_unwritable(self.target, error)) from None
+            raise
 
     def _link(self) -> None:
         try:

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from aureole.errors import FormatError, FrameCorrupt, FrameError, InputError, SpecError
 from aureole.frames import EncodedFrame
-from aureole.io.hdf5_leaf import open_file, why
+from aureole.io.hdf5_files import open_file, why
 from aureole.io.names import split_dataset
 from aureole.io.series import Frames
 from aureole.io.sniff import what_is

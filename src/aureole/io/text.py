@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from aureole.errors import SpecError
+from aureole.io.names import shown
 from aureole.io.publish import publication
 from aureole.version import __version__
 
@@ -55,7 +56,7 @@ def write_text(
     if columns[0].ndim != 1 or any(column.shape != columns[0].shape for column in columns):
         raise SpecError(f"{path}: columns of shapes {', '.join(str(column.shape) for column in columns)}")
     names = [unit, "intensity", "sigma"][: len(columns)]
-    title = [line for text in header for line in text.splitlines()]
+    title = [shown(line) for text in header for line in text.splitlines()]
     if ending == ".chi":
         top = [title[0] if title else "Aureole", unit, "Intensity", f"{len(columns[0]):>12d}"]
     else:

@@ -14,14 +14,12 @@ from aureole.azimuthal import Batch, Plan
 from aureole.errors import SpecError
 from aureole.io.nexus import AxisData, PatternLayout, PatternWriter, Provenance
 from aureole.io.series import Frames
+from aureole.io.sniff import NEXUS_ENDINGS
 from aureole.io.text import TEXT_ENDINGS, write_text
 from aureole.runs.report import FrameIssue, RunOptions, RunReport, check_output
 from aureole.version import __version__
 
 F64 = NDArray[np.float64]
-
-NEXUS_ENDINGS = (".h5", ".hdf5", ".nxs", ".nx5", ".hdf")
-"""Endings of outputs that are written as NeXus HDF5."""
 
 
 def integrate_series(plan: Plan, frames: Frames, output: str | Path, *, options: RunOptions) -> RunReport:
@@ -33,7 +31,7 @@ def integrate_series(plan: Plan, frames: Frames, output: str | Path, *, options:
     frames : Frames
         Read, decoded and integrated side by side; a frame that cannot be used is noted and passed over.
     output : path
-        NeXus HDF5 by its ending (`NEXUS_ENDINGS`); a single frame may go to text, ``.xy``, ``.dat`` or
+        NeXus HDF5 by its ending (``.h5``, ``.nxs``...); a single frame may go to text, ``.xy``, ``.dat`` or
         ``.chi``.
     options : RunOptions
 
@@ -168,6 +166,7 @@ def _layout(plan: Plan, frames: Frames, options: RunOptions, monitor: F64 | None
             spec=spec.to_json(),
             sources=frames.sources,
             parameters=parameters,
+            arrays={name: named.array for name, named in spec.arrays.items()},
             note=f"made by aureole {__version__}; sigma is the standard error of the mean",
         ),
     )
