@@ -53,7 +53,7 @@ def each(work: partial, frames: list) -> int:
 
 def decode_as_fabio(frame: aureole.EncodedFrame) -> None:
     size = frame.shape[0] * frame.shape[1]
-    fabio.compression.decByteOffset(bytes(frame.payload), size=size, dtype=frame.dtype)
+    fabio.compression.decByteOffset(bytes(frame.encoded()), size=size, dtype=frame.dtype)
 
 
 def read(source: Path) -> int:
@@ -88,7 +88,7 @@ def show(kind: str, source: Path, poni: Path, work: Path, repeats: int) -> dict[
     print(f"\n== {kind}, one core")
     with aureole.open_frames(source) as series:
         frames = [series[index] for index in range(len(series))]
-    payload = float(np.mean([len(frame.payload) for frame in frames]))
+    payload = float(np.mean([frame.nbytes for frame in frames]))
     plan, plain = (ours.spec(poni, error_model=model).plan() for model in ("poisson", None))
     copy, multiply = machine_rows()
     decode = Row("decoding alone, to an image", partial(each, aureole.decode, frames))

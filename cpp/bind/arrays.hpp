@@ -6,7 +6,11 @@
 #include <nanobind/stl/string.h>
 #include <nanobind/stl/vector.h>
 
+#include <memory>
+#include <optional>
+
 #include "dispatch.hpp"
+#include "file_feed.hpp"
 
 namespace aureole {
 
@@ -33,10 +37,33 @@ class Buffer {
     Py_buffer view_{};
 };
 
-inline Source source_of(const Buffer& buffer, int encoding, int dtype) {
-    if (encoding < RAW || encoding > BITSHUFFLE_LZ4) throw nanobind::value_error("unknown encoding");
-    if (dtype < I8 || dtype > F64) throw nanobind::value_error("unknown type of pixel");
-    return {buffer.data(), buffer.size(), encoding, dtype};
-}
+// The payload of a frame: a buffer, or a part of a file as (path, offset, size, device, inode).
+class Payload {
+  public:
+    explicit Payload(nanobind::handle object) {
+        if (!PyTuple_Check(object.ptr())) {
+            buffer_.emplace(object);
+            return;
+        }
+        const auto part = nanobind::cast<nanobind::tuple>(object);
+        if (part.size() != 5) throw nanobind::value_error("a part of a file: (path, offset, size, device, inode)");
+        size_ = nanobind::cast<size_t>(part[2]);
+        feed_ = std::make_unique<FileFeed>(nanobind::cast<nanobind::bytes>(part[0]).c_str(),
+                                           nanobind::cast<int64_t>(part[1]), nanobind::cast<uint64_t>(part[3]),
+                                           nanobind::cast<uint64_t>(part[4]));
+    }
+
+    Source source(int encoding, int dtype) const {
+        if (encoding < RAW || encoding > BITSHUFFLE_LZ4) throw nanobind::value_error("unknown encoding");
+        if (dtype < I8 || dtype > F64) throw nanobind::value_error("unknown type of pixel");
+        if (buffer_) return {buffer_->data(), buffer_->size(), encoding, dtype};
+        return {nullptr, size_, encoding, dtype, feed_.get()};
+    }
+
+  private:
+    std::optional<Buffer> buffer_;
+    std::unique_ptr<FileFeed> feed_;
+    size_t size_ = 0;
+};
 
 }  // namespace aureole

@@ -17,8 +17,8 @@ void register_decode(nb::module_& m) {
     m.def(
         "decode",
         [](nb::handle payload, int encoding, int dtype, size_t n_pixels, Out<uint8_t> out, const std::string& isa) {
-            Buffer buffer(payload);
-            const Source source = source_of(buffer, encoding, dtype);
+            const Payload held(payload);
+            const Source source = held.source(encoding, dtype);
             if (out.size() != n_pixels * ITEMSIZE[dtype]) throw nb::value_error("decode: the image has another size");
             const Kernels& k = isa.empty() ? kernels() : kernels_for(isa);
             int32_t status;

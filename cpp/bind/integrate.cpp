@@ -29,14 +29,14 @@ struct BoundTable {
 
 // The encoded frames of a batch, all of one type of pixel.
 struct Frames {
-    std::vector<Buffer> buffers;
+    std::vector<Payload> held;
     std::vector<Source> sources;
 
     Frames(nb::sequence payloads, const std::vector<int>& encodings, int dtype) {
-        for (nb::handle payload : payloads) buffers.emplace_back(payload);
-        require(buffers.size() == encodings.size(), "one encoding for each payload");
-        require(buffers.size() <= MAX_LANES, "too many frames for one batch");
-        for (size_t i = 0; i < buffers.size(); ++i) sources.push_back(source_of(buffers[i], encodings[i], dtype));
+        for (nb::handle payload : payloads) held.emplace_back(payload);
+        require(held.size() == encodings.size(), "one encoding for each payload");
+        require(held.size() <= MAX_LANES, "too many frames for one batch");
+        for (size_t i = 0; i < held.size(); ++i) sources.push_back(held[i].source(encodings[i], dtype));
     }
 };
 

@@ -3,7 +3,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from aureole.frames import Buffer
+from aureole.frames import Buffer, FilePart
 
 TILE: int
 MAX_LANES: int
@@ -11,7 +11,12 @@ isa: str
 isas: list[str]
 
 def decode(
-    payload: Buffer, encoding: int, dtype: int, n_pixels: int, out: NDArray[np.uint8], isa: str = ""
+    payload: Buffer | FilePart,
+    encoding: int,
+    dtype: int,
+    n_pixels: int,
+    out: NDArray[np.uint8],
+    isa: str = "",
 ) -> int: ...
 
 class Table:
@@ -32,14 +37,14 @@ class Table:
 
 def integrate(
     table: Table,
-    payloads: Sequence[Buffer],
+    payloads: Sequence[Buffer | FilePart],
     encodings: Sequence[int],
     dtype: int,
     invalid: NDArray[np.float64],
     linear: NDArray[np.float64],
     quadratic: NDArray[np.float64],
     variance: int,
-    variance_payloads: Sequence[Buffer],
+    variance_payloads: Sequence[Buffer | FilePart],
     variance_encodings: Sequence[int],
     variance_dtype: int,
     signal: NDArray[np.float64],
@@ -48,7 +53,7 @@ def integrate(
 ) -> tuple[list[int], list[tuple[int, NDArray[np.int64], NDArray[np.float64], NDArray[np.float64]]]]: ...
 def deviations(
     table: Table,
-    payloads: Sequence[Buffer],
+    payloads: Sequence[Buffer | FilePart],
     encodings: Sequence[int],
     dtype: int,
     invalid: NDArray[np.float64],

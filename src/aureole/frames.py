@@ -2,15 +2,48 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from enum import IntEnum
-from typing import Protocol
+from pathlib import Path
+from typing import NamedTuple, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
+from aureole.errors import FrameCorrupt, FrameMissing
+
 Buffer = bytes | bytearray | memoryview | NDArray[np.uint8]
+
+
+class FilePart(NamedTuple):
+    """Bytes that still lie in a file: they are read while they are decoded, a little at a time.
+
+    Attributes
+    ----------
+    path : bytes
+        The file, as the system names it.
+    offset, nbytes : int
+        Where the bytes begin, and how many they are.
+    device, inode : int
+        Which file this was when it was looked at; another one of the same name is refused.
+    """
+
+    path: bytes
+    offset: int
+    nbytes: int
+    device: int
+    inode: int
+
+    def read(self) -> bytes:
+        """Read all of it; shorter where the file has become shorter, OSError where it cannot be read."""
+        with Path(os.fsdecode(self.path)).open("rb") as file:
+            status = os.fstat(file.fileno())
+            if (status.st_dev, status.st_ino) != (self.device, self.inode):
+                raise OSError("it is another file than before")
+            file.seek(self.offset)
+            return file.read(self.nbytes)
 
 
 class Encoding(IntEnum):
@@ -30,8 +63,8 @@ class EncodedFrame:
 
     Attributes
     ----------
-    payload : buffer
-        The encoded pixels, without any file header.
+    payload : buffer or FilePart
+        The encoded pixels, without any file header; `encoded` has them in memory.
     encoding : Encoding
         How they are stored.
     shape : tuple of int
@@ -44,12 +77,34 @@ class EncodedFrame:
         What the file says of it, as text.
     """
 
-    payload: Buffer
+    payload: Buffer | FilePart
     encoding: Encoding
     shape: tuple[int, int]
     dtype: np.dtype[np.generic]
     name: str = "frame"
     header: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def nbytes(self) -> int:
+        """Number of bytes of the payload."""
+        return len(self.payload) if isinstance(self.payload, bytes | bytearray) else self.payload.nbytes
+
+    def encoded(self) -> Buffer:
+        """Return the payload in memory.
+
+        Raises
+        ------
+        FrameMissing, FrameCorrupt
+            Its file is gone, or cannot be read.
+        """
+        if not isinstance(self.payload, FilePart):
+            return self.payload
+        try:
+            return self.payload.read()
+        except FileNotFoundError:
+            raise FrameMissing(self.name, "the file is gone") from None
+        except OSError as error:
+            raise FrameCorrupt(self.name, f"cannot be read ({error.strerror or error})") from None
 
     @classmethod
     def from_array(

@@ -15,15 +15,15 @@ from aureole.frames import EncodedFrame, Encoding
 def oracle(frame: EncodedFrame) -> np.ndarray:
     count = frame.shape[0] * frame.shape[1]
     if frame.encoding is Encoding.RAW:
-        pixels = np.frombuffer(frame.payload, frame.dtype)
+        pixels = np.frombuffer(frame.encoded(), frame.dtype)
     elif frame.encoding is Encoding.BYTE_OFFSET:
-        pixels = np.asarray(decByteOffset(bytes(frame.payload), count, np.int64)).astype(frame.dtype)
+        pixels = np.asarray(decByteOffset(bytes(frame.encoded()), count, np.int64)).astype(frame.dtype)
     else:
         with h5py.File("memory", "w", driver="core", backing_store=False) as file:
             data = file.create_dataset(
                 "x", frame.shape, frame.dtype, chunks=frame.shape, **hdf5plugin.Bitshuffle(cname="lz4")
             )
-            data.id.write_direct_chunk((0, 0), bytes(frame.payload), 0)
+            data.id.write_direct_chunk((0, 0), bytes(frame.encoded()), 0)
             file.flush()
             pixels = data[()]
     return pixels.reshape(frame.shape)

@@ -11,7 +11,7 @@ from hypothesis.extra import numpy as hnp
 
 from aureole.errors import FrameCorrupt, FrameError, FrameMissing, OutputError, SpecError
 from aureole.frames import Encoding
-from aureole.io.cbf import parse_cbf, read_cbf, read_cbf_header
+from aureole.io.cbf import CbfFiles, parse_cbf, read_cbf
 from aureole.io.cbf_write import encode_byte_offset, format_cbf, write_cbf
 
 REAL = [
@@ -43,7 +43,7 @@ def test_real_header(data):
     assert header["Date"] == "2021-03-12T16:59:41.725"
     assert header["_array_data.header_convention"] == "PILATUS_1.2"
     assert header["X-Binary-Size"] == "4142703"
-    assert dict(read_cbf_header(str(data / REAL[1]))) == dict(header)
+    assert dict(CbfFiles([str(data / REAL[1])]).header(0)) == dict(header)
 
 
 def test_payload_is_a_view_of_what_was_read():
@@ -295,8 +295,8 @@ def test_a_huge_file_is_not_read(tmp_path):
 def test_header_is_read_without_the_pixels_even_if_it_is_long(tmp_path):
     text = "\n".join(f"# Key_{i} {i}" for i in range(3000))
     (tmp_path / "a.cbf").write_bytes(format_cbf(np.zeros((3, 3), np.int32), text))
-    header = read_cbf_header(str(tmp_path / "a.cbf"))
+    header = CbfFiles([str(tmp_path / "a.cbf")]).header(0)
     assert header["Key_2999"] == "2999"
     (tmp_path / "b.cbf").write_bytes(b"###CBF: VERSION 1.5\r\n")
     with pytest.raises(FrameCorrupt):
-        read_cbf_header(str(tmp_path / "b.cbf"))
+        CbfFiles([str(tmp_path / "b.cbf")]).header(0)

@@ -400,7 +400,7 @@ def test_stacks_copy_chunks_that_are_encoded_already(tmp_path, images, pixels, o
         for index, frame in enumerate(source):
             writer.write(index, frame)
     for before, after, image in zip(source, open_frames(tmp_path / "s.h5"), images, strict=True):
-        assert bytes(before.payload) == bytes(after.payload)
+        assert bytes(before.encoded()) == bytes(after.encoded())
         assert np.array_equal(pixels(after), image)
 
 

@@ -324,7 +324,7 @@ table = cpu.Table(entries, 1)
 sums = cpu.integrate(
     table, [frame] * 16, invalid=np.empty((0, 2)), linear=none, quadratic=none, variance="none"
 )
-assert sums.reasons == [None] * 16
+assert sums.failures == [None] * 16
 """
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr

@@ -62,7 +62,7 @@ def arguments(rng, n_pixels, **others):
 
 
 def assert_same(found, wanted):
-    assert [reason is None for reason in found.reasons] == [reason is None for reason in wanted.reasons]
+    assert [failure is None for failure in found.failures] == [failure is None for failure in wanted.failures]
     for name in ("signal", "variance", "touched", "lost_count", "lost_linear", "lost_quadratic"):
         a, b = getattr(found, name), getattr(wanted, name)
         if b is None:
@@ -132,7 +132,7 @@ def test_variances_come_in_every_type_and_encoding(dtype, encoding):
     found = assert_twin(
         table_of(rng, 4321, 50), frames, **arguments(rng, 4321, variance="frames", variance_frames=spread)
     )
-    assert found.reasons == [None] * 3
+    assert found.failures == [None] * 3
 
 
 INVALID = {
@@ -224,11 +224,11 @@ def test_a_corrupt_frame_leaves_the_others_alone(encoding, how, variance):
     found = native.integrate(table, mixed, **wanted)
     for i in range(9):
         if i in (0, 4, 8):
-            assert found.reasons[i]
+            assert found.failures[i]
             assert not found.signal[i].any()
             assert i not in sums.touched
         else:
-            assert found.reasons[i] is None
+            assert found.failures[i] is None
             np.testing.assert_array_equal(found.signal[i], alone.signal[i])
             lost = found.lost_linear[found.touched == i], alone.lost_linear[alone.touched == i]
             np.testing.assert_array_equal(*lost)
@@ -242,7 +242,7 @@ def test_a_corrupt_variance_spoils_its_frame_alone(encoding):
     spread[2] = damaged(rng, spread[2], "short")
     wanted = arguments(rng, 4321, variance="frames", variance_frames=spread)
     sums = assert_twin(table_of(rng, 4321, 70), frames, **wanted)
-    assert [reason is None for reason in sums.reasons] == [True, True, False, True, True]
+    assert [failure is None for failure in sums.failures] == [True, True, False, True, True]
 
 
 @pytest.mark.parametrize("dtype", ["i4", "u2", "f4"])
@@ -294,7 +294,7 @@ def test_a_table_without_entries(n_pixels):
     rng = np.random.default_rng(14)
     empty = Entries(np.zeros(n_pixels + 1, np.int64), np.empty(0, np.int32), np.empty(0, np.float32), 3)
     sums = assert_twin(empty, batch_of(rng, 2, n_pixels, "f4"), **arguments(rng, n_pixels))
-    assert sums.reasons == [None, None]
+    assert sums.failures == [None, None]
     assert not sums.signal.any()
     assert sums.touched.size == 0
 
@@ -407,5 +407,5 @@ def test_frames_of_another_type_or_size_are_named():
         native.integrate(table, frames, **good)
     frames = [frame(image_of(rng, n, "i4"), encoding) for n in (99, 101) for encoding in Encoding]
     sums = native.integrate(table, frames, **good)
-    assert None not in sums.reasons
+    assert None not in sums.failures
     assert not sums.signal.any()

@@ -19,15 +19,27 @@ enum Status : int32_t {
     BAD_HEADER,     // a chunk header that promises another image
     BAD_LZ4,        // an LZ4 block that reads or writes outside of itself
     UNSUPPORTED,    // no decoder for this encoding and type
+    GONE,           // a feed has nothing to read from any more
+    UNREADABLE,     // reading failed
+    CHANGED,        // what is read from is not what it was
     NO_MEMORY
 };
 
-// The encoded pixels of one frame.
+// Gives the bytes of a frame one after the other, for frames that are not in memory: they are decoded while they are
+// still in the cache.
+struct Feed {
+    // The next n bytes; OK, GONE, UNREADABLE or CHANGED.
+    int32_t (*read)(Feed* self, uint8_t* to, size_t n);
+    size_t window;    // bytes to read at a time
+};
+
+// The encoded pixels of one frame: in memory, or else from a feed.
 struct Source {
     const uint8_t* data;
     size_t size;
     int32_t encoding;
     int32_t dtype;
+    Feed* feed = nullptr;
 };
 
 // Pixels of a tile are numbered by 16 bits.

@@ -157,6 +157,7 @@ template <size_t L, class T> int32_t integrate_as(const IntegrateArgs& args) {
     for (size_t f = 0; f < args.n_frames && good; ++f) {
         args.status[f] = batch.streams[f].status;
         if (args.status[f] == OK && args.variance == FRAMES) args.status[f] = other.streams[f].status;
+        if (args.status[f] == NO_MEMORY) good = false;
     }
     if (good) signal.give(args.n_frames, args.status, args.signal);
     if (good && args.variance != NONE) variance.give(args.n_frames, args.status, args.variance_out);
@@ -186,9 +187,9 @@ template <size_t L, class T> int32_t deviations_as(const DeviationArgs& args) {
     Sums square = {}, weighted = {}, mean = {};
     Plane<Cell<T>> cells = {};
     Plane<double> values = {};
-    const bool good = batch.open(args.frames, args.n_frames, t.n_pixels, args.invalid) &&
-                      square.open(t.n_bins, L) && weighted.open(t.n_bins, L) && mean.open(t.n_bins, L) &&
-                      cells.open(L) && values.open(L);
+    bool good = batch.open(args.frames, args.n_frames, t.n_pixels, args.invalid) &&
+                square.open(t.n_bins, L) && weighted.open(t.n_bins, L) && mean.open(t.n_bins, L) &&
+                cells.open(L) && values.open(L);
     for (size_t f = 0; f < args.n_frames && good; ++f)
         for (size_t b = 0; b < t.n_bins; ++b) mean.memory[b * L + f] = args.mean[f * t.n_bins + b];
     for (size_t tile = 0; tile < t.n_tiles && good; ++tile) {
@@ -224,7 +225,10 @@ template <size_t L, class T> int32_t deviations_as(const DeviationArgs& args) {
             }
         }
     }
-    for (size_t f = 0; f < args.n_frames && good; ++f) args.status[f] = batch.streams[f].status;
+    for (size_t f = 0; f < args.n_frames && good; ++f) {
+        args.status[f] = batch.streams[f].status;
+        if (args.status[f] == NO_MEMORY) good = false;
+    }
     if (good) {
         square.give(args.n_frames, args.status, args.square);
         weighted.give(args.n_frames, args.status, args.weighted);

@@ -72,5 +72,6 @@ AUREOLE_INLINE uint32_t lanes(u32v mask) {
 }
 
 AUREOLE_INLINE size_t min(size_t a, size_t b) { return a < b ? a : b; }
+AUREOLE_INLINE size_t max(size_t a, size_t b) { return a > b ? a : b; }
 
 }  // namespace aureole::AUREOLE_ISA

@@ -1,4 +1,4 @@
-// One encoded frame, decoded tile by tile: pixels are appended to a buffer, a tile is taken off its front.
+// One encoded frame, decoded step by step: pixels are appended to a buffer and taken off its front.
 #pragma once
 
 #include <stdlib.h>
@@ -9,6 +9,10 @@
 #include "lz4.hpp"
 
 namespace aureole::AUREOLE_ISA {
+
+// Pixels of each frame that are decoded at a time: those of a batch stay near the processor. Of bitshuffle, about a
+// block.
+inline constexpr size_t STEP = 1024, BLOCK_STEP = 2048;
 
 // Pixels of type D as the type T they are worked on in.
 template <class D, class T> inline void widen(const uint8_t* from, size_t n, T* to) {
@@ -36,8 +40,12 @@ template <class T> inline void convert(int32_t dtype, const uint8_t* from, size_
 
 // Where a frame stands that is being decoded, with pixels of type T.
 template <class T> struct Stream {
-    const uint8_t* at;
+    const uint8_t* at;    // bytes that are not yet decoded
     const uint8_t* end;
+    Feed* feed;           // gives the bytes after those
+    size_t rest;          // how many they are
+    uint8_t* window;      // memory of a feed's bytes
+    size_t capacity;
     T* buffer;
     size_t head, have;    // where in the buffer the pixels are that are decoded and not yet taken, and how many
     size_t left;          // pixels that are not yet decoded
@@ -53,10 +61,37 @@ AUREOLE_INLINE uint64_t big(const uint8_t* p, int bytes) {
     return x;
 }
 
+// Have the next n bytes of a feed in memory, as far as there are as many.
+template <class T> inline void top_up(Stream<T>& s, size_t n) {
+    const size_t have = size_t(s.end - s.at);
+    if (have >= n || s.rest == 0 || s.status != OK) return;
+    n = max(min(n, have + s.rest), min(s.feed->window, have + s.rest));
+    uint8_t* const old = s.window;
+    if (s.capacity < n) {
+        s.window = static_cast<uint8_t*>(malloc(n));
+        s.capacity = s.window ? n : 0;
+    }
+    if (s.window && have) memmove(s.window, s.at, have);
+    if (s.window != old) free(old);
+    s.at = s.window;
+    s.end = s.window + (s.window ? n : 0);
+    s.status = s.window ? s.feed->read(s.feed, s.window + have, n - have) : int32_t(NO_MEMORY);
+    s.rest -= n - have;
+}
+
 // Begin a frame. The buffer comes later, when all frames of the batch have said how much they append at once.
 template <class T> inline Stream<T> open_stream(const Source& source, size_t n_pixels) {
-    Stream<T> s = {source.data, source.data + source.size, nullptr, 0, 0, n_pixels, 0, 0, source.encoding,
-                   source.dtype, OK, false};
+    Stream<T> s = {};
+    if (source.feed) {
+        s.feed = source.feed;
+        s.rest = source.size;
+    } else {
+        s.at = source.data;
+        s.end = source.data + source.size;
+    }
+    s.left = n_pixels;
+    s.encoding = source.encoding;
+    s.dtype = source.dtype;
     const size_t itemsize = ITEMSIZE[source.dtype];
     if (s.encoding == RAW) {
         if (source.size != n_pixels * itemsize) s.status = source.size < n_pixels * itemsize ? TRUNCATED : TRAILING;
@@ -65,6 +100,8 @@ template <class T> inline Stream<T> open_stream(const Source& source, size_t n_p
     } else if (source.size < 12) {
         s.status = TRUNCATED;
     } else {
+        top_up(s, 12);
+        if (s.status != OK) return s;
         s.block = size_t(big(s.at + 8, 4)) / itemsize;
         if (big(s.at, 8) != n_pixels * itemsize || s.block == 0 || s.block % 8 != 0) s.status = BAD_HEADER;
         s.block = min(s.block, n_pixels);    // no larger than what it must hold, whatever the header says
@@ -81,22 +118,20 @@ template <class T> AUREOLE_INLINE size_t overshoot(const Stream<T>& s) {
 // Bytes of scratch memory that decoding a frame takes.
 template <class T> AUREOLE_INLINE size_t scratch_bytes(const Stream<T>& s) {
     if (s.encoding == BITSHUFFLE_LZ4) return 2 * (s.block * ITEMSIZE[s.dtype] + LZ4_SLACK);
-    return s.encoding == BYTE_OFFSET ? (TILE + BYTE_OFFSET_OVERSHOOT) * sizeof(int32_t) : 0;
+    return s.encoding == BYTE_OFFSET ? (BLOCK_STEP + BYTE_OFFSET_OVERSHOOT) * sizeof(int32_t) : 0;
 }
 
-inline void append_byte_offset(Stream<int32_t>& s, size_t n, uint8_t*) {
+// Decode n pixels of byte-offset or a few more, as words with the bits of their type; returns how many.
+template <class T> inline size_t next_words(Stream<T>& s, size_t n, int32_t* out) {
+    top_up(s, 15 * n + 66);    // as many bytes as they may take, and those that the decoder looks at
+    if (s.status != OK) return 0;
     ByteOffset state = {s.at, s.end, s.value};
-    int32_t* out = s.buffer + s.have;
     const size_t got = s.differences ? byte_offset<false>(state, out, n) : byte_offset<true>(state, out, n);
     s.at = state.at;
     s.value = state.value;
-    if (got < n) {
-        s.status = TRUNCATED;
-        return;
-    }
-    if (got > s.left) {    // there are more pixels in the data than in the image
-        s.status = TRAILING;
-        return;
+    if (got < n || got > s.left) {    // fewer pixels in the data than in the image, or more
+        s.status = got < n ? TRUNCATED : TRAILING;
+        return 0;
     }
     switch (s.dtype) {    // narrower types wrap around in their own width
     case I8: for (size_t i = 0; i < got; ++i) out[i] = int8_t(out[i]); break;
@@ -105,54 +140,52 @@ inline void append_byte_offset(Stream<int32_t>& s, size_t n, uint8_t*) {
     case U16: for (size_t i = 0; i < got; ++i) out[i] = uint16_t(out[i]); break;
     default: break;
     }
-    s.have += got;
     s.left -= got;
+    return got;
+}
+
+inline void append_byte_offset(Stream<int32_t>& s, size_t n, uint8_t*) {
+    s.have += next_words(s, n, s.buffer + s.have);
 }
 
 // The pixels of unsigned 32-bit frames have the bits of the signed ones.
-inline void append_byte_offset(Stream<uint32_t>& s, size_t n, uint8_t* scratch) {
-    Stream<int32_t> twin = {s.at, s.end, reinterpret_cast<int32_t*>(s.buffer), 0, s.have, s.left, s.block, s.value,
-                            s.encoding, I32, s.status, s.differences};
-    append_byte_offset(twin, n, scratch);
-    s.at = twin.at;
-    s.have = twin.have;
-    s.left = twin.left;
-    s.value = twin.value;
-    s.status = twin.status;
+inline void append_byte_offset(Stream<uint32_t>& s, size_t n, uint8_t*) {
+    s.have += next_words(s, n, reinterpret_cast<int32_t*>(s.buffer + s.have));
 }
 
 // Variances are worked on as doubles, whatever their type.
 template <class T> inline void append_byte_offset(Stream<T>& s, size_t n, uint8_t* scratch) {
-    Stream<int32_t> twin = {s.at, s.end, reinterpret_cast<int32_t*>(scratch), 0, 0, s.left, s.block, s.value,
-                            s.encoding, s.dtype, s.status, false};
-    append_byte_offset(twin, n, scratch);
-    convert(s.dtype == U32 ? U32 : I32, scratch, twin.have, s.buffer + s.have);
-    s.at = twin.at;
-    s.have += twin.have;
-    s.left = twin.left;
-    s.value = twin.value;
-    s.status = twin.status;
+    const size_t got = next_words(s, n, reinterpret_cast<int32_t*>(scratch));
+    convert(s.dtype == U32 ? U32 : I32, scratch, got, s.buffer + s.have);
+    s.have += got;
+}
+
+template <class T> inline void append_raw(Stream<T>& s, size_t n) {
+    const size_t bytes = n * ITEMSIZE[s.dtype];
+    top_up(s, bytes);
+    if (s.status != OK) return;
+    convert(s.dtype, s.at, n, s.buffer + s.have);
+    s.at += bytes;
+    s.have += n;
+    s.left -= n;
 }
 
 template <class T> inline void append_block(Stream<T>& s, uint8_t* scratch) {
     const size_t itemsize = ITEMSIZE[s.dtype];
     if (s.left < 8) {    // the last n mod 8 elements are stored as they are
-        if (size_t(s.end - s.at) < s.left * itemsize) {
-            s.status = TRUNCATED;
-            return;
-        }
-        convert(s.dtype, s.at, s.left, s.buffer + s.have);
-        s.at += s.left * itemsize;
-        s.have += s.left;
-        s.left = 0;
+        top_up(s, s.left * itemsize);
+        if (s.status == OK && size_t(s.end - s.at) < s.left * itemsize) s.status = TRUNCATED;
+        if (s.status == OK) append_raw(s, s.left);
         return;
     }
     const size_t n = min(s.block, s.left) / 8 * 8;
-    if (s.end - s.at < 4 || size_t(s.end - s.at) - 4 < big(s.at, 4)) {
-        s.status = TRUNCATED;
-        return;
-    }
+    top_up(s, 4);
+    if (s.status == OK && s.end - s.at < 4) s.status = TRUNCATED;
+    if (s.status != OK) return;
     const size_t packed = size_t(big(s.at, 4));
+    top_up(s, 4 + packed);
+    if (s.status == OK && size_t(s.end - s.at) - 4 < packed) s.status = TRUNCATED;
+    if (s.status != OK) return;
     if (!lz4_block(s.at + 4, packed, scratch, n * itemsize)) {
         s.status = BAD_LZ4;
         return;
@@ -178,18 +211,14 @@ template <class T> inline void fill(Stream<T>& s, size_t n, uint8_t* scratch) {
     }
     while (s.have < n && s.status == OK) {
         if (s.encoding == RAW) {
-            const size_t more = n - s.have;
-            convert(s.dtype, s.at, more, s.buffer + s.have);
-            s.at += more * ITEMSIZE[s.dtype];
-            s.have = n;
-            s.left -= more;
+            append_raw(s, n - s.have);
         } else if (s.encoding == BYTE_OFFSET) {
             append_byte_offset(s, n - s.have, scratch);
         } else {
             append_block(s, scratch);
         }
     }
-    if (s.status == OK && s.left == 0 && s.at != s.end) s.status = TRAILING;
+    if (s.status == OK && s.left == 0 && (s.at != s.end || s.rest)) s.status = TRAILING;
     if (s.status != OK) {
         s.head = 0;
         memset(s.buffer, 0, n * sizeof(T));
@@ -202,20 +231,22 @@ template <class T> inline void take(Stream<T>& s, size_t n) {
     s.have -= n;
 }
 
+template <class T> inline void close_stream(Stream<T>& s) { free(s.window); }
+
 template <class T> inline int32_t decode_as(const Source& source, size_t n_pixels, T* out) {
     Stream<T> s = open_stream<T>(source, n_pixels);
-    if (s.status != OK) return s.status;
     uint8_t* scratch = static_cast<uint8_t*>(malloc(scratch_bytes(s) + 1));
-    s.buffer = static_cast<T*>(malloc((TILE + overshoot(s)) * sizeof(T)));
+    s.buffer = static_cast<T*>(malloc((STEP + overshoot(s)) * sizeof(T)));
     if (!scratch || !s.buffer) s.status = NO_MEMORY;
-    for (size_t done = 0; done < n_pixels && s.status == OK; done += TILE) {
-        const size_t n = min(TILE, n_pixels - done);
+    for (size_t done = 0; done < n_pixels && s.status == OK; done += STEP) {
+        const size_t n = min(STEP, n_pixels - done);
         fill(s, n, scratch);
         memcpy(out + done, s.buffer + s.head, n * sizeof(T));
         take(s, n);
     }
     free(s.buffer);
     free(scratch);
+    close_stream(s);
     return s.status;
 }
 

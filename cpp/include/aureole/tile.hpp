@@ -105,10 +105,6 @@ template <> struct CellOf<int32_t> { typedef int32_t type; };
 template <> struct CellOf<uint32_t> { typedef uint32_t type; };
 template <class T> using Cell = typename CellOf<T>::type;
 
-// Pixels of each frame that are decoded at a time: those of a batch stay in the first level of the cache. Of
-// bitshuffle, about a block.
-inline constexpr size_t STEP = 1024, BLOCK_STEP = 2048;
-
 // The decoder of a batch. Pixels come out as cells, [pixel][lane].
 template <class T> struct Batch {
     static constexpr size_t LANES = MAX_LANES;
@@ -152,7 +148,10 @@ template <class T> struct Batch {
         return true;
     }
 
-    void close() { free(memory); }
+    void close() {
+        for (size_t f = 0; f < n_frames; ++f) close_stream(streams[f]);
+        free(memory);
+    }
 
     // Decode the next n pixels; `used` has a bit for each pixel that is in the table. Invalid pixels become zero.
     template <size_t L> void next(size_t n, const uint16_t* used, Cell<T>* out) {

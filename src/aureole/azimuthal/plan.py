@@ -18,7 +18,7 @@ from aureole.azimuthal.corrections import Pixels, invalid_in_frames, pixels
 from aureole.azimuthal.result import Bins, Cake, Pattern, Sums, concatenate, mean_of
 from aureole.azimuthal.spec import IntegrationSpec
 from aureole.azimuthal.table import build_entries
-from aureole.errors import FrameCorrupt, FrameError, SpecError
+from aureole.errors import FrameError, SpecError
 from aureole.kernels.registry import backend as find_backend
 from aureole.kernels.registry import resolve
 from aureole.kernels.sums import BatchSums, Projection
@@ -279,6 +279,8 @@ class Plan:
         for index in span:
             try:
                 item = reading.item(index)
+                if self.spec.error_model == "azimuthal":  # two passes must see the same pixels
+                    item = replace(item, frame=replace(item.frame, payload=item.frame.encoded()))
             except FrameError as error:
                 failures[index] = error
             else:
@@ -313,11 +315,11 @@ class Plan:
             variance_frames=[item.variance for item in items if item.variance is not None],
         )
         good: list[Item] = []
-        for item, reason in zip(items, raw.reasons, strict=True):
-            if reason is None:
+        for item, failure in zip(items, raw.failures, strict=True):
+            if failure is None:
                 good.append(item)
             else:
-                failures[item.index] = FrameCorrupt(item.frame.name, reason)
+                failures[item.index] = failure
         sums = self._corrected(raw)
         if self.spec.error_model == "azimuthal" and good:
             moments = self._deviations(
@@ -336,7 +338,7 @@ class Plan:
 
     def _corrected(self, raw: BatchSums) -> Sums:
         """Put the static sums to those of the frames, less what invalid pixels took away from them."""
-        rows = np.flatnonzero([reason is None for reason in raw.reasons])
+        rows = np.flatnonzero([failure is None for failure in raw.failures])
         touched = np.searchsorted(rows, raw.touched)
         static, bins = self._static, self.bins.shape
         count = static.count - raw.lost_count.reshape(-1, *bins)

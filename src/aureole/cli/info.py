@@ -132,7 +132,7 @@ def _frame_lines(name: str) -> Lines:
         yield from (("unreadable", failure) for failure in failures)
         yield "shape", f"{first.shape[0]} x {first.shape[1]} pixels (slow x fast)"
         yield "type", f"{first.dtype}"
-        size = len(first.payload)
+        size = first.nbytes
         full = first.shape[0] * first.shape[1] * first.dtype.itemsize
         yield "encoding", f"{_encoding(first.encoding)}, {size / 1e6:.2f} MB of {full / 1e6:.2f} MB a frame"
         for line in frames.notes:

@@ -10,15 +10,17 @@ import os
 import re
 from base64 import b64encode
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from hashlib import md5
 from pathlib import Path
 from stat import S_ISREG
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from aureole.errors import FrameCorrupt, FrameMissing
-from aureole.frames import EncodedFrame, Encoding
+from aureole.frames import EncodedFrame, Encoding, FilePart
 from aureole.io.buffers import read_at
 from aureole.io.store import LARGEST_FRAME, Address, Store
 
@@ -26,7 +28,7 @@ SECTION = b"--CIF-BINARY-FORMAT-SECTION--"
 MARKER = b"\x0c\x1a\x04\xd5"
 _LARGEST_FILE = LARGEST_FRAME
 _SHOWN = 60
-_HEAD = 1 << 14
+_HEAD = 1 << 13
 """Bytes in which the header of a detector ends; the search goes on where it does not."""
 
 _ELEMENT_TYPES = {
@@ -68,7 +70,7 @@ class CbfHeader(Mapping[str, str]):
 
     def _all(self) -> dict[str, str]:
         if self._entries is None:
-            self._entries = {**_cif_entries(self._text.decode("latin-1")), **self._mime}
+            self._entries = {**_cif_entries(self._text.decode("latin-1")), **_titled(self._mime)}
         return self._entries
 
     def __getitem__(self, key: str) -> str:
@@ -139,14 +141,38 @@ def parse_cbf(data: bytes | memoryview[int], name: str = "frame", *, check_md5: 
     FrameCorrupt
         Empty, truncated, not a CBF, compressed in a way that is not byte-offset, or contradicting itself.
     """
-    if not data:
+    found = _describe(*_sections(data), len(data), name)
+    stored = memoryview(data)[found.start : found.start + found.size]
+    if check_md5:
+        _check_md5(stored, found.mime, name)
+    payload: memoryview[int] | NDArray[np.uint8] = stored
+    if found.swapped:
+        payload = np.frombuffer(stored, found.dtype.newbyteorder(">")).astype(found.dtype).view(np.uint8)
+    return EncodedFrame(payload, found.encoding, found.shape, found.dtype, name, found.header)
+
+
+class _Section(NamedTuple):
+    """What a header says of its pixels: how they are stored, and where in the file."""
+
+    encoding: Encoding
+    shape: tuple[int, int]
+    dtype: np.dtype[np.generic]
+    start: int
+    size: int
+    swapped: bool
+    mime: Mapping[str, str]
+    header: CbfHeader
+
+
+def _describe(head: bytes, section: int, marker: int, total: int, name: str) -> _Section:
+    """Read the header of a file of `total` bytes; raises as `parse_cbf`."""
+    if not total:
         raise FrameCorrupt(name, "empty file")
-    head, section, marker = _sections(data)
     if section < 0:
         what = "ends before its binary section" if head.startswith(b"###CBF") else "not a CBF file"
-        raise FrameCorrupt(name, f"{what} (no CIF-BINARY-FORMAT-SECTION in {len(data)} bytes)")
+        raise FrameCorrupt(name, f"{what} (no CIF-BINARY-FORMAT-SECTION in {total} bytes)")
     if marker < 0:
-        raise FrameCorrupt(name, f"no start of the pixels (bytes 0C 1A 04 D5) in {len(data)} bytes")
+        raise FrameCorrupt(name, f"no start of the pixels (bytes 0C 1A 04 D5) in {total} bytes")
     mime = _mime_fields(head[section + len(SECTION) : marker])
     shape = _shape(mime, name)
     dtype = _dtype(mime, name)
@@ -155,21 +181,15 @@ def parse_cbf(data: bytes | memoryview[int], name: str = "frame", *, check_md5: 
         raise FrameCorrupt(name, f"byte-offset compression of {dtype} cannot be read, only of up to 32 bits")
     start = marker + len(MARKER)
     size = _number(mime, "X-Binary-Size", name)
-    if start + size > len(data):
-        raise FrameCorrupt(name, f"truncated: {len(data) - start} of {size} bytes of pixels are there")
+    if start + size > total:
+        raise FrameCorrupt(name, f"truncated: {total - start} of {size} bytes of pixels are there")
     # Every pixel takes at least one byte, so what is there bounds what may be promised.
     pixels = shape[0] * shape[1]
     least = pixels * (dtype.itemsize if encoding is Encoding.RAW else 1)
     if size < least or (encoding is Encoding.RAW and size > least):
         raise FrameCorrupt(name, f"{shape[0]} x {shape[1]} pixels of {dtype} cannot be {size} bytes")
-    stored = memoryview(data)[start : start + size]
-    payload: memoryview[int] | NDArray[np.uint8] = stored
-    if check_md5:
-        _check_md5(stored, mime, name)
-    if encoding is Encoding.RAW and mime.get("x-binary-element-byte-order", "").upper() == "BIG_ENDIAN":
-        payload = np.frombuffer(stored, dtype.newbyteorder(">")).astype(dtype).view(np.uint8)
-    header = CbfHeader(head[:section], _titled(mime))
-    return EncodedFrame(payload, encoding, shape, dtype, name, header)
+    swapped = encoding is Encoding.RAW and mime.get("x-binary-element-byte-order", "").upper() == "BIG_ENDIAN"
+    return _Section(encoding, shape, dtype, start, size, swapped, mime, CbfHeader(head[:section], mime))
 
 
 def _sections(data: bytes | memoryview[int]) -> tuple[bytes, int, int]:
@@ -266,8 +286,28 @@ def _check_md5(payload: memoryview[int], mime: Mapping[str, str], name: str) -> 
         raise FrameCorrupt(name, f"MD5 of the pixels is {found}, the header says {promised[:_SHOWN]}")
 
 
-def read_bytes(path: str, limit: int | None = None) -> memoryview[int]:
-    """Read a file whole, or its first `limit` bytes.
+@contextmanager
+def _opened(path: str) -> Iterator[tuple[int, os.stat_result]]:
+    """Open an ordinary file; whatever is wrong with it or with reading it becomes a `FrameError`."""
+    try:
+        # Without O_NONBLOCK a named pipe that nobody writes to would wait for ever here.
+        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+        try:
+            status = os.fstat(descriptor)
+            if not S_ISREG(status.st_mode):
+                raise FrameCorrupt(path, "not a file")
+            yield descriptor, status
+        finally:
+            os.close(descriptor)
+    except FileNotFoundError:
+        raise FrameMissing(path, "no such file") from None
+    except (OSError, ValueError) as error:
+        reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
+        raise FrameCorrupt(path, f"cannot be read ({reason})") from None
+
+
+def read_bytes(path: str) -> memoryview[int]:
+    """Read a file whole.
 
     Raises
     ------
@@ -276,24 +316,29 @@ def read_bytes(path: str, limit: int | None = None) -> memoryview[int]:
     FrameCorrupt
         It cannot be read, or is not an ordinary file.
     """
-    try:
-        # Without O_NONBLOCK a named pipe that nobody writes to would wait for ever here.
-        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
-        try:
-            status = os.fstat(descriptor)
-            if not S_ISREG(status.st_mode):
-                raise FrameCorrupt(path, "not a file")
-            size = status.st_size if limit is None else min(limit, status.st_size)
-            if size > _LARGEST_FILE:
-                raise FrameCorrupt(path, f"{size / 2**30:.1f} GiB is too large for one frame")
-            return read_at(descriptor, size)
-        finally:
-            os.close(descriptor)
-    except FileNotFoundError:
-        raise FrameMissing(path, "no such file") from None
-    except (OSError, ValueError) as error:
-        reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
-        raise FrameCorrupt(path, f"cannot be read ({reason})") from None
+    with _opened(path) as (descriptor, status):
+        if status.st_size > _LARGEST_FILE:
+            raise FrameCorrupt(path, f"{status.st_size / 2**30:.1f} GiB is too large for one frame")
+        return read_at(descriptor, status.st_size)
+
+
+def locate_cbf(path: str) -> EncodedFrame:
+    """Read the header of a CBF file; the pixels stay in the file until they are decoded.
+
+    Raises
+    ------
+    FrameMissing, FrameCorrupt
+        As `read_cbf`.
+    """
+    with _opened(path) as (descriptor, status):
+        head, section, marker = _sections(os.pread(descriptor, _HEAD, 0))
+    if marker < 0 and status.st_size > len(head):  # a long header, or none
+        return parse_cbf(read_bytes(path), path)
+    found = _describe(head, section, marker, status.st_size, path)
+    if found.swapped:
+        return parse_cbf(read_bytes(path), path)
+    payload = FilePart(os.fsencode(path), found.start, found.size, status.st_dev, status.st_ino)
+    return EncodedFrame(payload, found.encoding, found.shape, found.dtype, path, found.header)
 
 
 def read_cbf(path: str | Path, *, check_md5: bool = False) -> EncodedFrame:
@@ -308,15 +353,6 @@ def read_cbf(path: str | Path, *, check_md5: bool = False) -> EncodedFrame:
     """
     name = str(path)
     return parse_cbf(read_bytes(name), name, check_md5=check_md5)
-
-
-def read_cbf_header(path: str) -> Mapping[str, str]:
-    """Read what a CBF says of its frame, without reading the pixels."""
-    head, section, marker = _sections(read_bytes(path, _HEAD))
-    if marker < 0:
-        # A long header, or none: the full reader knows what to say.
-        return parse_cbf(read_bytes(path), path).header
-    return CbfHeader(head[:section], _titled(_mime_fields(head[section + len(SECTION) : marker])))
 
 
 class CbfFiles(Store):
@@ -338,13 +374,15 @@ class CbfFiles(Store):
         return len(self._paths)
 
     def read(self, index: int) -> EncodedFrame:
-        """Read one frame; see `parse_cbf` for what is raised."""
+        """Read one frame, but leave its pixels in the file until they are decoded; raises as `parse_cbf`."""
         path = self._paths[index]
-        return parse_cbf(read_bytes(path), path, check_md5=self._check_md5)
+        if self._check_md5:
+            return parse_cbf(read_bytes(path), path, check_md5=True)
+        return locate_cbf(path)
 
     def header(self, index: int) -> Mapping[str, str]:
         """Read what one file says of its frame, without the pixels."""
-        return read_cbf_header(self._paths[index])
+        return locate_cbf(self._paths[index]).header
 
     def name(self, index: int) -> str:
         """Return the path of one frame."""

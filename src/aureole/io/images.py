@@ -102,7 +102,7 @@ def to_array(frame: EncodedFrame) -> NDArray[np.generic]:
         Its payload is not what it promises.
     """
     if frame.encoding is Encoding.RAW:
-        pixels = np.frombuffer(frame.payload, frame.dtype)
+        pixels = np.frombuffer(frame.encoded(), frame.dtype)
         if pixels.size == frame.shape[0] * frame.shape[1]:
             return pixels.reshape(frame.shape)
     from aureole.kernels import decode

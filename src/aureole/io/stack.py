@@ -129,7 +129,7 @@ class StackWriter:
             data = self._file[_DATA]
             try:
                 if frame.encoding is Encoding.BITSHUFFLE_LZ4:
-                    data.id.write_direct_chunk((index, 0, 0), bytes(frame.payload), 0)
+                    data.id.write_direct_chunk((index, 0, 0), bytes(frame.encoded()), 0)
                 else:
                     data[index] = image
             except (OSError, RuntimeError) as error:

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from aureole import _core
-from aureole.errors import FrameCorrupt, InputError
+from aureole.errors import FrameCorrupt, FrameError, FrameMissing, InputError
 from aureole.frames import EncodedFrame
 from aureole.kernels.sums import BatchSums, Deviations, Entries, Projection
 from aureole.threads import checked_threads
@@ -38,7 +38,16 @@ _REASONS = {
     3: "the chunk header promises another image",
     4: "an LZ4 block reads or writes outside of itself",
     5: "there is no decoder for this encoding with this type of pixel",
+    7: "the file cannot be read any more",
+    8: "the file changed while it was read",
 }
+_GONE = 6
+
+
+def _failure(status: int, name: str) -> FrameError:
+    if status == _GONE:
+        return FrameMissing(name, "the file is gone")
+    return FrameCorrupt(name, _REASONS[status])
 
 
 class Table:
@@ -93,8 +102,8 @@ def decode(frame: EncodedFrame, isa: str = "") -> NDArray[np.generic]:
 
     Raises
     ------
-    FrameCorrupt
-        The payload is not that of such an image.
+    FrameMissing, FrameCorrupt
+        The file is gone, or the payload is not that of such an image.
     """
     code = _dtype_code(frame.dtype, frame.name)
     image = np.empty(frame.shape, frame.dtype)
@@ -102,7 +111,7 @@ def decode(frame: EncodedFrame, isa: str = "") -> NDArray[np.generic]:
         frame.payload, int(frame.encoding), code, image.size, image.reshape(-1).view(np.uint8), isa
     )
     if status:
-        raise FrameCorrupt(frame.name, _REASONS[status])
+        raise _failure(status, frame.name)
     return image
 
 
@@ -182,7 +191,10 @@ def integrate(
     )
     lost = [row for row in lost if statuses[row[0]] == 0]
     return BatchSums(
-        [_REASONS[status] if status else None for status in statuses],
+        [
+            _failure(status, frame.name) if status else None
+            for status, frame in zip(statuses, frames, strict=True)
+        ],
         signal,
         variances if variance != "none" else None,
         np.array([row[0] for row in lost], np.intp),
@@ -222,7 +234,7 @@ def deviations(
     """
     square = np.empty((len(frames), table.n_bins))
     weighted = np.empty_like(square)
-    _core.deviations(
+    statuses = _core.deviations(
         table.native,
         [frame.payload for frame in frames],
         [int(frame.encoding) for frame in frames],
@@ -235,6 +247,9 @@ def deviations(
         weighted,
         isa,
     )
+    for status, frame in zip(statuses, frames, strict=True):
+        if status:
+            raise _failure(status, frame.name)
     return Deviations(square, weighted)
 
 

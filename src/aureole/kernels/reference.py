@@ -11,7 +11,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from aureole.errors import FrameCorrupt
+from aureole.errors import FrameCorrupt, FrameError
 from aureole.frames import EncodedFrame, Encoding
 from aureole.kernels.sums import BatchSums, Deviations, Entries, Projection
 
@@ -23,7 +23,7 @@ _ELEMENTS_PER_BLOCK = 8
 
 def decode(frame: EncodedFrame) -> NDArray[np.generic]:
     """Return the pixels of a frame; raise `FrameCorrupt` where the payload is not theirs."""
-    payload = bytes(frame.payload)
+    payload = bytes(frame.encoded())
     n_pixels = frame.shape[0] * frame.shape[1]
     try:
         match frame.encoding:
@@ -166,7 +166,7 @@ def integrate(
 ) -> BatchSums:
     """Sum raw values of frames over the entries; see `aureole.kernels.cpu.integrate`, whose twin this is."""
     n_bins = entries.n_bins
-    reasons: list[str | None] = []
+    failures: list[FrameError | None] = []
     signal = np.zeros((len(frames), n_bins))
     variances = None if variance == "none" else np.zeros((len(frames), n_bins))
     touched, lost = [], []
@@ -174,10 +174,10 @@ def integrate(
         try:
             raw = decode(frame).ravel().astype(np.float64)
             spread = decode(variance_frames[i]).ravel().astype(np.float64) if variance == "frames" else raw
-        except FrameCorrupt as error:
-            reasons.append(error.reason)
+        except FrameError as error:
+            failures.append(error)
             continue
-        reasons.append(None)
+        failures.append(None)
         bad = is_invalid(raw, invalid)
         if variance == "frames":
             bad |= np.isnan(spread)
@@ -191,7 +191,7 @@ def integrate(
             touched.append(i)
             lost.append(_sums(entries, bad, linear, quadratic))
     return BatchSums(
-        reasons,
+        failures,
         signal,
         variances,
         np.array(touched, np.intp),

@@ -8,6 +8,8 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from aureole.errors import FrameError
+
 F64 = NDArray[np.float64]
 
 
@@ -49,7 +51,7 @@ class BatchSums(NamedTuple):
 
     Attributes
     ----------
-    reasons : list of (str or None)
+    failures : list of (FrameError or None)
         What is wrong with each frame; None where it was summed.
     signal : ndarray, shape (F, n_bins)
         Σ c·raw over the valid pixels.
@@ -63,7 +65,7 @@ class BatchSums(NamedTuple):
         Σ c·x and Σ c²·x over the invalid pixels, for the given rows x.
     """
 
-    reasons: list[str | None]
+    failures: list[FrameError | None]
     signal: F64
     variance: F64 | None
     touched: NDArray[np.intp]
