@@ -12,8 +12,10 @@ from pyFAI.detectors import Detector as PeerDetector
 from pyFAI.detectors import detector_factory
 from pyFAI.geometry import Geometry as PeerGeometry
 
+from aureole import _core
 from aureole.errors import GeometryError, SpecError
-from aureole.geometry import Detector, Geometry, detector, fields
+from aureole.geometry import Detector, Geometry, detector
+from aureole.kernels import isas
 from aureole.units import UNITS, unit
 
 SMALL = Detector("Detector", 1e-4, 2e-4, (100, 80))
@@ -101,7 +103,6 @@ def test_orientation_only_reorders(orientation, flip):
     for name in ("q_nm^-1", "chi_deg"):
         np.testing.assert_array_equal(turned.center_array(name), GOLDEN.center_array(name)[flip])
         np.testing.assert_array_equal(turned.vertex_array(name), GOLDEN.vertex_array(name)[flip])
-        np.testing.assert_array_equal(turned.delta_array(name), GOLDEN.delta_array(name)[flip])
 
 
 def test_rotation_matrix_is_the_product_of_three():
@@ -170,8 +171,6 @@ def test_named_detectors_against_the_peer(name, orientation):
         np.testing.assert_allclose(
             ours.center_array(unit_name), expected, rtol=1e-11, atol=1e-12 * np.abs(expected).max()
         )
-    expected = theirs.delta_array(unit="2th_deg", scale=True)
-    np.testing.assert_allclose(ours.delta_array("2th_deg"), expected, rtol=3e-3)
 
 
 def test_chi_discontinuity():
@@ -194,22 +193,6 @@ def test_chi_discontinuity():
         ours.center_array("chi_deg", chi_discontinuity="nowhere")
 
 
-@given(ours=geometries, name=st.sampled_from(sorted(UNITS)), turn=st.sampled_from(["pi", "zero"]))
-@settings(max_examples=50)
-def test_delta_is_the_largest_change_to_a_corner(ours, name, turn):
-    centre, delta = ours.center_and_delta(name, chi_discontinuity=turn)
-    corners = ours.corner_array(name, chi_discontinuity=turn)
-    np.testing.assert_array_equal(centre, ours.center_array(name, chi_discontinuity=turn))
-    expected = np.abs(corners - centre[..., None])
-    period = unit(name).period
-    if period is None:
-        np.testing.assert_array_equal(delta, expected.max(axis=-1))
-    else:
-        expected = np.minimum(expected, period - expected).max(axis=-1)
-        np.testing.assert_allclose(delta, expected, atol=1e-12 * period)
-    np.testing.assert_array_equal(delta, ours.delta_array(name, chi_discontinuity=turn))
-
-
 def test_order_of_corners():
     vertices = GOLDEN.vertex_array("q_nm^-1")
     assert vertices.shape == (101, 81)
@@ -220,27 +203,30 @@ def test_order_of_corners():
     np.testing.assert_allclose(corners, by_formula("q_nm^-1", (t1, t2, t3), GOLDEN.wavelength), rtol=1e-13)
 
 
-def test_rows_are_independent_of_blocks_and_threads(monkeypatch):
-    ours = replace(GOLDEN, detector=replace(SMALL, shape=(700, 333)))
-    names = ("q_nm^-1", "2th_deg", "chi_deg", "qx_nm^-1", "log(q.nm)_None")
-    before = {name: (*ours.center_and_delta(name), ours.corner_array(name)) for name in names}
-    before["corrections"] = (ours.solid_angle(), ours.polarization(0.9), ours.positions()[0])
-    for block, cores in ((1, 3), (999, 1), (1 << 22, 2), (5000, 7)):
-        monkeypatch.setattr(fields, "_BLOCK", block)
-        monkeypatch.setattr(fields, "_cores", lambda cores=cores: cores)
-        for name in names:
-            for array, expected in zip(
-                (*ours.center_and_delta(name), ours.corner_array(name)), before[name], strict=True
-            ):
-                np.testing.assert_array_equal(array, expected)
-        np.testing.assert_array_equal(ours.solid_angle(), before["corrections"][0])
-        np.testing.assert_array_equal(ours.polarization(0.9), before["corrections"][1])
+@pytest.mark.parametrize("isa", isas())
+@pytest.mark.parametrize("name", sorted(UNITS))
+def test_bits_depend_neither_on_threads_nor_on_the_instruction_set(name, isa):
+    ours = replace(GOLDEN, detector=replace(SMALL, shape=(70, 33)))
+    grid, field = ours.grid(), ours.field(name)
+    expected = ours.vertex_array(name, threads=1)
+    np.testing.assert_array_equal(_core.field(field, grid.row_edges, grid.column_edges, 3, isa), expected)
 
 
-def test_errors_in_threads_are_raised(monkeypatch):
-    monkeypatch.setattr(fields, "_cores", lambda: 2)
-    with pytest.raises(ZeroDivisionError):
-        fields._on_threads(lambda parts: [1 // (first - 40) for first, _ in parts], fields._parts(100, 10))
+@pytest.mark.parametrize("isa", isas())
+@pytest.mark.parametrize("turn", ["pi", "zero"])
+def test_the_arctangent_is_good_to_two_units_in_the_last_place(isa, turn):
+    """On a plane across the beam the azimuth of (slow, fast) is the angle of these numbers, on all scales."""
+    rng = np.random.default_rng(0)
+    places = np.concatenate([[0.0], 10.0 ** rng.uniform(-12, 3, 150), np.linspace(0.01, 3.0, 150)])
+    rows, columns = (np.concatenate([-rng.permutation(places), places]) for _ in range(2))
+    field = Geometry(SMALL, 0.1).field("chi_rad", chi_discontinuity=turn)
+    expected = np.arctan2(rows[:, None], columns[None, :])
+    if turn == "zero":
+        expected = np.where(expected < 0.0, expected + 2.0 * np.pi, expected)
+    value = _core.field(field, rows, columns, 1, isa)
+    somewhere = (rows != 0.0)[:, None] | (columns != 0.0)[None, :]
+    error = np.abs(value - expected)[somewhere] / np.spacing(np.abs(expected)[somewhere])
+    assert error.max() <= 2.0
 
 
 def test_beam_in_the_middle_of_a_pixel():
@@ -248,8 +234,6 @@ def test_beam_in_the_middle_of_a_pixel():
     assert ours.center_array("q_nm^-1")[2, 2] == 0.0
     assert ours.center_array("d_A")[2, 2] == np.inf
     assert ours.center_array("log10(q.m)_None")[2, 2] == -np.inf
-    assert np.isfinite(ours.delta_array("q_nm^-1")).all()
-    assert ours.delta_array("d_A")[2, 2] == np.inf
     assert ours.polarization(0.99)[2, 2] == 1.0
 
 
@@ -287,7 +271,7 @@ def test_polarization_factor_is_checked():
 def test_wavelength_is_needed_for_q():
     dark = replace(GOLDEN, wavelength=None)
     dark.center_array("2th_deg")
-    for method in (dark.center_array, dark.corner_array, dark.delta_array):
+    for method in (dark.center_array, dark.corner_array, dark.vertex_array):
         with pytest.raises(GeometryError, match="needs a wavelength"):
             method("q_nm^-1")
     with pytest.raises(GeometryError, match="no wavelength"):
@@ -365,4 +349,4 @@ def test_no_warnings_anywhere():
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         for name in UNITS:
-            Geometry(SMALL, 0.1, 0.005, 0.008, wavelength=1e-10).center_and_delta(name)
+            Geometry(SMALL, 0.1, 0.005, 0.008, wavelength=1e-10).center_array(name)

@@ -9,6 +9,7 @@ from typing import Any, Literal
 
 import numpy as np
 
+from aureole._core import Field
 from aureole.errors import GeometryError, SpecError
 from aureole.geometry import fields
 from aureole.geometry.detector import Detector
@@ -118,20 +119,32 @@ class Geometry:
 
     # positions in space
 
+    def grid(self) -> Grid:
+        """Return where centres and borders of the pixels are, in metres from the PONI."""
+        detector = self.detector
+        return Grid(
+            detector.centres(0) - self.poni1,
+            detector.centres(1) - self.poni2,
+            detector.edges(0) - self.poni1,
+            detector.edges(1) - self.poni2,
+        )
+
     def positions(self) -> tuple[FloatArray, FloatArray, FloatArray]:
         """Return t1, t2, t3 (m) of the pixel centres in the laboratory, each of shape (n1, n2)."""
-        grid = self._grid()
+        grid = self.grid()
         return fields.positions(self._plane(), grid.rows, grid.columns)
 
     def corner_positions(self) -> tuple[FloatArray, FloatArray, FloatArray]:
         """Return t1, t2, t3 (m) of the pixel corners, each (n1, n2, 4); order as in `corner_array`."""
-        grid = self._grid()
+        grid = self.grid()
         t1, t2, t3 = fields.positions(self._plane(), grid.row_edges, grid.column_edges)
         return fields.four_corners(t1), fields.four_corners(t2), fields.four_corners(t3)
 
     # coordinates
 
-    def center_array(self, name: str | Unit, *, chi_discontinuity: Discontinuity = "pi") -> FloatArray:
+    def center_array(
+        self, name: str | Unit, *, chi_discontinuity: Discontinuity = "pi", threads: int | None = None
+    ) -> FloatArray:
         """Return a coordinate of the pixel centres.
 
         Parameters
@@ -140,6 +153,8 @@ class Geometry:
             Any unit of `aureole.units`.
         chi_discontinuity : {"pi", "zero"}
             Whether χ lies in [-π, π] or in [0, 2π].
+        threads : int, optional
+            How many work on it, all available cores without it; the bits do not depend on it.
 
         Returns
         -------
@@ -152,51 +167,50 @@ class Geometry:
         SpecError
             Unknown unit or discontinuity.
         """
-        grid, plane = self._grid(), self._plane(chi_discontinuity)
-        return fields.coordinate(plane, self._unit(name), grid.rows, grid.columns)
+        grid, field = self.grid(), self.field(name, chi_discontinuity=chi_discontinuity)
+        return fields.values(field, grid.rows, grid.columns, threads=threads)
 
-    def vertex_array(self, name: str | Unit, *, chi_discontinuity: Discontinuity = "pi") -> FloatArray:
+    def vertex_array(
+        self, name: str | Unit, *, chi_discontinuity: Discontinuity = "pi", threads: int | None = None
+    ) -> FloatArray:
         """Return a coordinate of the corners of all pixels once, (n1 + 1, n2 + 1).
 
         Pixel (i, j) lies between vertices (i, j), (i + 1, j), (i + 1, j + 1) and (i, j + 1).
         Parameters and errors are those of `center_array`.
         """
-        grid, plane = self._grid(), self._plane(chi_discontinuity)
-        return fields.coordinate(plane, self._unit(name), grid.row_edges, grid.column_edges)
+        grid, field = self.grid(), self.field(name, chi_discontinuity=chi_discontinuity)
+        return fields.values(field, grid.row_edges, grid.column_edges, threads=threads)
 
-    def corner_array(self, name: str | Unit, *, chi_discontinuity: Discontinuity = "pi") -> FloatArray:
+    def corner_array(
+        self, name: str | Unit, *, chi_discontinuity: Discontinuity = "pi", threads: int | None = None
+    ) -> FloatArray:
         """Return a coordinate of the corners of each pixel, (n1, n2, 4).
 
         The order is (i, j), (i + 1, j), (i + 1, j + 1), (i, j + 1). `vertex_array` holds the same in a
         quarter of the memory. A pixel across the discontinuity of χ has corners on both sides. Parameters and
         errors are those of `center_array`.
         """
-        return fields.four_corners(self.vertex_array(name, chi_discontinuity=chi_discontinuity))
+        vertices = self.vertex_array(name, chi_discontinuity=chi_discontinuity, threads=threads)
+        return fields.four_corners(vertices)
 
-    def center_and_delta(
-        self, name: str | Unit, *, chi_discontinuity: Discontinuity = "pi"
-    ) -> tuple[FloatArray, FloatArray]:
-        """Return `center_array` and `delta_array` in the time of the latter."""
-        return fields.centre_and_delta(self._plane(chi_discontinuity), self._unit(name), self._grid())
-
-    def delta_array(self, name: str | Unit, *, chi_discontinuity: Discontinuity = "pi") -> FloatArray:
-        """Return the largest difference between a pixel's centre and its corners in a coordinate, (n1, n2).
-
-        Differences in χ are taken the short way round. Parameters and errors are those of `center_array`.
-        """
-        return self.center_and_delta(name, chi_discontinuity=chi_discontinuity)[1]
+    def field(self, name: str | Unit, *, chi_discontinuity: Discontinuity = "pi") -> Field:
+        """Return what the kernels compute a coordinate from; parameters and errors as of `center_array`."""
+        return self._plane(chi_discontinuity).coordinate(unit(name))
 
     # corrections
 
-    def solid_angle(self) -> FloatArray:
+    def solid_angle(self, *, threads: int | None = None) -> FloatArray:
         """Return cos³α, the solid angle of each pixel over that of one at the PONI, (n1, n2).
 
-        α is the angle of incidence: the pixel is cos⁻¹α times farther away, and seen at a slant.
+        α is the angle of incidence: the pixel is cos⁻¹α times farther away, and seen at a slant. `threads` is
+        as in `center_array`.
         """
-        grid = self._grid()
-        return fields.cosine_cubed(self._plane(), grid.rows, grid.columns)
+        grid = self.grid()
+        return fields.values(self._plane().solid_angle(), grid.rows, grid.columns, threads=threads)
 
-    def polarization(self, factor: float, axis_offset: float = 0.0) -> FloatArray:
+    def polarization(
+        self, factor: float, axis_offset: float = 0.0, *, threads: int | None = None
+    ) -> FloatArray:
         """Return the polarization correction ½ [1 + cos²2θ - f cos 2(χ + offset) (1 - cos²2θ)], (n1, n2).
 
         Parameters
@@ -205,6 +219,8 @@ class Geometry:
             f = (Ih - Iv) / (Ih + Iv), from -1 to 1; 1 is full polarization along the fast axis.
         axis_offset : float
             Angle from the main axis of polarization to the fast axis, in radians.
+        threads : int, optional
+            As in `center_array`.
 
         Raises
         ------
@@ -215,8 +231,8 @@ class Geometry:
             raise SpecError(f"polarization factor {factor} is not between -1 and 1")
         if not isfinite(axis_offset):
             raise SpecError(f"the offset of the polarization axis must be finite, not {axis_offset}")
-        grid = self._grid()
-        return fields.polarization(self._plane(), grid.rows, grid.columns, factor=factor, offset=axis_offset)
+        grid, field = self.grid(), self._plane().polarization(factor, axis_offset)
+        return fields.values(field, grid.rows, grid.columns, threads=threads)
 
     # other ways to say it
 
@@ -297,21 +313,7 @@ class Geometry:
     def _pixel(self) -> tuple[float, float]:
         return self.detector.pixel1, self.detector.pixel2
 
-    def _unit(self, name: str | Unit) -> Unit:
-        known = unit(name)
-        known.scale(self.wavelength)  # complains of a missing wavelength before the work begins
-        return known
-
     def _plane(self, chi_discontinuity: str = "pi") -> Plane:
         if chi_discontinuity not in ("pi", "zero"):
             raise SpecError(f"the discontinuity of chi is at 'pi' or 'zero', not at {chi_discontinuity!r}")
         return Plane(self.rotation_matrix(), self.dist, self.wavelength, chi_discontinuity == "zero")
-
-    def _grid(self) -> Grid:
-        detector = self.detector
-        return Grid(
-            detector.centres(0) - self.poni1,
-            detector.centres(1) - self.poni2,
-            detector.edges(0) - self.poni1,
-            detector.edges(1) - self.poni2,
-        )
