@@ -141,7 +141,8 @@ nb::object bound_field(const Field& field, In<double> rows, In<double> columns, 
     {
         nb::gil_scoped_release release;
         constexpr size_t HEIGHT = 16;
-        on_threads(threads, (rows.size() + HEIGHT - 1) / HEIGHT, [&](Parts& parts) {
+        const auto nothing = [] { return 0; };
+        on_threads(threads, (rows.size() + HEIGHT - 1) / HEIGHT, nothing, [&](int, Parts& parts) {
             for (size_t part; parts.take(part);)
                 for (size_t i = part * HEIGHT; i < std::min(rows.size(), (part + 1) * HEIGHT); ++i)
                     k.field(field, {rows.data()[i], n, columns.data(), out.data() + i * n});

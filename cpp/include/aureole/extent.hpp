@@ -62,8 +62,8 @@ inline Extent extent(const Pixels& pixels, Mode mode, bool radial, bool azimutha
     if (!azimuthal) needs.azimuthal = {false, false};
     Extent all;
     std::mutex mutex;
-    on_threads(n_threads, Rows::parts(pixels), [&](Parts& parts) {
-        Rows rows(pixels, mode, needs, kernels);
+    const auto make = [&] { return Rows(pixels, mode, needs, kernels); };
+    on_threads(n_threads, Rows::parts(pixels), make, [&](Rows& rows, Parts& parts) {
         Extent found;
         for (size_t part; parts.take(part);) {
             const size_t begin = Rows::begin(pixels, part), end = Rows::begin(pixels, part + 1);

@@ -64,6 +64,7 @@ class Rows {
     BoundArgs now;    // the row at hand, with its bounds
 
     static size_t parts(const Pixels& pixels) { return (pixels.rows + height(pixels) - 1) / height(pixels); }
+    static size_t pixels(const Pixels& pixels) { return height(pixels) * pixels.columns; }
     static size_t begin(const Pixels& pixels, size_t part) { return std::min(part * height(pixels), pixels.rows); }
 
     // Of a part the rows are to be read one after the other.
@@ -122,7 +123,7 @@ class Rows {
 class RowSplitter {
   public:
     RowSplitter(const Pixels& pixels, Mode mode, const Scale& radial, const Scale& azimuthal, const Kernels& kernels)
-        : splitter(radial, azimuthal), rows_(pixels, mode, {mode, radial.present, azimuthal.present}, kernels),
+        : splitter(radial, azimuthal, 3 * Rows::pixels(pixels)), rows_(pixels, mode, {mode, radial.present, azimuthal.present}, kernels),
           kernels_(kernels), mode_(mode), radial_(radial),
           in_bulk_(!azimuthal.present && (mode == Mode::bbox || mode == Mode::full)), bin_(pixels.columns, -1),
           part_(3 * pixels.columns) {}
@@ -176,9 +177,9 @@ class RowSplitter {
 inline void split(const Pixels& pixels, Mode mode, const Scale& radial, const Scale& azimuthal, const Kernels& kernels,
                   size_t n_threads, int64_t* pixel_ptr, Joined& out) {
     pixel_ptr[0] = 0;
-    on_threads(n_threads, Rows::parts(pixels), [&](Parts& parts) {
+    const auto make = [&] { return RowSplitter(pixels, mode, radial, azimuthal, kernels); };
+    on_threads(n_threads, Rows::parts(pixels), make, [&](RowSplitter& rows, Parts& parts) {
         try {
-            RowSplitter rows(pixels, mode, radial, azimuthal, kernels);
             Entries& entries = rows.splitter.entries;
             for (size_t part; parts.take(part);) {
                 const size_t begin = Rows::begin(pixels, part), end = Rows::begin(pixels, part + 1);

@@ -49,6 +49,8 @@ struct Scale {
 // A growing list of entries: `reserve` first, then `put` without further checks.
 class Entries {
   public:
+    explicit Entries(size_t room) { reserve(room); }
+
     void reserve(size_t more) {
         if (count_ + more <= room_) return;
         const size_t room = std::max(count_ + more, room_ + room_ / 2);
@@ -79,7 +81,8 @@ class Entries {
 // Not shared between threads: it has scratch space.
 class Splitter {
   public:
-    Splitter(const Scale& radial, const Scale& azimuthal) : radial_(radial), azimuthal_(azimuthal) {}
+    Splitter(const Scale& radial, const Scale& azimuthal, size_t room)
+        : entries(room), radial_(radial), azimuthal_(azimuthal) {}
 
     Entries entries;
 

@@ -1,8 +1,10 @@
 // Work that is dealt out to threads.
 #pragma once
 
+#include <algorithm>
 #include <atomic>
 #include <cstddef>
+#include <deque>
 #include <exception>
 #include <mutex>
 #include <thread>
@@ -39,23 +41,28 @@ class Parts {
     std::exception_ptr reason_;
 };
 
-// work(parts) on several threads, this one among them; each takes parts until none is left. What one of them throws is
-// thrown here, after all have ended. Where the system gives no more threads, fewer do the work.
-template <class Work> void on_threads(size_t n_threads, size_t n_parts, Work&& work) {
+// work(scratch, parts) on several threads, this one among them; each takes parts until none is left, and has the
+// scratch space that `make` gives before they start. What one of them throws is thrown here, after all have ended.
+// Where the system gives no more threads, fewer do the work.
+template <class Make, class Work> void on_threads(size_t n_threads, size_t n_parts, Make&& make, Work&& work) {
     Parts parts(n_parts);
-    const auto run = [&] {
+    std::deque<decltype(make())> scratch;
+    std::vector<std::thread> threads;
+    n_threads = std::max<size_t>(1, std::min(n_threads, n_parts));
+    for (size_t i = 0; i < n_threads; ++i) scratch.emplace_back(make());
+    threads.reserve(n_threads);
+    const auto run = [&](size_t i) {
         try {
-            work(parts);
+            work(scratch[i], parts);
         } catch (...) {
             parts.fail(std::current_exception());
         }
     };
-    std::vector<std::thread> threads;
     try {
-        for (size_t i = 1; i < n_threads && i < n_parts; ++i) threads.emplace_back(run);
+        for (size_t i = 1; i < n_threads; ++i) threads.emplace_back(run, i);
     } catch (...) {    // then with those that there are
     }
-    run();
+    run(0);
     for (std::thread& thread : threads) thread.join();
     parts.rethrow();
 }

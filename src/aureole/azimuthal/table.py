@@ -135,9 +135,7 @@ def _pixels(
 ) -> _core.Pixels:
     """Return mask and coordinates as the kernel takes them: it computes those that a splitting needs."""
     shape = geometry.shape
-    if mask is None:
-        mask = np.zeros(shape, bool)
-    masked = np.array(np.asarray(mask) != 0, np.uint8)
+    masked = np.zeros(shape, bool) if mask is None else np.array(mask, bool)
     if masked.shape != shape:
         raise SpecError(f"the mask has shape {masked.shape} and the detector {shape}")
     # Near the beam the azimuth makes no sense without a radius; any will do.
@@ -154,14 +152,14 @@ def _pixels(
         shape,
         rho_field,
         chi_field,
-        masked,
+        masked.view(np.uint8),
         _core.Grid(grid.rows, grid.columns, grid.row_edges, grid.column_edges),
         period,
         rho.positive and not infinite,
     )
 
 
-def _mask_beam(geometry: Geometry, mask: NDArray[np.uint8]) -> None:
+def _mask_beam(geometry: Geometry, mask: NDArray[np.bool_]) -> None:
     """Mask the pixels that the beam touches: where the coordinate is infinite there, they have no extent."""
     try:
         beam = geometry.beam_center()
@@ -173,7 +171,7 @@ def _mask_beam(geometry: Geometry, mask: NDArray[np.uint8]) -> None:
         slice(max(0, floor(at - 1e-6)), min(size, max(0, floor(at + 1e-6) + 1)))
         for at, size in zip(beam, mask.shape, strict=True)
     ]
-    mask[touched[0], touched[1]] = 1
+    mask[touched[0], touched[1]] = True
 
 
 def _scale(axis: Axis | None, found: tuple[float, float] | None) -> _core.SplitAxis | None:
