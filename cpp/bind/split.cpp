@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "aureole/extent.hpp"
+#include "aureole/split.hpp"
 #include "arrays.hpp"
 
 namespace nb = nanobind;
@@ -83,7 +84,8 @@ BoundPixels make_pixels(std::pair<size_t, size_t> shape, BoundCoordinate radial,
     const auto [rows, columns] = shape;
     check_coordinate(radial, rows, columns, grid.has_value());
     check_coordinate(azimuthal, rows, columns, grid.has_value());
-    require(!mask || (mask->shape(0) == rows && mask->shape(1) == columns), "split: the mask must have the shape of the pixels");
+    require(!mask || (mask->shape(0) == rows && mask->shape(1) == columns),
+            "split: the mask must have the shape of the pixels");
     require(!grid || (grid->row_centre.size() == rows && grid->column_centre.size() == columns &&
                       grid->row_edge.size() == rows + 1 && grid->column_edge.size() == columns + 1),
             "split: the grid must have the shape of the pixels");
@@ -134,7 +136,8 @@ std::array<double, 4> bound_extent(int mode, const BoundPixels& pixels, bool rad
     return {e.x0, e.x1, e.y0, e.y1};
 }
 
-nb::object bound_field(const Field& field, In<double> rows, In<double> columns, size_t threads, const std::string& isa) {
+nb::object bound_field(const Field& field, In<double> rows, In<double> columns, size_t threads,
+                       const std::string& isa) {
     const Kernels& k = kernels_of(isa);
     const size_t n = columns.size();
     Array<double> out(rows.size() * n);
@@ -176,8 +179,8 @@ void register_split(nb::module_& m) {
         .def(nb::init<In<double>, In<double>, In<double>, In<double>>(), "rows"_a, "columns"_a, "row_edges"_a,
              "column_edges"_a);
     nb::class_<BoundCoordinate>(m, "Coordinate",
-                                "A coordinate of all pixels: a field, or arrays of it at their centres (rows, columns)\n"
-                                "and at the points between them (rows + 1, columns + 1).")
+                                "A coordinate of all pixels: a field, or arrays of it at their centres (rows,\n"
+                                "columns) and at the points between them (rows + 1, columns + 1).")
         .def(
             "__init__",
             [](BoundCoordinate* self, std::optional<Field> field, std::optional<In2<double>> centre,

@@ -1,7 +1,10 @@
 // How far pixels reach, for the ranges of axes that have none.
 #pragma once
 
-#include "split.hpp"
+#include <limits>
+
+#include "rows.hpp"
+#include "workers.hpp"
 
 namespace aureole {
 

@@ -123,12 +123,6 @@ class Splitter {
         entries.put(bin, part);
     }
 
-    void put_all(std::vector<Share>& list, bool sorted) {
-        if (!sorted) merge(list);
-        entries.reserve(list.size());
-        for (const Share& entry : list) entries.put(entry.bin, entry.part);
-    }
-
     void add_box(double x0, double x1, double y0, double y1) {
         list_interval(x0, x1, radial_, along_x_);
         list_interval(y0, y1, azimuthal_, along_y_);
@@ -209,15 +203,19 @@ class Splitter {
         for (size_t i = 0; i < s.corners; ++i) s.point[i] = {rx.at(s.point[i].x), ay.at(s.point[i].y)};
         const double area = usable_area(s);
         if (area == 0.0) return add_box(s.x0, s.x1, s.y0, s.y1);
-        cells_.clear();
         if (in_y) {
-            deal_polygon<&Point::x, &Point::y>(s.point.data(), s.corners, s.x0, s.x1, rx, -area, [&](int64_t k, double part) {
-                cells_.push_back({row * rx.bins + k, -part / area});
-            });
-            return put_all(cells_, true);
+            entries.reserve(size_t(rx.last(s.x1) - column + 1));
+            return deal_polygon<&Point::x, &Point::y>(
+                s.point.data(), s.corners, {s.x0, s.x1, -area}, rx,
+                [&, first = row * rx.bins, per_area = -1.0 / area](int64_t k, double part) {
+                    entries.put(first + k, part * per_area);
+                });
         }
+        cells_.clear();
         const int met = turns(s.y0, s.y1, ay, [&](double shift) { add_turned(s, shift, area, in_x, column); });
-        put_all(cells_, met <= 1);
+        if (met > 1) merge(cells_);
+        entries.reserve(cells_.size());
+        for (const Share& cell : cells_) entries.put(cell.bin, cell.part);
     }
 
     // A polygon on one of its turns, row of bins by row of bins.
@@ -226,30 +224,37 @@ class Splitter {
         if (!(y1 >= 0.0 && y0 < azimuthal_.top)) return;
         std::array<Point, 8> p;
         for (size_t i = 0; i < s.corners; ++i) p[i] = {s.point[i].x, s.point[i].y + shift};
-        if (in_x) {
-            deal_polygon<&Point::y, &Point::x>(p.data(), s.corners, y0, y1, azimuthal_, area, [&](int64_t k, double part) {
-                cells_.push_back({k * radial_.bins + column, part * per_area});
-            });
-            return;
-        }
+        if (in_x)
+            return deal_polygon<&Point::y, &Point::x>(
+                p.data(), s.corners, {y0, y1, area}, azimuthal_, [&](int64_t k, double part) {
+                    cells_.push_back({k * radial_.bins + column, part * per_area});
+                });
         std::array<Point, 16> below, row;
         const int64_t last = azimuthal_.last(y1);
         for (int64_t k = azimuthal_.first(y0); k <= last; ++k) {
             size_t n = clip(p.data(), s.corners, least(double(k + 1), azimuthal_.top), true, below.data());
             n = clip(below.data(), n, double(k), false, row.data());
             if (n < 3) continue;
-            const double part_of_row = -signed_area(row.data(), n);
-            deal_polygon<&Point::x, &Point::y>(row.data(), n, s.x0, s.x1, radial_, part_of_row, [&](int64_t r, double part) {
+            const Stretch of_row = {s.x0, s.x1, -signed_area(row.data(), n)};
+            deal_polygon<&Point::x, &Point::y>(row.data(), n, of_row, radial_, [&](int64_t r, double part) {
                 cells_.push_back({k * radial_.bins + r, -part * per_area});
             });
         }
     }
 
-    // A polygon over the bins of U: f(bin, area in it), positive where it turns from V to U; `area` is all of it, with
-    // this sign, from `low` to `high`.
+    // A polygon over the bins of U: f(bin, area in it), positive where it turns from V to U.
+    struct Stretch {
+        double low, high, area;    // all of it, from `low` to `high`
+    };
     template <double Point::*U, double Point::*V, class F>
-    static void deal_polygon(const Point* p, size_t n, double low, double high, const Scale& axis, double area, F&& f) {
-        std::array<double, 16> u, to_u, v, slopes;
+    static void deal_polygon(const Point* p, size_t n, const Stretch& all, const Scale& axis, F&& f) {
+        if (n == 4) return deal_corners<4, U, V>(p, n, all, axis, f);    // most: unrolled
+        deal_corners<16, U, V>(p, n, all, axis, f);
+    }
+    template <size_t MOST, double Point::*U, double Point::*V, class F>
+    static void deal_corners(const Point* p, size_t corners, const Stretch& all, const Scale& axis, F&& f) {
+        const size_t n = MOST == 4 ? 4 : corners;
+        std::array<double, MOST> u, to_u, v, slopes;
         for (size_t i = 0; i < n; ++i) {
             const Point &a = p[i], &b = p[i + 1 < n ? i + 1 : 0];
             u[i] = a.*U;
@@ -260,7 +265,7 @@ class Splitter {
         const auto below = [&](double level) {
             return area_below(level, u.data(), to_u.data(), v.data(), slopes.data(), n);
         };
-        deal(low, high, axis, 0.0, area, below, f);
+        deal(all.low, all.high, axis, 0.0, all.area, below, f);
     }
 
     // The part of a polygon on one side of y = level.
