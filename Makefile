@@ -1,4 +1,5 @@
-# Aureole: `make demo` shows it, `make test` proves it. Needs Python >= 3.11, a C++20 compiler, make.
+# Aureole: `make demo` shows it, `make test` proves it. Needs Python >= 3.11, make, and
+# GCC >= 12, Clang >= 16 or Apple clang >= 15.
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin

@@ -18,12 +18,14 @@ import fabio
 import h5py
 import numpy as np
 
+from aureole.threads import available_threads
+
 ROOT = Path(__file__).resolve().parents[1]
 RESULTS = ROOT / "bench-results"
 REAL = ROOT.parent / "shared" / "data" / "powder"
 BINS = 1000
 UNIT = "q_nm^-1"
-CORES = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+CORES = available_threads()
 
 
 @dataclass

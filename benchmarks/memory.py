@@ -30,7 +30,7 @@ def integrate(poni: Path, frames: Path, output: Path) -> None:
     marks: list[int] = []
 
     def progress(done: int, total: int) -> None:
-        if done * 10 // total > len(marks) or not marks:
+        if done and (done * 10 // total > len(marks) or not marks):
             marks.append(resident())
             print(done, marks[-1], flush=True)
 

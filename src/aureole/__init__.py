@@ -9,6 +9,8 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING
 
+from aureole.version import __version__ as __version__
+
 if TYPE_CHECKING:
     from aureole.axis import Axis as Axis
     from aureole.azimuthal import Cake as Cake
@@ -24,8 +26,6 @@ if TYPE_CHECKING:
     from aureole.io import load as load
     from aureole.io import open_frames as open_frames
     from aureole.kernels import decode as decode
-
-__version__ = "0.1.0"
 
 _HOME = {
     "Axis": "aureole.axis",

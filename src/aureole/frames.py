@@ -52,11 +52,14 @@ class EncodedFrame:
     header: Mapping[str, str] = field(default_factory=dict)
 
     @classmethod
-    def from_array(cls, image: NDArray[np.generic], name: str = "array") -> EncodedFrame:
+    def from_array(
+        cls, image: NDArray[np.generic], name: str = "array", header: Mapping[str, str] | None = None
+    ) -> EncodedFrame:
         """Wrap an image of shape (slow, fast); no copy where it is contiguous and in native byte order."""
         array = np.ascontiguousarray(image, dtype=image.dtype.newbyteorder("="))
         payload = array.reshape(-1).view(np.uint8)
-        return cls(payload, Encoding.RAW, (array.shape[0], array.shape[1]), array.dtype, name)
+        shape = (array.shape[0], array.shape[1])
+        return cls(payload, Encoding.RAW, shape, array.dtype, name, header or {})
 
 
 class FrameSource(Protocol):

@@ -18,6 +18,9 @@ from numpy.typing import NDArray
 
 from aureole.errors import GeometryError, SpecError
 
+HC_KEV_M = 1.2398419843320026e-9
+"""h c in keV m (exact in the SI since 2019): a wavelength in metres times its photon energy in keV."""
+
 Kind = Literal["radial", "azimuthal"]
 Base = Literal["r", "2theta", "sin_theta", "qx", "qy", "chi"]
 FloatArray = NDArray[np.float64]

@@ -6,7 +6,6 @@ import time
 import numpy as np
 import pytest
 
-from aureole.azimuthal import batches
 from aureole.azimuthal import plan as plan_module
 from aureole.errors import FrameCorrupt, FrameMissing, SpecError
 from aureole.frames import EncodedFrame, Encoding
@@ -207,7 +206,3 @@ def test_the_variance_that_a_model_needs(spec_of, counts):
         plan.integrate(counts)
     with pytest.raises(SpecError, match="2 variances for 5 frames"):
         plan.integrate(counts, variance=np.ones((2, *SHAPE)))
-
-
-def test_available_threads_is_a_number_of_cores():
-    assert batches.available_threads() >= 1

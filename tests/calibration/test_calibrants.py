@@ -79,23 +79,6 @@ def test_bragg():
     assert ceria.two_theta(7.0 * A).size == 0
 
 
-def test_positions_in_other_units():
-    ceria = calibrant("CeO2")
-    spacings = ceria.d_spacings(1.0 * A)
-    largest = 2.0 * math.asin(0.3 / 2.0)
-    for name, expected in (
-        ("q_A^-1", 2.0 * math.pi / (spacings / A)),
-        ("d_A", spacings / A),
-        ("d*2_nm^-2", (1e-9 / spacings) ** 2),
-        ("2th_deg", np.degrees(2.0 * np.arcsin(0.3 * A / (2.0 * spacings)))),
-    ):
-        np.testing.assert_allclose(ceria.ring_positions(name, 0.3 * A, largest), expected, rtol=1e-12)
-    with pytest.raises(SpecError, match="depends on more than the scattering angle"):
-        ceria.ring_positions("r_mm", 0.3 * A)
-    with pytest.raises(SpecError, match="chi_deg is azimuthal"):
-        ceria.ring_positions("chi_deg", 0.3 * A)
-
-
 def test_triclinic_spacing_by_hand():
     lattice = (3 * A, 4 * A, 5 * A, math.radians(80), math.radians(95), math.radians(110))
     mine = Calibrant("mine", lattice)

@@ -1,6 +1,8 @@
 """Bad frames are reported and passed over; everything else that is wrong is one line and exit code 2."""
 
 import os
+import sys
+from pathlib import Path
 
 import h5py
 import numpy as np
@@ -269,3 +271,36 @@ def test_no_frames(scan, refused, frames, words, monkeypatch):
 def test_options_that_are_required(scan, refused):
     assert "--poni" in refused("integrate", scan.folder, "-o", scan.out / "out.h5")
     assert "-o" in refused("integrate", scan.folder, "--poni", scan.poni)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="other file systems refuse such names")
+@pytest.mark.parametrize("verb", ["integrate", "text", "convert", "plot", "info"])
+def test_names_that_are_no_text(run, scan, verb, monkeypatch):
+    monkeypatch.chdir(scan.root)
+    folder = Path(os.fsdecode(b"scan\xff"))
+    folder.mkdir()
+    names = [
+        path.rename(folder / os.fsdecode(b"f\xfe_%d.cbf" % index)) for index, path in enumerate(scan.files)
+    ]
+    names[4].write_bytes(b"")
+    poni = scan.poni.rename(os.fsdecode(b"p\xfd.poni"))
+    geometry = ["--poni", poni]
+    given = {
+        "integrate": [
+            "integrate", *names, "gone\udcff.cbf", *geometry,
+            "--instrument", "i\udcff", "-o", "o\udcff.h5",
+        ],
+        "text": ["integrate", names[0], *geometry, "-o", "o\udcff.xy"],
+        "convert": ["convert", folder, "-o", "o\udcff.h5"],
+        "plot": ["plot", names[0], *geometry, "-o", "o\udcff.png"],
+        "info": ["info", names[0]],
+    }[verb]  # fmt: skip
+    done = run(*given)
+    assert done.code == (1 if verb in ("integrate", "convert") else 0), done.err
+    left = [path.name for path in Path().iterdir() if path.name.startswith("o") and path.name != "out"]
+    assert left == ([] if verb == "info" else [given[-1]])
+    if verb == "integrate":
+        with h5py.File("o\udcff.h5") as file:
+            messages = list(file["entry/frame_message"].asstr()[()])
+        assert messages[4] == r"scan\xff/f\xfe_4.cbf: empty file"
+        assert messages[6].startswith(r"gone\xff.cbf: ")

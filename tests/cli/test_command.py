@@ -1,5 +1,6 @@
 """The command as a program: help, what it imports, how it ends."""
 
+import io
 import os
 import signal
 import subprocess
@@ -11,6 +12,7 @@ import numpy as np
 import pytest
 
 import aureole
+from aureole.cli.terminal import progress_bar
 from aureole.io import write_cbf
 
 VERBS = ("integrate", "info", "plot", "convert", "demo")
@@ -168,6 +170,26 @@ def test_the_progress_bar_is_drawn_on_a_terminal(scan):
     assert b"frames/s" in drawn
     assert b"6/6" in drawn
     assert out.count("\n") == 1
+
+
+def test_the_rate_counts_from_the_first_frame(monkeypatch):
+    """Making the table takes its time, in which no frame could be done."""
+
+    class Terminal(io.StringIO):
+        def isatty(self):
+            return True
+
+    now, terminal = [100.0], Terminal()
+    monkeypatch.setattr("rich.console.monotonic", lambda: now[0])
+    monkeypatch.setattr("sys.stderr", terminal)
+    monkeypatch.setenv("COLUMNS", "100")
+    with progress_bar("making the table", "integrating") as progress:
+        now[0] += 50.0
+        progress(0, 600)
+        now[0] += 2.0
+        progress(300, 600)
+    assert "making the table" in terminal.getvalue()
+    assert "150 frames/s" in terminal.getvalue()
 
 
 def test_a_defect_is_named_as_one(run, scan, monkeypatch):

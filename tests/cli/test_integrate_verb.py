@@ -9,6 +9,7 @@ import pytest
 
 import aureole
 from aureole.io import write_cbf
+from aureole.io.cbf import CbfFiles
 
 NPT = 30
 
@@ -122,6 +123,67 @@ def test_options_reach_the_spec(run, scan):
         assert file["entry/polarization_applied"][()]
 
 
+def test_darks_and_flats_are_averaged(run, scan, geometry):
+    rng = np.random.default_rng(8)
+    darks = rng.poisson(9.0, (4, *scan.images[0].shape)).astype(np.int32)
+    flats = rng.uniform(0.9, 1.1, (3, *scan.images[0].shape))
+    for index, dark in enumerate(darks):
+        write_cbf(scan.root / f"dark_{index}.cbf", dark)
+    with h5py.File(scan.root / "flats.h5", "w") as file:
+        file["a"], file["b"] = flats[:2], flats[2:]
+    options = ["--dark", f"{scan.root}/dark_*.cbf"]
+    for name in "ab":
+        options += ["--flat", f"{scan.root}/flats.h5::/{name}"]
+    done, target = integrate(run, scan, *options, "--error-model", "poisson")
+    assert done.code == 0, done.err
+    spec = aureole.IntegrationSpec(
+        geometry,
+        radial=aureole.Axis("q_nm^-1", NPT),
+        error_model="poisson",
+        dark=darks.mean(0),
+        dark_variance=darks.var(0, ddof=1) / 4,
+        flat=flats.mean(0),
+    )
+    wanted = spec.plan().integrate(scan.images)
+    have, sigma = rows(target)
+    np.testing.assert_allclose(have, wanted.intensity, rtol=1e-6)
+    np.testing.assert_allclose(sigma, wanted.sigma, rtol=1e-6)
+    with h5py.File(target) as file:
+        known = file["entry/reduction/input"]
+        assert known["dark"].asstr()[()] == f"{scan.root}/dark_*.cbf"
+        assert known["flat"].asstr()[()] == f"{scan.root}/flats.h5::/a, {scan.root}/flats.h5::/b"
+    # Where errors have no use for it, the scatter of the darks is no part of the spec.
+    for model in ("none", "azimuthal"):
+        done, target = integrate(run, scan, *options, "--error-model", model, out=f"{model}.h5")
+        assert done.code == 0, done.err
+        assert spec_in(target)["dark_variance"] is None
+
+
+def test_variances_of_frames(run, scan, geometry):
+    variances = 2.0 * scan.images + 1.0
+    with h5py.File(scan.root / "variances.h5", "w") as file:
+        file["data"] = variances
+    done, target = integrate(run, scan, "--variance", f"{scan.root}/variances.h5::/data")
+    assert done.code == 0, done.err
+    spec = aureole.IntegrationSpec(geometry, radial=aureole.Axis("q_nm^-1", NPT), error_model="variance")
+    wanted = spec.plan().integrate(scan.images, variance=variances)
+    np.testing.assert_allclose(rows(target)[1], wanted.sigma, rtol=1e-6)
+
+
+def test_variances_that_cannot_be(scan, refused):
+    with h5py.File(scan.root / "few.h5", "w") as file:
+        file["data"] = np.ones((2, *scan.images[0].shape))
+    common = ("integrate", scan.folder, "--poni", scan.poni, "-o", scan.out / "x.h5")
+    few = ("--variance", f"{scan.root}/few.h5::/data")
+    assert "needs --variance" in refused(*common, "--error-model", "variance")
+    assert "no use with --error-model poisson" in refused(*common, "--error-model", "poisson", *few)
+    assert "2 variances for 6 frames" in refused(*common, *few)
+    line = refused(
+        "integrate", scan.folder, "--poni", scan.poni, "-o", scan.root / "few.h5", "--overwrite", *few
+    )
+    assert "is one of the inputs" in line
+
+
 @pytest.mark.parametrize("name", ["list", "template", "pattern", "files", "hdf5"])
 def test_ways_to_name_frames(run, scan, name):
     frames: list[object] = []
@@ -192,6 +254,33 @@ def test_a_monitor_of_zero_makes_the_frame_bad(run, scan):
     assert "scan_0002.cbf: its monitor is 0" in done.err
     with h5py.File(target) as file:
         np.testing.assert_array_equal(file["entry/frame_status"][()], [0, 0, 1, 0, 1, 0])
+
+
+def test_frames_without_a_monitor_in_their_header_are_bad(run, scan):
+    for index, line in ((1, "# Other 3"), (2, "# Flux 0 counts"), (4, "# Flux low")):
+        write_cbf(scan.files[index], scan.images[index], f"{line}\r\n", overwrite=True)
+    done, target = integrate(run, scan, "--monitor", "Flux")
+    assert done.code == 1
+    assert "3 of 6 frames done, 3 bad" in done.out
+    for line in (
+        "_0001.cbf: its header has no 'Flux'",
+        "_0002.cbf: its monitor is 0",
+        "_0004.cbf: its header",
+    ):
+        assert line in done.err
+    with h5py.File(target) as file:
+        np.testing.assert_array_equal(file["entry/frame_status"][()], [0, 1, 1, 0, 1, 0])
+        np.testing.assert_array_equal(file["entry/monitor/data"][()], [1.5, np.nan, np.nan, 4.5, np.nan, 6.5])
+        assert np.isnan(file["entry/data/I"][1]).all()
+
+
+def test_the_headers_are_read_with_the_frames(run, scan, monkeypatch):
+    """Not in a pass of their own: on a slow disk that would double the time of a run."""
+    read = []
+    original = CbfFiles.header
+    monkeypatch.setattr(CbfFiles, "header", lambda self, index: read.append(index) or original(self, index))
+    assert integrate(run, scan, "--monitor", "Flux")[0].code == 0
+    assert len(read) <= 2
 
 
 def test_md5_is_checked_on_demand_only(run, scan):

@@ -194,6 +194,20 @@ def test_plots_of_frames(run, scan, scale):
     picture(scan.out / "rings.png")
 
 
+def test_a_plot_of_the_folder_one_is_in(run, scan, monkeypatch):
+    monkeypatch.chdir(scan.folder)
+    done = run("plot", ".", "--overwrite")
+    assert (done.code, done.out) == (0, "frames.png\n"), done.err
+    picture(scan.folder / "frames.png")
+
+
+@pytest.mark.parametrize("name", [".", "..", "./", "/"])
+def test_a_plot_of_a_folder_without_frames(refused, scan, monkeypatch, name):
+    (scan.out / "inner").mkdir()
+    monkeypatch.chdir(scan.out / "inner")
+    refused("plot", name, leaves=["inner"])
+
+
 @pytest.mark.parametrize("image", ["zeros", "nothing", "float", "few counts"])
 def test_plots_of_odd_frames(run, scan, image):
     pixels = {

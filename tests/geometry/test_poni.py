@@ -165,6 +165,61 @@ def test_malformed_files(text, message):
     assert "\n" not in str(caught.value)
 
 
+ODD = [
+    "5",
+    "0",
+    "-1",
+    "true",
+    "null",
+    '"x"',
+    "[]",
+    "{}",
+    "[1]",
+    "[5, 5]",
+    "[[], []]",
+    "Infinity",
+    "-Infinity",
+]
+ODD += [
+    "NaN",
+    "1e999",
+    "[1e999, 5]",
+    "[Infinity, 5]",
+    "1" * 400,
+    f"[{'1' * 400}, 1]",
+    "1" * 5000,
+    "[" * 100_000,
+]
+ODD += ["[1048577, 1]", "[1048576, 1048576]", '{"material": "Si", "thickness": %s}' % ("1" * 400)]
+
+
+@pytest.mark.parametrize("value", ODD, ids=lambda value: value[:20])
+@pytest.mark.parametrize("key", ["pixel1", "max_shape", "orientation", "sensor", "module_size", "binning"])
+@pytest.mark.parametrize("name", ["Detector", "Pilatus2M", "RayonixSx165"])
+def test_odd_values_are_one_line(name, key, value):
+    given = {"pixel1": "1e-4", "pixel2": "1e-4"} if name == "Detector" else {}
+    text = ", ".join(f'"{field}": {content}' for field, content in (given | {key: value}).items())
+    said = ""
+    try:
+        parse_poni(config(name, f"{{{text}}}"))
+    except GeometryError as error:
+        said = str(error)
+    assert "\n" not in said
+    assert len(said) < 300
+
+
+def test_a_module_size_that_is_one_number():
+    with pytest.raises(GeometryError, match="modules of 5 pixels are not those of Pilatus2M"):
+        parse_poni(config("Pilatus2M", '{"module_size": 5}'))
+
+
+@pytest.mark.parametrize("shape", [(2**20 + 1, 1), (2**20, 2**20), (10**400, 5)])
+def test_a_detector_larger_than_any(shape):
+    with pytest.raises(GeometryError, match="no detector has a shape of"):
+        detector(pixel1=1e-4, pixel2=1e-4, shape=shape)
+    assert detector(pixel1=1e-4, pixel2=1e-4, shape=(1, 2**20)).shape == (1, 2**20)
+
+
 @given(st.text(max_size=200))
 def test_any_text_is_a_geometry_or_a_geometry_error(text):
     with suppress(GeometryError):
@@ -179,7 +234,7 @@ def test_any_text_is_a_geometry_or_a_geometry_error(text):
             ["[]", "{}", "0", "-1", "1e999", "[1]", '{"pixel1": [1]}', '{"sensor": {"material": []}}']
         ),
         st.recursive(
-            st.none() | st.booleans() | st.floats() | st.text(max_size=5),
+            st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5),
             lambda inner: (
                 st.dictionaries(
                     st.sampled_from(

@@ -58,6 +58,14 @@ def prepared(tmp_path_factory: pytest.TempPathFactory) -> Path:
         ("flat", np.ones(shape, np.float32)),
     ):
         EdfImage(data=image).write(str(folder / f"{name}.edf"))
+    for name in ("a", "b"):
+        shutil.copy(folder / "flat.edf", folder / f"{name}.edf")
+    (folder / "darks").mkdir()
+    (folder / "variances").mkdir()
+    for index in range(2):
+        shutil.copy(folder / "scan_00000.cbf", folder / "darks" / f"dark_{index}.cbf")
+    for index in range(13):
+        shutil.copy(folder / "dark.edf", folder / "variances" / f"var_{index}.edf")
     (folder / "I0.csv").write_text("frame,I0\n" + "".join(f"{i},{1000 + i}\n" for i in range(13)))
     (folder / "list.txt").write_text("".join(f"scan_{i:05d}.cbf\n" for i in (3, 1, 2)))
     with h5py.File(folder / "counters.h5", "w") as file:

@@ -2,10 +2,14 @@
 
 import subprocess
 import sys
+from typing import get_args
 
 import pytest
 
 import aureole
+from aureole.azimuthal.spec import ErrorModel, Split
+from aureole.cli import make_parser
+from aureole.geometry import Discontinuity
 
 NAMES = {
     "Axis",
@@ -35,6 +39,15 @@ def test_public_names_are_these() -> None:
 @pytest.mark.parametrize("name", sorted(NAMES - {"__version__"}))
 def test_public_name_is_there_and_explained(name: str) -> None:
     assert (getattr(aureole, name).__doc__ or "").strip()
+
+
+def test_options_offer_what_a_spec_takes() -> None:
+    """The parser has its own lists, since help must not import what defines the spec."""
+    verbs = next(action for action in make_parser()._actions if isinstance(action.choices, dict))
+    offered = {action.dest: action.choices for action in verbs.choices["integrate"]._actions}
+    assert set(offered["split"]) == set(get_args(Split))
+    assert set(offered["error_model"]) == {"none", *get_args(ErrorModel)}
+    assert set(offered["chi_discontinuity"]) == set(get_args(Discontinuity))
 
 
 def test_unknown_name_is_an_attribute_error() -> None:

@@ -35,6 +35,24 @@ def test_names_in_docs_exist(page: Path) -> None:
     assert [name for name in sorted(names) if not exists(name)] == []
 
 
+def test_imports_in_docs_work() -> None:
+    lines = {
+        line
+        for page in PAGES
+        for line in re.findall(r"from aureole[\w.]* import [\w, ]*\w", page.read_text(encoding="utf-8"))
+    }
+    assert lines
+    for line in sorted(lines):
+        exec(line, {})
+
+
+def test_names_that_the_reference_lists_by_module_exist() -> None:
+    listed = re.findall(r"`(aureole\.[\w.]+)`\s+\(([^)]*)\)", REFERENCE)
+    names = [f"{module}.{name}" for module, text in listed for name in re.findall(r"`(\w+)`", text)]
+    assert {"aureole.azimuthal.Plan", "aureole.io.results.read_result"} <= set(names)
+    assert [name for name in names if not exists(name)] == []
+
+
 def test_reference_lists_all_public_names() -> None:
     assert [name for name in aureole.__all__ if f"`aureole.{name}" not in REFERENCE] == []
 

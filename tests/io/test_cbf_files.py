@@ -118,15 +118,22 @@ def test_write_and_read_any_image(image):
 @pytest.mark.parametrize(
     ("image", "text"),
     [
-        (np.zeros((2, 2)), "integers"),
+        (np.zeros((2, 2)), "integers of up to 32 bits, not of float64"),
+        (np.zeros((2, 2), np.int64), "integers of up to 32 bits, not of int64: convert"),
+        (np.zeros((2, 2), np.uint64), "not of uint64"),
+        (np.zeros((2, 2), bool), "not of bool"),
         (np.zeros(3, np.int32), "one image"),
         (np.zeros((0, 3), np.int32), "one image"),
-        (np.full((2, 2), 2**63, np.uint64), "2\\^63"),
     ],
 )
 def test_what_no_cbf_can_hold(image, text):
     with pytest.raises(SpecError, match=text):
         format_cbf(image)
+
+
+def test_the_encoder_refuses_what_no_difference_can_hold():
+    with pytest.raises(SpecError, match=r"2\^63"):
+        encode_byte_offset(np.full((2, 2), 2**63, np.uint64))
 
 
 def test_header_that_is_not_latin():
@@ -172,6 +179,11 @@ def edited(pattern: str, replacement: str, data: bytes = SMALL) -> bytes:
         ),
         (edited("Number-of-Elements: 35", "Number-of-Elements: 36"), "5 x 7 pixels and 36 elements"),
         (edited("signed 32-bit integer", "signed 12-bit integer"), "12-bit integer' cannot be read"),
+        (
+            edited("signed 32-bit integer", "signed 64-bit integer"),
+            "of int64 cannot be read, only of up to 32",
+        ),
+        (edited("signed 32-bit integer", "signed 32-bit real IEEE"), "of float32 cannot be read"),
         (edited("x-CBF_BYTE_OFFSET", "x-CBF_PACKED"), "'x-cbf_packed' cannot be read"),
         (edited("x-CBF_BYTE_OFFSET", "x-CBF_NONE"), "cannot be"),
         (edited("BINARY\r\n", "BASE64\r\n"), "'BASE64' cannot be read"),

@@ -1,5 +1,7 @@
+import os
 import shutil
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import h5py
 import hdf5plugin
@@ -140,6 +142,24 @@ def test_never_written_through_the_library(tmp_path, images, pixels):
         frames[4]
 
 
+def test_external_raw_files_are_whole_or_said_not_to_be(tmp_path, images, pixels, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    length = images[0].nbytes
+    parts = [("one.raw", 0, 2 * length), ("two.raw", 0, h5py.h5f.UNLIMITED)]
+    with h5py.File("a.h5", "w") as file:
+        file.create_dataset("x", images.shape, images.dtype, external=parts)[...] = images
+    assert_frames(open_frames("a.h5::/x"), images, pixels)
+    os.truncate("two.raw", length + 5)
+    frames = open_frames("a.h5::/x")
+    assert_frames(frames[:3], images[:3], pixels)
+    for index in (3, 4):
+        with pytest.raises(FrameCorrupt, match=r"truncated: its raw file two\.raw has only"):
+            frames[index]
+    Path("one.raw").unlink()
+    with pytest.raises(FrameMissing, match=r"its raw file one\.raw is missing"):
+        frames[1]
+
+
 def test_never_written_contiguous(tmp_path):
     with h5py.File(tmp_path / "a.h5", "w", userblock_size=512) as file:
         file.create_dataset("data", (3, 4, 5), "u2")
@@ -212,6 +232,9 @@ def test_a_master_without_any_data(tmp_path, images):
         (tmp_path / f"run_data_{number:06d}.h5").unlink()
     with pytest.raises(FormatError, match=r"none of its 3 data files can be read: its file .* is missing"):
         open_frames(path)
+    frames = open_frames([path, write_stack(tmp_path / "other.h5", images)])
+    with pytest.raises(FrameMissing, match="is missing"):
+        frames[0]
 
 
 def test_more_than_999999_data_files_come_in_order(tmp_path, images, pixels):
@@ -261,7 +284,7 @@ def test_a_source_that_is_too_short_and_frames_that_nothing_is_mapped_to(tmp_pat
     layout[0:4] = h5py.VirtualSource("s.h5", "data", shape=(4, 37, 53))
     frames = open_frames(virtual(tmp_path, images, layout))
     assert np.array_equal(pixels(frames[1]), images[1])
-    with pytest.raises(FrameMissing, match="its source holds only 2 frames"):
+    with pytest.raises(FrameMissing, match=r"its source .*s\.h5 holds only 2 frames"):
         frames[3]
     with pytest.raises(FrameMissing, match="no source is mapped"):
         frames[4]
@@ -291,19 +314,209 @@ def test_virtual_data_sets_that_name_themselves_end(tmp_path):
         open_frames(source)[0]
 
 
-def test_modules_are_put_together_by_the_library(tmp_path, images, pixels):
-    layout = h5py.VirtualLayout((5, 37, 53), images.dtype)
-    for name, part in (("left", np.s_[:, :, :20]), ("right", np.s_[:, :, 20:])):
-        write_stack(tmp_path / f"{name}.h5", images[part])
+MODULES = {"left": np.s_[:, :, :20], "right": np.s_[:, :, 23:]}
+
+
+def modular(folder, images, write=write_stack):
+    """A virtual data set of two modules with a gap between them, and what its frames are."""
+    layout = h5py.VirtualLayout(images.shape, images.dtype)
+    whole = np.full_like(images, -7)
+    for name, part in MODULES.items():
+        write(folder / f"{name}.h5", images[part])
         layout[part] = h5py.VirtualSource(f"{name}.h5", "data", shape=images[part].shape)
-    source = virtual(tmp_path, images, layout)
+        whole[part] = images[part]
+    with h5py.File(folder / "v.h5", "w") as file:
+        file.create_virtual_dataset("v", layout, fillvalue=-7)
+    return f"{folder}/v.h5::/v", whole
+
+
+@pytest.mark.parametrize("encoded", [True, False])
+def test_modules_are_put_together(tmp_path, images, pixels, encoded):
+    source, whole = modular(
+        tmp_path,
+        images,
+        lambda path, stack: write_stack(path, stack, **(by_frame(stack, **BSLZ4) if encoded else {})),
+    )
     frames = open_frames(source)
     assert "does not map whole frames" in frames.notes[0]
-    assert_frames(frames, images, pixels)
-    frames.close()
+    assert_frames(frames, whole, pixels)
+    assert [path.rpartition("/")[2] for path in frames.sources] == ["v.h5", "left.h5", "right.h5"]
+    with h5py.File(tmp_path / "v.h5") as file:
+        assert np.array_equal(file["v"][()], whole)
+
+
+@pytest.mark.parametrize(
+    ("harm", "kind", "reason"),
+    [
+        (lambda path: path.unlink(), FrameMissing, r"its source .*right\.h5 is missing"),
+        (lambda path: path.write_bytes(b""), FrameCorrupt, r"its source .*right\.h5: empty file"),
+        (lambda path: path.write_bytes(b"x" * 900), FrameCorrupt, r"right\.h5: not a complete HDF5 file"),
+        (
+            lambda path: path.write_bytes(path.read_bytes()[:1500]),
+            FrameCorrupt,
+            r"right\.h5: not a complete HDF5 file",
+        ),
+    ],
+    ids=["missing", "empty", "text", "truncated"],
+)
+def test_a_module_that_is_lost_takes_its_frames(tmp_path, images, harm, kind, reason):
+    source, _ = modular(tmp_path, images)
+    harm(tmp_path / "right.h5")
+    frames = open_frames(source)
+    assert len(frames) == 5
+    for index in (0, 4):
+        with pytest.raises(kind, match=rf"v\.h5::/v\[{index}\]: {reason}|{reason}") as caught:
+            frames[index]
+        assert type(caught.value) is kind
+        assert caught.value.name.endswith(f"v.h5::/v[{index}]")
+
+
+@pytest.mark.parametrize("chunks", [(1, 37, 20), (1, 10, 10)])
+def test_a_module_that_was_not_written_takes_its_frame(tmp_path, images, pixels, chunks):
+    def write(path, stack):
+        with h5py.File(path, "w") as file:
+            chosen = (*chunks[:2], min(chunks[2], stack.shape[2]))
+            data = file.create_dataset("data", stack.shape, stack.dtype, chunks=chosen)
+            data[:2] = stack[:2]
+            if path.stem == "left":
+                data[2] = stack[2]
+
+    source, whole = modular(tmp_path, images, write)
+    frames = open_frames(source)
+    assert_frames(frames[:2], whole[:2], pixels)
+    with pytest.raises(
+        FrameMissing, match=r"v\[2\]: a part of it, .*right\.h5::/data\[2\]: this frame was never"
+    ):
+        frames[2]
+
+
+def test_a_module_that_is_too_short_or_too_small(tmp_path, images, pixels):
+    source, whole = modular(tmp_path, images)
     (tmp_path / "right.h5").unlink()
-    with pytest.raises(FrameMissing, match=r"its source .*right\.h5 is missing"):
-        open_frames(source)[2]
+    write_stack(tmp_path / "right.h5", images[MODULES["right"]][:3])
+    frames = open_frames(source)
+    assert_frames(frames[:3], whole[:3], pixels)
+    with pytest.raises(FrameMissing, match=r"right\.h5 holds only 3 frames"):
+        frames[3]
+    (tmp_path / "right.h5").unlink()
+    write_stack(tmp_path / "right.h5", images[:, :, :9])
+    with pytest.raises(FrameCorrupt, match=r"right\.h5 has 37 x 9 of 37 x 30 pixels"):
+        open_frames(source)[3]
+
+
+def test_a_module_of_other_pixels_is_not_bent_into_shape(tmp_path, images):
+    source, _ = modular(tmp_path, images, lambda path, stack: write_stack(path, stack.astype(float)))
+    with pytest.raises(FrameCorrupt, match="pixels of float64, which int32 is not"):
+        open_frames(source)[0]
+
+
+def test_modules_of_which_some_frames_have_none(tmp_path, images, pixels):
+    write_stack(tmp_path / "left.h5", images[:, :, :20])
+    layout = h5py.VirtualLayout(images.shape, images.dtype)
+    layout[0:4:2, :, :20] = h5py.VirtualSource("left.h5", "data", shape=(5, 37, 20))[1:3]
+    frames = open_frames(virtual(tmp_path, images, layout))
+    expected = np.zeros_like(images[0])
+    expected[:, :20] = images[2, :, :20]
+    assert np.array_equal(pixels(frames[2]), expected)
+    with pytest.raises(FrameMissing, match="no source is mapped"):
+        frames[3]
+
+
+def test_frames_chosen_one_by_one(tmp_path, images, pixels):
+    write_stack(tmp_path / "s.h5", images[:3], **by_frame(images, **BSLZ4))
+    layout = h5py.VirtualLayout(images.shape, images.dtype)
+    layout[[0, 1, 4]] = h5py.VirtualSource("s.h5", "data", shape=(3, 37, 53))
+    frames = open_frames(virtual(tmp_path, images, layout))
+    assert frames[4].encoding is Encoding.BITSHUFFLE_LZ4
+    assert_frames(frames[::4], images[[0, 2]], pixels)
+    with pytest.raises(FrameMissing, match="no source is mapped"):
+        frames[2]
+
+
+def test_mappings_that_cannot_be_checked_are_refused(tmp_path, images):
+    write_stack(tmp_path / "t.h5", images.transpose(0, 2, 1))
+    layout = h5py.VirtualLayout(images.shape, images.dtype)
+    layout[:] = h5py.VirtualSource("t.h5", "data", shape=(5, 53, 37))
+    with pytest.raises(FormatError, match=r"maps t\.h5 in a way that cannot be checked"):
+        open_frames(virtual(tmp_path, images, layout))
+
+
+@pytest.mark.parametrize("content", [b"", b"not HDF5 " * 99, None], ids=["empty", "text", "truncated"])
+def test_a_damaged_source_is_corrupt_not_missing(tmp_path, images, pixels, content):
+    source = interleaved(tmp_path, images)
+    odd = tmp_path / "odd.h5"
+    odd.write_bytes(odd.read_bytes()[:1000] if content is None else content)
+    frames = open_frames(source)
+    with pytest.raises(FrameCorrupt, match=r"v\.h5::/v\[3\]: its source .*odd\.h5"):
+        frames[3]
+    assert np.array_equal(pixels(frames[4]), images[4])
+
+
+def test_a_source_without_its_data_set_is_corrupt(tmp_path, images):
+    source = interleaved(tmp_path, images)
+    with h5py.File(tmp_path / "odd.h5", "a") as file:
+        del file["entry/data/data"]
+        file["missing"] = 1
+    with pytest.raises(FrameCorrupt, match="there is no 'data' in /entry/data"):
+        open_frames(source)[3]
+
+
+def test_damage_is_told_from_absence_whatever_the_files_are_called(tmp_path, images):
+    folder = tmp_path / "missing"
+    folder.mkdir()
+    path = master(folder, images)
+    (folder / "run_data_000002.h5").write_bytes(b"not HDF5")
+    (folder / "run_data_000003.h5").unlink()
+    frames = open_frames(path)
+    with pytest.raises(FrameCorrupt, match="cannot be used"):
+        frames[2]
+    with pytest.raises(FrameMissing, match="is missing"):
+        frames[4]
+
+
+@pytest.mark.parametrize("locking", [None, True, False])
+def test_data_files_that_this_process_has_open(tmp_path, images, pixels, locking):
+    path = master(tmp_path, images)
+    with h5py.File(tmp_path / "run_data_000002.h5", locking=locking) as other:
+        assert_frames(open_frames(path), images, pixels)
+        assert other["entry/data/data"].shape == (2, 37, 53)
+
+
+def test_a_lock_that_stays_says_what_would_help(tmp_path, images, monkeypatch):
+    source = write_stack(tmp_path / "a.h5", images)
+
+    def refuse(*_, **__):
+        raise OSError("Unable to synchronously open file (file locking flag values don't match)")
+
+    monkeypatch.setattr(h5py, "File", refuse)
+    with pytest.raises(
+        FormatError, match=r"flag values don't match\); close it .*HDF5_USE_FILE_LOCKING=FALSE"
+    ):
+        open_frames(source)
+
+
+def test_sources_that_this_process_has_open(tmp_path, images, pixels):
+    whole_frames = interleaved(tmp_path, images)
+    (tmp_path / "modules").mkdir()
+    modules, whole = modular(tmp_path / "modules", images)
+    with h5py.File(tmp_path / "odd.h5"), h5py.File(tmp_path / "modules/right.h5"):
+        assert_frames(open_frames(whole_frames), images, pixels)
+        assert_frames(open_frames(modules), whole, pixels)
+
+
+def test_groups_behind_links_into_files_that_are_open(tmp_path, images, pixels):
+    nexus(tmp_path / "raw.h5", images)
+    with h5py.File(tmp_path / "a.h5", "w") as file:
+        file["entry"] = h5py.ExternalLink("raw.h5", "/scan")
+    with h5py.File(tmp_path / "raw.h5"):
+        assert_frames(open_frames(f"{tmp_path}/a.h5::/entry/measured"), images, pixels)
+        assert_frames(open_frames(f"{tmp_path}/a.h5::/entry/measured/other"), images, pixels)
+
+
+def test_a_master_behind_a_link_of_the_file_system(tmp_path, images, pixels):
+    (tmp_path / "raw").mkdir()
+    (tmp_path / "link_master.h5").symlink_to(master(tmp_path / "raw", images))
+    assert_frames(open_frames(tmp_path / "link_master.h5"), images, pixels)
 
 
 def test_links_in_a_row(tmp_path, images, pixels):
@@ -365,7 +578,9 @@ def test_the_only_stack_is_found_whatever_lies_around_it(tmp_path, images, pixel
 def test_a_file_without_images_names_what_is_missing(tmp_path):
     with h5py.File(tmp_path / "a.h5", "w") as file:
         file["entry/data"] = h5py.ExternalLink("raw/run_7.h5", "/data")
-    with pytest.raises(InputError, match=r"no series of images; 1 files .* such as .*raw/run_7\.h5"):
+    with pytest.raises(
+        InputError, match=r"no series of images; 1 files .* such as .*raw/run_7\.h5 \(no such"
+    ):
         open_frames(tmp_path / "a.h5")
 
 
@@ -419,6 +634,22 @@ def test_a_file_cut_off_while_it_is_read(tmp_path, images):
         frames[4]
 
 
+@pytest.mark.parametrize("element", [0, 8])
+def test_a_filter_for_pixels_of_another_size_is_damage(tmp_path, images, element):
+    with h5py.File(tmp_path / "a.h5", "w") as file:
+        file.create_dataset("x", data=images[:1].astype("u4"), chunks=(1, 37, 53), **BSLZ4)
+        options = file["x"].id.get_create_plist().get_filter(0)[2]
+    content = (tmp_path / "a.h5").read_bytes()
+    stored = np.array(options, "<u4").tobytes()
+    assert content.count(stored) == 1
+    damaged = np.array([*options[:2], element, *options[3:]], "<u4").tobytes()
+    (tmp_path / "a.h5").write_bytes(content.replace(stored, damaged))
+    with pytest.raises(
+        FormatError, match=rf"bitshuffle filter is for pixels of {element} bytes, these have 4"
+    ):
+        open_frames(f"{tmp_path}/a.h5::/x")
+
+
 def test_absurd_shapes_allocate_nothing(tmp_path):
     with h5py.File(tmp_path / "a.h5", "w") as file:
         wide = file.create_dataset(
@@ -431,6 +662,36 @@ def test_absurd_shapes_allocate_nothing(tmp_path):
         open_frames(f"{tmp_path}/a.h5::/wide")[0]
     with pytest.raises(FrameCorrupt, match="64 bytes cannot hold 30000 x 10000 pixels"):
         open_frames(f"{tmp_path}/a.h5::/tall")[0]
+
+
+def test_absurd_numbers_of_frames_allocate_nothing(tmp_path, images):
+    def refused(source):
+        with pytest.raises(FormatError, match=r"more than 100,000,000") as caught:
+            open_frames(source)
+        assert "\n" not in str(caught.value)
+
+    with h5py.File(tmp_path / "a.h5", "w") as file:
+        file.create_dataset("many", (10**12, 4, 5), "u2", chunks=(1, 4, 5))
+        file.create_dataset("more", (10**9, 10**9, 10**9, 4, 5), "u2", chunks=(1, 1, 1, 4, 5))
+        layout = h5py.VirtualLayout((10**9, 4, 5), "u2")
+        layout[:] = h5py.VirtualSource(".", "many", shape=(10**9, 4, 5))
+        file.create_virtual_dataset("virtual", layout)
+    for name in ("many", "more", "virtual"):
+        refused(f"{tmp_path}/a.h5::/{name}")
+    path = master(tmp_path, images, nimages=10**12)
+    (tmp_path / "run_data_000003.h5").unlink()
+    refused(path)
+
+
+def test_virtual_data_sets_that_name_each_other_many_times_end(tmp_path):
+    with h5py.File(tmp_path / "v.h5", "w") as file:
+        for name, other in (("v", "w"), ("w", "v")):
+            layout = h5py.VirtualLayout((40, 4, 5), "u2")
+            for index in range(40):
+                layout[index] = h5py.VirtualSource(".", other, shape=(40, 4, 5))[index]
+            file.create_virtual_dataset(name, layout)
+    with pytest.raises(FrameCorrupt, match="is its own source"):
+        open_frames(f"{tmp_path}/v.h5::/v")[7]
 
 
 @settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])

@@ -1,4 +1,8 @@
+import bz2
+import gzip
 import logging
+import re
+import tracemalloc
 from concurrent.futures import ThreadPoolExecutor
 
 import fabio
@@ -76,10 +80,57 @@ def test_truncated_files_are_not_filled_up_with_zeros(tmp_path, images, ending, 
     with caplog.at_level(logging.INFO):
         frames = open_frames(tmp_path)
         _ = frames[0]
-        with pytest.raises(FrameCorrupt, match=rf"b\.{ending}: fabio") as caught:
+        with pytest.raises(FrameCorrupt, match=rf"b\.{ending}: (fabio|37 x 53 pixels)") as caught:
             frames[1]
     assert "\n" not in str(caught.value)
     assert not caplog.records
+
+
+def promising(path, rows, columns, compression=b""):
+    """An EDF file of 30 x 40 pixels whose header says something else."""
+    edf(path, np.ones((30, 40), np.uint16))
+    content = path.read_bytes()
+    content = content.replace(b"Dim_1 = 40", b"Dim_1 = %d" % columns).replace(
+        b"Dim_2 = 30", b"Dim_2 = %d" % rows
+    )
+    content = content.replace(b"{\n", b"{\n" + compression, 1)
+    path.write_bytes(re.sub(rb"\nSize = \d+ ;", b"", content))
+    return path
+
+
+@pytest.mark.parametrize(("rows", "columns"), [(40, 40), (60000, 60000), (10**9, 10**9), (10**400, 1)])
+@pytest.mark.parametrize("form", ["", ".gz", ".bz2", "deflated"])
+def test_headers_that_promise_more_than_the_file_holds_allocate_nothing(tmp_path, rows, columns, form):
+    path = promising(
+        tmp_path / "a.edf", rows, columns, b"Compression = ZLIB ;\n" if form == "deflated" else b""
+    )
+    if form in (".gz", ".bz2"):
+        packed = {".gz": gzip, ".bz2": bz2}[form].compress(path.read_bytes())
+        path = path.with_name(f"a.edf{form}")
+        path.write_bytes(packed)
+    tracemalloc.start()
+    try:
+        with pytest.raises((FrameCorrupt, FormatError)) as caught:
+            _ = open_frames(path)[0]
+        assert tracemalloc.get_traced_memory()[1] < 20e6
+    finally:
+        tracemalloc.stop()
+    assert "\n" not in str(caught.value)
+    assert len(str(caught.value)) < 700
+
+
+@pytest.mark.parametrize("form", [".gz", ".bz2"])
+def test_compressed_files_are_whole_or_corrupt(tmp_path, images, pixels, form):
+    compress = {".gz": gzip, ".bz2": bz2}[form].compress
+    noise = np.random.default_rng(0).integers(0, 60000, (300, 200)).astype(np.uint16)
+    for image in (noise, np.zeros((300, 200), np.uint16)):
+        path = tmp_path / f"a.edf{form}"
+        content = compress(edf(tmp_path / "a.edf", image).read_bytes())
+        path.write_bytes(content)
+        assert np.array_equal(pixels(open_frames(path)[0]), image)
+        path.write_bytes(content[: len(content) * 2 // 3])
+        with pytest.raises((FrameCorrupt, FormatError), match=r"a\.edf"):
+            open_frames(path)[0]
 
 
 def test_what_is_no_image(tmp_path, images):

@@ -1,5 +1,6 @@
 # ruff: noqa: PT012  (that a block fails is what is tested)
 import errno
+import hashlib
 import json
 import os
 
@@ -9,6 +10,8 @@ import numpy as np
 import pytest
 import silx.io.nxdata
 
+import aureole.io.nexus
+import aureole.io.stack
 from aureole.errors import FrameMissing, OutputError, SpecError
 from aureole.frames import EncodedFrame, Encoding
 from aureole.io import (
@@ -25,6 +28,7 @@ from aureole.io import (
     write_text,
 )
 from aureole.io.cbf_write import format_cbf
+from aureole.io.names import shown
 
 Q = AxisData("q_nm^-1", np.linspace(0.05, 9.95, 100), np.linspace(0, 10, 101))
 TTH = AxisData("2th_deg", np.linspace(0.05, 9.95, 100), np.linspace(0, 10, 101))
@@ -117,7 +121,7 @@ def test_patterns_follow_nxazint1d(tmp_path):
         spec=spec,
         sources=["/a/b.cbf", "/a/c.cbf"],
         parameters={"poni": "Distance: 1", "error_model": "poisson"},
-        arrays={"mask": np.eye(4, dtype=np.uint8)},
+        arrays={"mask": np.eye(4, dtype=bool), "flat": np.eye(5), "absorption": np.eye(5)},
     )
     rows = written(
         tmp_path / "o.h5", norm=norm, polarization=True, provenance=provenance, monitor=np.arange(4.0)
@@ -139,7 +143,12 @@ def test_patterns_follow_nxazint1d(tmp_path):
         assert {"program", "version", "date", "reference"} <= set(process)
         assert process["input"].attrs["NX_class"] == "NXparameters"
         assert text(process["input/spec"][()]) == spec
-        assert np.array_equal(process["input/mask"][()], np.eye(4))
+        arrays = process["input/arrays"]
+        assert arrays.attrs["NX_class"] == "NXparameters"
+        assert np.array_equal(arrays["mask"][()], np.eye(4))
+        assert arrays["mask"].dtype == bool
+        assert arrays["mask"].attrs["sha256"] == hashlib.sha256(np.eye(4, dtype=bool).tobytes()).hexdigest()
+        assert arrays["flat"] == arrays["absorption"]
         assert [text(name) for name in process["sources"]] == ["/a/b.cbf", "/a/c.cbf"]
         data = entry["data"]
         assert list(data.attrs["axes"]) == [".", "radial_axis"]
@@ -202,16 +211,6 @@ def test_what_the_definitions_have_no_place_for_is_plain_nxdata(tmp_path, layout
         assert list(plot.group.attrs["axes"]) == axes
         assert plot.axes_names[1] == label
         assert plot.is_curve
-
-
-def test_norm_of_each_frame(tmp_path):
-    layout = PatternLayout(radial=Q, site=SITE, norm_per_frame=True, sigma=False)
-    with PatternWriter(tmp_path / "o.h5", 2, layout) as writer:
-        writer.write(0, np.ones((2, 100)), norm=np.full((2, 100), 3.0))
-    with h5py.File(tmp_path / "o.h5") as file:
-        assert "definition" not in file["entry"]
-        assert file["entry/data/norm"].shape == (2, 100)
-        assert "I_errors" not in file["entry/data"]
 
 
 def test_frames_that_were_not_done(tmp_path):
@@ -279,13 +278,70 @@ def test_rows_that_do_not_fit(tmp_path):
                 writer.write(*arguments)
 
 
+ODD = "scan\udcff\ud800\0/é.cbf"
+SHOWN = r"scan\udcff\ud800\x00/é.cbf"
+
+
+def test_names_that_are_no_text_are_shown():
+    assert shown("scan\udcff_é.cbf") == r"scan\xff_é.cbf"
+    assert shown(ODD) == SHOWN
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda path, **said: PatternWriter(path, 2, PatternLayout(radial=Q, **said)),
+        lambda path, **said: StackWriter(path, 2, (2, 2), dtype=np.dtype("u2"), **said),
+    ],
+    ids=["patterns", "stack"],
+)
+def test_names_that_are_no_text_are_written(tmp_path, make):
+    said = {
+        "site": Site(instrument=ODD, source=ODD),
+        "provenance": Provenance(sources=[ODD], parameters={"poni": ODD}, note=ODD),
+    }
+    path = tmp_path / os.fsdecode(b"o\xff.h5")
+    with make(path, **said) as writer:
+        writer.mark(1, FrameStatus.BAD, f"{ODD}: truncated")
+    with h5py.File(path) as file:
+        entry = file["entry"]
+        assert text(entry["frame_message"][1]) == f"{SHOWN}: truncated"
+        assert text(entry["instrument/name"][()]) == text(entry["instrument/source/name"][()]) == SHOWN
+        (process,) = (group for group in entry.values() if group.attrs.get("NX_class") == "NXprocess")
+        assert {text(process["sources"][0]), text(process["note"][()]), text(process["input/poni"][()])} == {
+            SHOWN
+        }
+    assert len(list(tmp_path.iterdir())) == 1
+
+
+@pytest.mark.parametrize("error", [ZeroDivisionError, KeyboardInterrupt, UnicodeError, RuntimeError, OSError])
+@pytest.mark.parametrize("place", ["status", "sync"])
+@pytest.mark.parametrize("kind", ["patterns", "stack"])
+def test_nothing_is_left_whatever_goes_wrong_at_the_end(tmp_path, monkeypatch, error, place, kind):
+    def fail(*_):
+        raise error
+
+    if kind == "patterns":
+        writer = PatternWriter(tmp_path / "o.h5", 2, PatternLayout(radial=Q))
+    else:
+        writer = StackWriter(tmp_path / "o.h5", 2, (2, 2), dtype=np.dtype("u2"))
+    home = {"patterns": aureole.io.nexus, "stack": aureole.io.stack}[kind]
+    if place == "status":
+        monkeypatch.setattr(home, "write_status", fail)
+    else:
+        monkeypatch.setattr(os, "fsync", fail)
+    with pytest.raises((error, OutputError)):
+        writer.close()
+    assert list(tmp_path.iterdir()) == []
+
+
 @pytest.mark.parametrize("ending", ["xy", "dat", "chi"])
 @pytest.mark.parametrize("errors", [False, True])
 def test_text(tmp_path, ending, errors):
     path = tmp_path / f"a.{ending}"
     intensity = np.linspace(0, 1e6, 100)
     sigma = np.sqrt(intensity) if errors else None
-    write_text(path, Q.centres, intensity, sigma, unit="q_nm^-1", header=["CeO2", "run 7"])
+    write_text(path, Q.centres, intensity, sigma, unit="q_nm^-1", header=["CeO2", f"run 7 {ODD}"])
     lines = path.read_text().splitlines()
     table = np.loadtxt(path, skiprows=4)
     assert table.shape == ((100, 3) if errors else (100, 2))

@@ -157,6 +157,27 @@ def test_names_with_pattern_characters_are_taken_literally_if_they_exist(tmp_pat
         assert open_frames(tmp_path / name).names == [str(tmp_path / name)]
 
 
+def test_a_name_with_marks_of_both_is_a_pattern(tmp_path, images, pixels):
+    for number in range(1, 4):
+        write_cbf(tmp_path / f"a#1_{number}.cbf", images[number])
+        write_cbf(tmp_path / f"b%d_{number}.cbf", images[number])
+    for form in ("a#1_*.cbf", "a#?_[1-3].cbf", "b%d_?.cbf"):
+        frames = open_frames(f"{tmp_path}/{form}")
+        assert len(frames) == 3
+        assert np.array_equal(pixels(frames[2]), images[3])
+    with pytest.raises(InputError, match=r"c#_\*\.cbf: matches no file"):
+        open_frames(f"{tmp_path}/c#_*.cbf")
+    write_cbf(tmp_path / "a#1_*.cbf", images[0])
+    assert open_frames(f"{tmp_path}/a#1_*.cbf").names == [f"{tmp_path}/a#1_*.cbf"]
+
+
+def test_a_template_in_a_folder_whose_name_looks_like_a_pattern(tmp_path, images):
+    (tmp_path / "run[1]").mkdir()
+    for number in range(1, 4):
+        write_cbf(tmp_path / f"run[1]/s_{number}.cbf", images[number])
+    assert len(open_frames(f"{tmp_path}/run[1]/s_%d.cbf")) == 3
+
+
 def test_the_content_tells_where_the_name_does_not(tmp_path, images, pixels):
     write_cbf(tmp_path / "frame.0001", images[0])
     assert np.array_equal(pixels(open_frames(tmp_path / "frame.0001")[0]), images[0])
@@ -203,11 +224,19 @@ def test_series_travel_to_other_processes(scan, pixels):
 def test_addresses_and_headers(scan):
     with open_frames(os.path.relpath(scan)) as frames:
         assert frames.address(0).path == str((scan / "s_1.cbf").resolve())
-        assert frames.sources == [str((scan / f"s_{n}.cbf").resolve()) for n in range(1, 13)]
+        assert frames.sources == tuple(str((scan / f"s_{n}.cbf").resolve()) for n in range(1, 13))
         assert frames.header(3)["Number"] == "4"
         assert frames[3].header["Number"] == "4"
         assert frames.notes == []
         assert "12" in repr(frames)
+
+
+def test_sources_are_looked_up_once(scan, monkeypatch):
+    frames = open_frames(scan)
+    first = frames.sources
+    assert len(first) == 12
+    monkeypatch.setattr(os.path, "realpath", None)
+    assert frames.sources is first
 
 
 @given(st.lists(st.integers(0, 10**6), unique=True, min_size=1), st.integers(0, 8))

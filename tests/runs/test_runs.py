@@ -7,12 +7,14 @@ import numpy as np
 import pytest
 
 import aureole
+from aureole.azimuthal import NamedArray
 from aureole.calibration.orientation import better_orientation, orientation_fits
-from aureole.errors import FormatError, FrameMissing, OutputError, SpecError
+from aureole.errors import FormatError, FrameCorrupt, FrameMissing, OutputError, SpecError
 from aureole.geometry import Geometry
 from aureole.io import FrameStatus, open_frames, write_cbf
 from aureole.io.results import is_result, read_result
 from aureole.runs import RunOptions, convert_series, integrate_series
+from aureole.runs.average import average
 
 SHAPE = (30, 40)
 
@@ -53,6 +55,7 @@ def test_every_frame_ends_in_one_state(series, geometry, tmp_path, threads):
     assert [issue.index for issue in report.issues] == [7, 30]
     assert report.issues[0].status is FrameStatus.MISSING
     assert report.rate > 0.0
+    assert told[0] == (0, 40)
     assert told[-1] == (40, 40)
     assert told == sorted(told)
     good = np.delete(np.arange(40), [7, 30])
@@ -61,6 +64,40 @@ def test_every_frame_ends_in_one_state(series, geometry, tmp_path, threads):
         have = file["entry/data/I"][()]
     np.testing.assert_array_equal(have[good], wanted.intensity.astype(np.float32))
     assert np.isnan(have[[7, 30]]).all()
+
+
+def test_a_result_can_be_made_again_from_its_file_alone(series, geometry, tmp_path):
+    frames, images = series
+    rng = np.random.default_rng(1)
+    flat = rng.uniform(0.9, 1.1, SHAPE)
+    plan = plan_of(
+        geometry,
+        mask=NamedArray("my mask.edf", rng.random(SHAPE) < 0.1),
+        dark=rng.poisson(1.0, SHAPE).astype(np.uint16),
+        dark_variance=rng.random(SHAPE).astype(np.float32),
+        flat=flat,
+        absorption=NamedArray("the same", flat),
+    )
+    integrate_series(plan, frames, tmp_path / "out.h5", options=RunOptions())
+    with read_result(tmp_path / "out.h5") as stored:
+        spec = aureole.IntegrationSpec.from_json(stored.spec_json, stored.read_arrays())
+        assert len(stored.read_arrays()) == 4
+    assert spec == plan.spec
+    assert spec.mask.name == "my mask.edf"
+    again = spec.plan().integrate(images[:5])
+    with h5py.File(tmp_path / "out.h5") as file:
+        np.testing.assert_array_equal(file["entry/data/I"][:5], again.intensity.astype(np.float32))
+        arrays = file["entry/reduction/input/arrays"]
+        assert set(arrays) == {"mask", "dark", "dark_variance", "flat", "absorption"}
+        assert arrays["mask"].id.get_storage_size() < arrays["mask"].nbytes
+
+
+def test_a_result_without_arrays(series, geometry, tmp_path):
+    plan = plan_of(geometry)
+    integrate_series(plan, series[0], tmp_path / "out.h5", options=RunOptions())
+    with read_result(tmp_path / "out.h5") as stored:
+        assert stored.read_arrays() == {}
+        assert aureole.IntegrationSpec.from_json(stored.spec_json) == plan.spec
 
 
 def test_strict_raises_and_leaves_nothing(series, geometry, tmp_path):
@@ -103,7 +140,8 @@ def _stack(folder):
 
 def test_a_failing_progress_leaves_nothing(series, geometry, tmp_path):
     def interrupted(done, total):
-        raise KeyboardInterrupt
+        if done:
+            raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
         integrate_series(
@@ -114,12 +152,20 @@ def test_a_failing_progress_leaves_nothing(series, geometry, tmp_path):
     assert not list(tmp_path.glob("*out*"))
 
 
-def test_a_single_bin_has_no_edges(series, geometry, tmp_path):
-    plan = plan_of(geometry, radial=aureole.Axis("q_nm^-1", 1))
+@pytest.mark.parametrize("bins", [1, 7])
+def test_edges_are_the_limits_of_the_bins(series, geometry, tmp_path, bins):
+    radial, azimuthal = aureole.Axis("q_nm^-1", bins, (3.0, 12.0)), aureole.Axis("chi_deg", bins)
+    plan = plan_of(geometry, radial=radial, azimuthal=azimuthal)
     integrate_series(plan, series[0], tmp_path / "out.h5", options=RunOptions())
     with h5py.File(tmp_path / "out.h5") as file:
-        assert file["entry/data/I"].shape == (40, 1)
-        assert "radial_axis_edges" not in file["entry/data"]
+        data = file["entry/data"]
+        found = {name: data[name][()] for name in data if name.endswith(("axis", "edges"))}
+    assert found["radial_axis_edges"][0] == 3.0
+    for name, axis in (("radial", radial), ("azimuthal", azimuthal)):
+        extent = getattr(plan.bins, f"{name}_range")
+        np.testing.assert_array_equal(found[f"{name}_axis_edges"], axis.edges(*extent))
+        np.testing.assert_array_equal(found[f"{name}_axis"], getattr(plan.bins, name))
+        assert found[f"{name}_axis_edges"][-1] == pytest.approx(extent[1], rel=1e-15)
 
 
 @pytest.mark.parametrize("cake", [False, True])
@@ -184,3 +230,36 @@ def test_an_image_without_rings_tells_nothing():
     fits = orientation_fits(noise, np.ones(noise.shape, bool), geometry)
     assert better_orientation(fits, 3) is None
     assert orientation_fits(noise, np.zeros(noise.shape, bool), geometry) == dict.fromkeys((1, 2, 3, 4), 0.0)
+
+
+def test_a_mean_leaves_out_what_is_invalid(geometry, tmp_path):
+    """Bits that mean "no value" in the type of the frames mean nothing in that of their mean."""
+    rng = np.random.default_rng(5)
+    images = rng.poisson(50.0, (6, *SHAPE)).astype(np.uint16)
+    images[:, 0, 0] = 2**16 - 1
+    images[1:, 0, 1] = 2**16 - 1
+    images[3, 0, 2] = 2**16 - 1
+    with h5py.File(tmp_path / "darks.h5", "w") as file:
+        file["data"] = images
+    marked = replace(geometry, detector=replace(geometry.detector, invalid=(-1,)))
+    spec = aureole.IntegrationSpec(marked, radial=aureole.Axis("q_nm^-1", 5))
+    image, variance = (part.array for part in average([f"{tmp_path}/darks.h5::/data"], spec))
+    valid = np.where(images == 2**16 - 1, np.nan, images)
+    assert np.isnan(image[0, 0])
+    assert image[0, 1] == images[0, 0, 1]
+    assert np.isnan(variance[0, :2]).all()
+    np.testing.assert_allclose(image[0, 2:], np.nanmean(valid[:, 0, 2:], axis=0), rtol=1e-13)
+    np.testing.assert_allclose(image[1:], images[:, 1:].mean(0), rtol=1e-13)
+    np.testing.assert_allclose(variance[1:], images[:, 1:].var(0, ddof=1) / 6, rtol=1e-12)
+    number = np.isfinite(valid[:, 0, 2:]).sum(0)
+    np.testing.assert_allclose(
+        variance[0, 2:], np.nanvar(valid[:, 0, 2:], axis=0, ddof=1) / number, rtol=1e-12
+    )
+
+
+def test_images_of_two_shapes_have_no_mean(geometry, tmp_path):
+    spec = aureole.IntegrationSpec(geometry, radial=aureole.Axis("q_nm^-1", 5))
+    for name, shape in (("d_0.cbf", SHAPE), ("d_1.cbf", (3, 4))):
+        write_cbf(tmp_path / name, np.ones(shape, np.int32))
+    with pytest.raises(FrameCorrupt, match=r"d_1\.cbf: it has 3 x 4 pixels instead of 30 x 40"):
+        average([f"{tmp_path}/d_*.cbf"], spec)

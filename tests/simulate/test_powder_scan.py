@@ -90,8 +90,8 @@ def test_gaps_dead_and_hot_pixels(exposure):
 
 def test_a_scan_is_read_by_others_and_set_by_its_seed(tmp_path):
     scans = [
-        write_scan(tmp_path / name, 4, detector=SMALL, seed=seed)
-        for name, seed in (("a", 3), ("b", 3), ("c", 4))
+        write_scan(tmp_path / name, 4, detector=SMALL, seed=seed, threads=threads)
+        for name, seed, threads in (("a", 3, 1), ("b", 3, 3), ("c", 4, None))
     ]
     series = [sorted(scan.frames.glob("*.cbf")) for scan in scans]
     assert [path.name for path in series[0]] == [f"frame_{i:05d}.cbf" for i in range(4)]

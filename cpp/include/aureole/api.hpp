@@ -33,7 +33,7 @@ struct Source {
 };
 
 // Pixels of a tile are numbered by 16 bits.
-inline constexpr size_t TILE = 2048;
+inline constexpr size_t TILE = 4096;
 // Frames of a batch are the SIMD lanes.
 inline constexpr size_t MAX_LANES = 16;
 

@@ -27,9 +27,9 @@ struct Sums {
     }
 };
 
-// signal[bin] += c * v and, if VARIANCE, variance[bin] += c*c * u, for the entries of one tile. SAME: u is v.
-template <size_t L, bool VARIANCE, bool SAME>
-inline void multiply_tile(const TableView& t, size_t tile, const double* v, const double* u, double* signal,
+// signal[bin] += c * v and, if VARIANCE, variance[bin] += c * (c * u), for the entries of one tile. SAME: u is v.
+template <size_t L, bool VARIANCE, bool SAME, class C>
+inline void multiply_tile(const TableView& t, size_t tile, const C* v, const double* u, double* signal,
                           double* variance) {
     constexpr size_t G = L < 4 * WIDTH ? L : 4 * WIDTH, N = G / WIDTH;    // lanes whose sums fit into registers
     const uint16_t* pixel = t.entry_pixel + t.tile_entry[tile];
@@ -46,11 +46,12 @@ inline void multiply_tile(const TableView& t, size_t tile, const double* v, cons
                 if constexpr (VARIANCE) q[i] = load<f64v>(sum2 + WIDTH * i);
             }
             for (size_t k = begin; k < end; ++k) {
-                const f64v c = splat(double(coef[k])), c2 = c * c;
+                const f64v c = splat(coef[k]);
                 for (size_t i = 0; i < N; ++i) {
-                    const f64v x = load<f64v>(v + pixel[k] * L + g + WIDTH * i);
-                    a[i] += c * x;
-                    if constexpr (VARIANCE) q[i] += c2 * (SAME ? x : load<f64v>(u + pixel[k] * L + g + WIDTH * i));
+                    const size_t at = pixel[k] * L + g + WIDTH * i;
+                    const f64v share = c * load_doubles(v + at);
+                    a[i] += share;
+                    if constexpr (VARIANCE) q[i] += c * (SAME ? share : c * load<f64v>(u + at));
                 }
             }
             for (size_t i = 0; i < N; ++i) {
@@ -88,30 +89,33 @@ inline bool lose_tile(const IntegrateArgs& args, size_t first, size_t n, const u
             }
             for (int64_t k = t.pixel_ptr[pixel]; k < t.pixel_ptr[pixel + 1]; ++k) {
                 const size_t bin = size_t(t.bin[k]);
-                const double c = double(t.coef[k]), c2 = c * c;
+                const double c = double(t.coef[k]);
                 ++lost.count[bin];
                 for (size_t r = 0; r < args.n_linear; ++r)
                     lost.linear[r * t.n_bins + bin] += c * args.linear[r * t.n_pixels + pixel];
                 for (size_t r = 0; r < args.n_quadratic; ++r)
-                    lost.quadratic[r * t.n_bins + bin] += c2 * args.quadratic[r * t.n_pixels + pixel];
+                    lost.quadratic[r * t.n_bins + bin] += c * (c * args.quadratic[r * t.n_pixels + pixel]);
             }
         }
     }
     return true;
 }
 
-// Memory of one call: the tile as doubles, once or twice.
-struct Work {
-    double *v, *u;
+// A tile of a batch, [pixel][lane].
+template <class C> struct Plane {
+    C* memory;
 
-    bool open(size_t lanes, bool two_planes) {
-        const size_t plane = TILE * lanes;
-        v = static_cast<double*>(aligned_alloc(64, ((two_planes ? 2 : 1) * plane) * sizeof(double)));
-        u = v + plane;
-        return v != nullptr;
+    bool open(size_t lanes) {
+        memory = static_cast<C*>(aligned_alloc(64, TILE * lanes * sizeof(C)));
+        return memory != nullptr;
     }
-    void close() { free(v); }
+    void close() { free(memory); }
 };
+
+template <size_t L, class C> inline void set_bad(C* plane, C value, size_t n, const uint16_t* bad) {
+    for (size_t p = 0; p < n; ++p)
+        for (uint32_t lanes = bad[p]; lanes; lanes &= lanes - 1) plane[p * L + size_t(__builtin_ctz(lanes))] = value;
+}
 
 template <size_t L, class T> int32_t integrate_as(const IntegrateArgs& args) {
     const TableView& t = args.table;
@@ -119,43 +123,35 @@ template <size_t L, class T> int32_t integrate_as(const IntegrateArgs& args) {
     Batch<T> batch = {};
     Batch<double> other = {};
     Sums signal = {}, variance = {};
-    Work work = {};
-    bool good = batch.open(args.frames, args.n_frames, t.n_pixels, args.invalid, false) &&
-                signal.open(t.n_bins, L) && work.open(L, own_plane);
+    Plane<Cell<T>> values = {};
+    Plane<double> variances = {};
+    bool good = batch.open(args.frames, args.n_frames, t.n_pixels, args.invalid) && signal.open(t.n_bins, L) &&
+                values.open(L);
     if (args.variance != NONE) good = good && variance.open(t.n_bins, L);
+    if (own_plane) good = good && variances.open(L);
     if (args.variance == FRAMES)
-        good = good && other.open(args.variance_frames, args.n_frames, t.n_pixels, {0, nullptr}, false);
+        good = good && other.open(args.variance_frames, args.n_frames, t.n_pixels, {0, nullptr});
+    Cell<T>* const v = values.memory;
+    double* const u = variances.memory;
     for (size_t tile = 0; tile < t.n_tiles && good; ++tile) {
         const size_t first = tile * TILE, n = min(TILE, t.n_pixels - first);
         const uint16_t* used = t.used + first / 16;
-        batch.template next<L>(n, used, work.v);
-        const double* u = work.v;
+        batch.template next<L>(n, used, v);
         if (args.variance == FRAMES) {
-            other.template next<L>(n, used, work.u);
-            for (size_t p = 0; p < n && (batch.any_bad || other.any_bad); ++p) {
-                if (used[p / 16] == 0) continue;
-                const uint16_t either = uint16_t(batch.bad[p] | other.bad[p]);
-                for (uint32_t lanes = either; lanes; lanes &= lanes - 1) {
-                    const size_t f = size_t(__builtin_ctz(lanes));
-                    work.v[p * L + f] = work.u[p * L + f] = 0.0;
-                }
-                batch.bad[p] = either;
-            }
+            other.template next<L>(n, used, u);
             batch.any_bad |= other.any_bad;
-            u = work.u;
+            for (size_t p = 0; p < n && batch.any_bad; ++p) batch.bad[p] |= other.bad[p];
+            if (batch.any_bad) set_bad<L>(v, Cell<T>(0), n, batch.bad);
         } else if (args.variance == FLOOR) {
-            for (size_t i = 0; i < n * L; ++i) work.u[i] = work.v[i] > 1.0 ? work.v[i] : 1.0;
-            for (size_t p = 0; p < n && batch.any_bad; ++p)
-                for (uint32_t lanes = used[p / 16] ? batch.bad[p] : 0; lanes; lanes &= lanes - 1)
-                    work.u[p * L + size_t(__builtin_ctz(lanes))] = 0.0;
-            u = work.u;
+            for (size_t i = 0; i < n * L; ++i) u[i] = v[i] > 1 ? double(v[i]) : 1.0;
         }
+        if (own_plane && batch.any_bad) set_bad<L>(u, 0.0, n, batch.bad);
         if (args.variance == NONE)
-            multiply_tile<L, false, false>(t, tile, work.v, u, signal.memory, nullptr);
+            multiply_tile<L, false, false>(t, tile, v, u, signal.memory, nullptr);
         else if (args.variance == SAME)
-            multiply_tile<L, true, true>(t, tile, work.v, u, signal.memory, variance.memory);
+            multiply_tile<L, true, true>(t, tile, v, u, signal.memory, variance.memory);
         else
-            multiply_tile<L, true, false>(t, tile, work.v, u, signal.memory, variance.memory);
+            multiply_tile<L, true, false>(t, tile, v, u, signal.memory, variance.memory);
         if (batch.any_bad) good = lose_tile(args, first, n, used, batch.bad);
     }
     for (size_t f = 0; f < args.n_frames && good; ++f) {
@@ -168,7 +164,8 @@ template <size_t L, class T> int32_t integrate_as(const IntegrateArgs& args) {
     other.close();
     signal.close();
     variance.close();
-    work.close();
+    values.close();
+    variances.close();
     return good ? OK : NO_MEMORY;
 }
 
@@ -187,15 +184,18 @@ template <size_t L, class T> int32_t deviations_as(const DeviationArgs& args) {
     const TableView& t = args.table;
     Batch<T> batch = {};
     Sums square = {}, weighted = {}, mean = {};
-    Work work = {};
-    const bool good = batch.open(args.frames, args.n_frames, t.n_pixels, args.invalid, true) &&
+    Plane<Cell<T>> cells = {};
+    Plane<double> values = {};
+    const bool good = batch.open(args.frames, args.n_frames, t.n_pixels, args.invalid) &&
                       square.open(t.n_bins, L) && weighted.open(t.n_bins, L) && mean.open(t.n_bins, L) &&
-                      work.open(L, false);
+                      cells.open(L) && values.open(L);
     for (size_t f = 0; f < args.n_frames && good; ++f)
         for (size_t b = 0; b < t.n_bins; ++b) mean.memory[b * L + f] = args.mean[f * t.n_bins + b];
     for (size_t tile = 0; tile < t.n_tiles && good; ++tile) {
         const size_t first = tile * TILE, n = min(TILE, t.n_pixels - first);
-        batch.template next<L>(n, t.used + first / 16, work.v);
+        batch.template next<L>(n, t.used + first / 16, cells.memory);
+        for (size_t i = 0; i < n * L; ++i) values.memory[i] = double(cells.memory[i]);
+        if (batch.any_bad) set_bad<L>(values.memory, __builtin_nan(""), n, batch.bad);
         const uint16_t* pixel = t.entry_pixel + t.tile_entry[tile];
         const float* coef = t.entry_coef + t.tile_entry[tile];
         size_t k = 0;
@@ -211,8 +211,8 @@ template <size_t L, class T> int32_t deviations_as(const DeviationArgs& args) {
                 const f64v c = splat(double(coef[k])), c2 = c * c, norm = splat(args.norm[first + pixel[k]]);
                 const f64v dark = splat(args.dark ? args.dark[first + pixel[k]] : 0.0);
                 for (size_t i = 0; i < N; ++i) {
-                    const f64v v = load<f64v>(work.v + pixel[k] * L + WIDTH * i);
-                    const i64v valid = v == v;    // invalid pixels are NaN here
+                    const f64v v = load<f64v>(values.memory + pixel[k] * L + WIDTH * i);
+                    const i64v valid = v == v;    // bad pixels are NaN here
                     const f64v signal = v - dark, deviation = signal - norm * m[i];
                     sum[i] += (f64v)((i64v)(c2 * (deviation * deviation)) & valid);
                     sum2[i] += (f64v)((i64v)(c2 * (norm * signal)) & valid);
@@ -233,7 +233,8 @@ template <size_t L, class T> int32_t deviations_as(const DeviationArgs& args) {
     square.close();
     weighted.close();
     mean.close();
-    work.close();
+    cells.close();
+    values.close();
     return good ? OK : NO_MEMORY;
 }
 
@@ -249,13 +250,13 @@ inline int32_t project(const ProjectArgs& args) {
     constexpr size_t L = 8;
     const TableView& t = args.table;
     Sums sums = {};
-    Work work = {};
-    const bool good = sums.open(t.n_bins, L) && work.open(L, false);
+    Plane<double> plane = {};
+    const bool good = sums.open(t.n_bins, L) && plane.open(L);
     for (size_t tile = 0; tile < t.n_tiles && good; ++tile) {
         const size_t first = tile * TILE, n = min(TILE, t.n_pixels - first);
-        memset(work.v, 0, n * L * sizeof(double));
+        memset(plane.memory, 0, n * L * sizeof(double));
         for (size_t r = 0; r < args.n_rows; ++r)
-            for (size_t p = 0; p < n; ++p) work.v[p * L + r] = args.rows[r * t.n_pixels + first + p];
+            for (size_t p = 0; p < n; ++p) plane.memory[p * L + r] = args.rows[r * t.n_pixels + first + p];
         const uint16_t* pixel = t.entry_pixel + t.tile_entry[tile];
         const float* coef = t.entry_coef + t.tile_entry[tile];
         size_t begin = 0;
@@ -265,8 +266,8 @@ inline int32_t project(const ProjectArgs& args) {
             double sum[L];
             memcpy(sum, sums.memory + bin * L, sizeof sum);
             for (size_t k = begin; k < end; ++k) {
-                const double c = double(coef[k]), *x = work.v + pixel[k] * L;
-                for (size_t r = 0; r < L; ++r) sum[r] += (r < args.n_linear ? c : c * c) * x[r];
+                const double c = double(coef[k]), *x = plane.memory + pixel[k] * L;
+                for (size_t r = 0; r < L; ++r) sum[r] += c * (r < args.n_linear ? x[r] : c * x[r]);
             }
             memcpy(sums.memory + bin * L, sum, sizeof sum);
             begin = end;
@@ -275,7 +276,7 @@ inline int32_t project(const ProjectArgs& args) {
     const int32_t all_good[L] = {};
     if (good) sums.give(args.n_rows, all_good, args.sums);
     sums.close();
-    work.close();
+    plane.close();
     return good ? OK : NO_MEMORY;
 }
 

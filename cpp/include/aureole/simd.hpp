@@ -6,7 +6,7 @@
 #include <stdint.h>
 #include <string.h>
 
-#if defined(__AVX512VBMI2__)
+#if defined(__SSE2__)
 #include <immintrin.h>
 #endif
 
@@ -41,31 +41,34 @@ template <class V> AUREOLE_INLINE void store(void* to, V v) { memcpy(to, &v, siz
 
 AUREOLE_INLINE f64v splat(double x) { return x - f64v{}; }
 
-// Half `h` of a vector of words as doubles. Not through memory: the processor cannot take half a vector out of a
-// store that is still under way.
+// A vector of doubles from as many cells in memory.
+AUREOLE_INLINE f64v load_doubles(const double* from) { return load<f64v>(from); }
 #if defined(__AVX512VBMI2__)
-AUREOLE_INLINE __m256i half(u32v v, size_t h) {
-    return h == 0 ? _mm512_castsi512_si256((__m512i)v) : _mm512_extracti64x4_epi64((__m512i)v, 1);
-}
-AUREOLE_INLINE f64v to_doubles(u32v v, size_t h, int32_t) { return (f64v)_mm512_cvtepi32_pd(half(v, h)); }
-AUREOLE_INLINE f64v to_doubles(u32v v, size_t h, uint32_t) { return (f64v)_mm512_cvtepu32_pd(half(v, h)); }
+AUREOLE_INLINE f64v load_doubles(const int32_t* from) { return (f64v)_mm512_cvtepi32_pd(load<__m256i>(from)); }
+AUREOLE_INLINE f64v load_doubles(const uint32_t* from) { return (f64v)_mm512_cvtepu32_pd(load<__m256i>(from)); }
+AUREOLE_INLINE f64v splat(float x) { return (f64v)_mm512_cvtps_pd(_mm256_set1_ps(x)); }
 #else
-AUREOLE_INLINE f64v to_doubles(u32v v, size_t h, int32_t) {
-    i32h words[2];
-    memcpy(words, &v, sizeof v);
-    return __builtin_convertvector(words[h], f64v);
-}
+AUREOLE_INLINE f64v load_doubles(const int32_t* from) { return __builtin_convertvector(load<i32h>(from), f64v); }
 // without an instruction for unsigned words: as signed ones, 2^31 lower
-AUREOLE_INLINE f64v to_doubles(u32v v, size_t h, uint32_t) {
-    return to_doubles(v ^ 0x80000000u, h, int32_t{}) + 2147483648.0;
+AUREOLE_INLINE f64v load_doubles(const uint32_t* from) {
+    return __builtin_convertvector(load<i32h>(from) ^ (i32h{} + INT32_MIN), f64v) + 2147483648.0;
 }
+AUREOLE_INLINE f64v splat(float x) { return splat(double(x)); }
 #endif
 
-AUREOLE_INLINE bool any(u32v v) {
-    uint64_t words[WIDTH], some = 0;
-    memcpy(words, &v, sizeof v);
-    for (size_t i = 0; i < WIDTH; ++i) some |= words[i];
-    return some != 0;
+// A bit for each lane of a comparison.
+AUREOLE_INLINE uint32_t lanes(u32v mask) {
+#if defined(__AVX512VBMI2__)
+    return _mm512_movepi32_mask((__m512i)mask);
+#elif defined(__AVX2__)
+    return uint32_t(_mm256_movemask_ps((__m256)mask));
+#elif defined(__SSE2__)
+    return uint32_t(_mm_movemask_ps((__m128)mask));
+#else
+    uint32_t bits = 0;
+    for (size_t i = 0; i < 2 * WIDTH; ++i) bits |= (mask[i] & 1u) << i;
+    return bits;
+#endif
 }
 
 AUREOLE_INLINE size_t min(size_t a, size_t b) { return a < b ? a : b; }

@@ -99,32 +99,34 @@ template <class T> inline constexpr bool IS_WORD = false;
 template <> inline constexpr bool IS_WORD<int32_t> = true;
 template <> inline constexpr bool IS_WORD<uint32_t> = true;
 
-template <class T> struct WordOf { typedef double type; };
-template <> struct WordOf<int32_t> { typedef int32_t type; };
-template <> struct WordOf<uint32_t> { typedef uint32_t type; };
+// How a pixel stands in a tile: words as they are, everything else as a double.
+template <class T> struct CellOf { typedef double type; };
+template <> struct CellOf<int32_t> { typedef int32_t type; };
+template <> struct CellOf<uint32_t> { typedef uint32_t type; };
+template <class T> using Cell = typename CellOf<T>::type;
 
-// Pixels of each frame that are decoded at a time: those of a batch stay in the first level of the cache.
-inline constexpr size_t STEP = 512;
+// Pixels of each frame that are decoded at a time: those of a batch stay in the first level of the cache. Of
+// bitshuffle, about a block.
+inline constexpr size_t STEP = 1024, BLOCK_STEP = 2048;
 
-// The decoder of a batch. Pixels come out as doubles, [pixel][lane].
+// The decoder of a batch. Pixels come out as cells, [pixel][lane].
 template <class T> struct Batch {
     static constexpr size_t LANES = MAX_LANES;
     Stream<T> streams[LANES];
-    Bounds<typename WordOf<T>::type> bounds;
+    Bounds<Cell<T>> bounds;
     size_t n_frames;
     size_t step;           // pixels that are decoded at a time
     uint8_t* scratch;
     uint8_t* memory;
     uint16_t bad[TILE];    // lanes in which a pixel of the table is invalid
     bool any_bad;
-    bool mark_nan;         // invalid pixels become NaN instead of zero
+    uint32_t live;         // lanes of frames that are sound so far
     bool differences;      // all streams give differences of pixels, to be added up for all lanes at once
     u32v sum[16 / (2 * WIDTH)];    // pixel before
 
-    bool open(const Source* frames, size_t n, size_t n_pixels, const Invalid& invalid, bool nan) {
+    bool open(const Source* frames, size_t n, size_t n_pixels, const Invalid& invalid) {
         n_frames = n;
-        mark_nan = nan;
-        bounds = bounds_as<typename WordOf<T>::type>(invalid);
+        bounds = bounds_as<Cell<T>>(invalid);
         size_t widest = 0, most_scratch = 0;
         step = STEP;
         differences = true;
@@ -133,7 +135,7 @@ template <class T> struct Batch {
             if (streams[f].status != OK) continue;
             if (!IS_WORD<T> || frames[f].encoding != BYTE_OFFSET || ITEMSIZE[frames[f].dtype] != 4)
                 differences = false;
-            if (streams[f].encoding == BITSHUFFLE_LZ4) step = TILE;    // about a block
+            if (streams[f].encoding == BITSHUFFLE_LZ4) step = BLOCK_STEP;
             if (overshoot(streams[f]) > widest) widest = overshoot(streams[f]);
             if (scratch_bytes(streams[f]) > most_scratch) most_scratch = scratch_bytes(streams[f]);
         }
@@ -152,12 +154,16 @@ template <class T> struct Batch {
 
     void close() { free(memory); }
 
-    // Decode the next n pixels; `used` has a bit for each pixel that is in the table.
-    template <size_t L> void next(size_t n, const uint16_t* used, double* out) {
+    // Decode the next n pixels; `used` has a bit for each pixel that is in the table. Invalid pixels become zero.
+    template <size_t L> void next(size_t n, const uint16_t* used, Cell<T>* out) {
         any_bad = false;
         for (size_t begin = 0; begin < n; begin += step) {
             const size_t m = min(step, n - begin);
-            for (size_t f = 0; f < n_frames; ++f) fill(streams[f], m, scratch);
+            live = 0;
+            for (size_t f = 0; f < n_frames; ++f) {
+                fill(streams[f], m, scratch);
+                live |= uint32_t(streams[f].status == OK) << f;
+            }
             for (size_t i = 0; i < m; i += 16) {
                 const size_t p = begin + i;
                 memset(bad + p, 0, 32);
@@ -171,27 +177,33 @@ template <class T> struct Batch {
     }
 
   private:
-    template <class W> bool is_bad(W x) const {
-        if (x != x) return true;
-        for (size_t k = 0; k < bounds.n; ++k)
-            if (x >= bounds.low[k] && x <= bounds.high[k]) return true;
-        return false;
-    }
-
-    // Clear the invalid pixels of a block of 16 pixels x 16 lanes after it was found to have some, one by one.
-    template <size_t L, class W> void clear(const W* block, size_t p, uint16_t used, double* out) {
-        for (size_t i = 0; i < 16; ++i) {
-            if (!(used >> i & 1)) continue;
-            for (size_t f = 0; f < n_frames; ++f)
-                if (streams[f].status == OK && is_bad(block[i * 16 + f])) {
-                    bad[p + i] = uint16_t(bad[p + i] | 1u << f);
-                    out[i * L + f] = mark_nan ? __builtin_nan("") : 0.0;
-                    any_bad = true;
-                }
+    // Clear the invalid pixels among the used ones of a block of words, [16 pixels][16 lanes].
+    template <size_t L> void clear_words(const u32v* block, size_t p, uint32_t used, T* out) {
+        constexpr size_t N = 16 / (2 * WIDTH);
+        for (; used; used &= used - 1) {
+            const size_t i = size_t(__builtin_ctz(used));
+            uint32_t found = 0;
+            for (size_t j = 0; j < N; ++j) {
+                u32v invalid = {};
+                for (size_t k = 0; k < bounds.n; ++k)
+                    invalid |= (u32v)(block[i * N + j] - uint32_t(bounds.low[k]) <= span(k) + u32v{});
+                found |= lanes(invalid) << (j * 2 * WIDTH);
+            }
+            set_bad<L>(p + i, found, out + i * L);
         }
     }
 
-    template <size_t L> AUREOLE_INLINE void turn_words(size_t at, size_t p, uint16_t used, double* out) {
+    uint32_t span(size_t k) const { return uint32_t(bounds.high[k]) - uint32_t(bounds.low[k]); }
+
+    template <size_t L> AUREOLE_INLINE void set_bad(size_t pixel, uint32_t found, Cell<T>* cells) {
+        found &= live;
+        if (__builtin_expect(found == 0, 1)) return;
+        bad[pixel] = uint16_t(found);
+        any_bad = true;
+        for (; found; found &= found - 1) cells[__builtin_ctz(found)] = 0;
+    }
+
+    template <size_t L> AUREOLE_INLINE void turn_words(size_t at, size_t p, uint32_t used, T* out) {
         constexpr size_t N = 16 / (2 * WIDTH);    // vectors of a pixel
         u32v block[16 * N];
         turn16([&](size_t f) { return streams[f].buffer + streams[f].head + at; }, block);
@@ -202,39 +214,33 @@ template <class T> struct Batch {
                 sum[j] = pixel;
             }
         if (used == 0) return;    // nobody reads these pixels
-        u32v dirty = {};
-        for (size_t k = 0; k < bounds.n; ++k) {
-            const u32v low = u32v{} + uint32_t(bounds.low[k]), span = u32v{} + uint32_t(bounds.high[k]) - low;
+        for (size_t i = 0; i < 16; ++i) memcpy(out + i * L, block + i * N, L * sizeof(T));
+        u32v dirty = {};    // of a block that is used in part, the other pixels may well be invalid
+        for (size_t k = 0; k < bounds.n && used == 0xffff; ++k) {
             u32v least = ~u32v{};
             for (size_t i = 0; i < 16 * N; ++i) {
-                const u32v above = block[i] - low;
+                const u32v above = block[i] - uint32_t(bounds.low[k]);
                 least = above < least ? above : least;
             }
-            dirty |= (u32v)(least <= span);
+            dirty |= (u32v)(least <= span(k) + u32v{});
         }
-        for (size_t i = 0; i < 16; ++i)
-            for (size_t h = 0; h < L / WIDTH; ++h)
-                store(out + i * L + WIDTH * h, to_doubles(block[i * N + h / 2], h % 2, T{}));
-        if (__builtin_expect(any(dirty), 0)) {
-            T pixels[256];
-            memcpy(pixels, block, sizeof pixels);
-            clear<L>(pixels, p, used, out);
-        }
+        if (__builtin_expect(used != 0xffff || lanes(dirty), 0)) clear_words<L>(block, p, used, out);
     }
 
-    template <size_t L> AUREOLE_INLINE void turn_doubles(size_t at, size_t p, uint16_t used, double* out) {
-        double block[256];
-        bool dirty = false;
-        for (size_t f = 0; f < 16; ++f)
+    template <size_t L> AUREOLE_INLINE void turn_doubles(size_t at, size_t p, uint32_t used, double* out) {
+        uint32_t found[16] = {};
+        for (size_t f = 0; f < L; ++f)
             for (size_t i = 0; i < 16; ++i) {
                 const double x = double(streams[f].buffer[streams[f].head + at + i]);
-                block[i * 16 + f] = x;
-                bool b = x != x;
-                for (size_t k = 0; k < bounds.n; ++k) b |= (x >= bounds.low[k]) & (x <= bounds.high[k]);
-                dirty |= b;
+                out[i * L + f] = x;
+                bool invalid = x != x;
+                for (size_t k = 0; k < bounds.n; ++k) invalid |= (x >= bounds.low[k]) & (x <= bounds.high[k]);
+                found[i] |= uint32_t(invalid) << f;
             }
-        for (size_t i = 0; i < 16; ++i) memcpy(out + i * L, block + i * 16, L * sizeof(double));
-        if (dirty) clear<L>(block, p, used, out);
+        for (; used; used &= used - 1) {
+            const size_t i = size_t(__builtin_ctz(used));
+            set_bad<L>(p + i, found[i], out + i * L);
+        }
     }
 };
 

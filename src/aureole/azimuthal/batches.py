@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections import deque
 from collections.abc import Callable, Generator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -40,12 +39,15 @@ class Batch:
     result : Pattern or Cake
     failures : dict of int to FrameError
         Why the others could not be used: `FrameMissing` or `FrameCorrupt`.
+    monitor : ndarray of float64
+        What each of the rows was divided by; ones without a monitor.
     """
 
     frames: range
     rows: NDArray[np.intp]
     result: Pattern | Cake
     failures: dict[int, FrameError]
+    monitor: NDArray[np.float64]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -154,28 +156,6 @@ def _monitor_values(monitor: ArrayLike) -> NDArray[np.float64]:
     if values.ndim > 1:
         raise SpecError(f"the monitor has shape {values.shape}: it must be one number for each frame")
     return values.reshape(-1)
-
-
-def available_threads() -> int:
-    """Return how many cores this process may use."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
-
-
-def checked_threads(threads: int | None) -> int:
-    """Return the number of threads to use; all available cores without a wish.
-
-    Raises
-    ------
-    SpecError
-        Fewer than one.
-    """
-    if threads is None:
-        return available_threads()
-    if threads < 1:
-        raise SpecError(f"at least one thread is needed, not {threads}")
-    return int(threads)
 
 
 def in_order(

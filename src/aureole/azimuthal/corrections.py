@@ -34,7 +34,7 @@ class Pixels(NamedTuple):
     dark_variance: F64 | None
 
 
-def pixels(spec: IntegrationSpec, geometry: Geometry) -> Pixels:
+def pixels(spec: IntegrationSpec, geometry: Geometry, *, threads: int | None = None) -> Pixels:
     """Work out mask and corrections of all pixels.
 
     Parameters
@@ -42,6 +42,8 @@ def pixels(spec: IntegrationSpec, geometry: Geometry) -> Pixels:
     spec : IntegrationSpec
     geometry : Geometry
         That of the spec, with the shape of the frames.
+    threads : int, optional
+        How many work on it; all available cores without it.
 
     Raises
     ------
@@ -74,9 +76,11 @@ def pixels(spec: IntegrationSpec, geometry: Geometry) -> Pixels:
     if mask.all():
         raise SpecError("every pixel is masked: nothing is left to integrate")
     if spec.solid_angle:
-        norm *= geometry.solid_angle()
+        norm *= geometry.solid_angle(threads=threads)
     if spec.polarization_factor is not None:
-        norm *= geometry.polarization(spec.polarization_factor, spec.polarization_axis_offset)
+        norm *= geometry.polarization(
+            spec.polarization_factor, spec.polarization_axis_offset, threads=threads
+        )
     known = [norm, _plain(arrays.get("dark")), dark_variance]
     for image in known:
         if image is not None:

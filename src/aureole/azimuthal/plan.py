@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from aureole.axis import Axis
-from aureole.azimuthal.batches import Batch, Frames, Item, Monitor, Reading, checked_threads, in_order
+from aureole.azimuthal.batches import Batch, Frames, Item, Monitor, Reading, in_order
 from aureole.azimuthal.corrections import Pixels, invalid_in_frames, pixels
 from aureole.azimuthal.result import Bins, Cake, Pattern, Sums, concatenate, mean_of
 from aureole.azimuthal.spec import IntegrationSpec
@@ -22,6 +22,7 @@ from aureole.errors import FrameCorrupt, FrameError, SpecError
 from aureole.kernels.registry import backend as find_backend
 from aureole.kernels.registry import resolve
 from aureole.kernels.sums import BatchSums, Projection
+from aureole.threads import checked_threads
 
 F64 = NDArray[np.float64]
 
@@ -86,12 +87,13 @@ class Plan:
     def __init__(self, spec: IntegrationSpec, *, backend: str = "auto", threads: int | None = None) -> None:
         if spec.shape is None:
             raise SpecError("the shape of a frame is not known: give a detector that has one, or a mask")
+        threads = checked_threads(threads)
         self.spec = spec
         self.shape = spec.shape
         self.backend = resolve(backend)
         geometry = spec.geometry.with_shape(spec.shape)
         self._detector = geometry.detector
-        known = pixels(spec, geometry)
+        known = pixels(spec, geometry, threads=threads)
         self.mask = known.mask
         self.mask.flags.writeable = False
         self._linear, self._quadratic = _rows(known)
@@ -102,19 +104,21 @@ class Plan:
             split=spec.split,
             mask=known.mask,
             chi_discontinuity=spec.chi_discontinuity,
-            threads=checked_threads(threads),
+            threads=threads,
         )
         entries = table.entries
         bins = Bins(
             radial=_centres(spec.radial, table.radial),
             azimuthal=_centres(spec.azimuthal, table.azimuthal),
+            radial_range=table.radial,
+            azimuthal_range=table.azimuthal,
             backend=self.backend,
         )
         if entries.bins.size == 0:
             raise SpecError(f"no valid pixel lies in the ranges: {_ranges(spec)}")
         self._integrate = find_backend("integrate", self.backend)
         self._deviations = find_backend("deviations", self.backend)
-        self._table = find_backend("table", self.backend)(entries)
+        self._table = find_backend("table", self.backend)(entries, threads)
         self._static, one_count = self._project(bins.shape)
         self.bins = replace(bins, one_count=one_count)
 
@@ -279,21 +283,21 @@ class Plan:
                 failures[index] = error
             else:
                 kinds.setdefault(item.kind, []).append(item)
-        rows: list[int] = []
+        monitor: dict[int, float] = {}
         parts: list[Sums] = []
         for items in kinds.values():
             good, sums = self._sums(items, failures)
-            rows += [item.index for item in good]
+            monitor |= {item.index: item.monitor for item in good}
             if reading.monitor is not None:
                 sums = sums.with_monitor(np.array([item.monitor for item in good]))
             parts.append(sums)
         sums = concatenate(parts) if parts else self._no_rows()
         if len(parts) > 1:
-            order = np.argsort(rows)
-            rows = sorted(rows)
+            order = np.argsort(list(monitor))
             sums = sums.apply(lambda part: part[order])
+        rows, values = sorted(monitor), [monitor[row] for row in sorted(monitor)]
         failures = dict(sorted(failures.items()))
-        return Batch(span, np.array(rows, np.intp), self._result(sums), failures)
+        return Batch(span, np.array(rows, np.intp), self._result(sums), failures, np.array(values, float))
 
     def _sums(self, items: list[Item], failures: dict[int, FrameError]) -> tuple[list[Item], Sums]:
         """Integrate frames of one kind; what turns out to be corrupt goes to the failures."""

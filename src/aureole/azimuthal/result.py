@@ -129,6 +129,8 @@ class Bins:
     ----------
     radial, azimuthal : ndarray or None
         Centres of the bins in the units of the spec's axes; None for an axis without bins.
+    radial_range, azimuthal_range : tuple of float, or None
+        Lower edge of the first bin and upper edge of the last; None without an axis.
     one_count : ndarray or None
         With Poisson errors, Σc²/Σc of each bin: the variance that one count in it would have.
     backend : str
@@ -137,6 +139,8 @@ class Bins:
 
     radial: F64 | None
     azimuthal: F64 | None
+    radial_range: tuple[float, float] | None = None
+    azimuthal_range: tuple[float, float] | None = None
     one_count: F64 | None = None
     backend: str = "cpu"
 

@@ -11,10 +11,10 @@ from aureole.axis import Axis
 from aureole.azimuthal.batches import Frames, Monitor
 from aureole.azimuthal.plan import Plan
 from aureole.azimuthal.result import Cake, Pattern
-from aureole.azimuthal.spec import ArrayField, Discontinuity, ErrorModel, IntegrationSpec, Split
+from aureole.azimuthal.spec import ArrayField, ErrorModel, IntegrationSpec, Split
 from aureole.errors import SpecError
 from aureole.frames import EncodedFrame
-from aureole.geometry import Geometry
+from aureole.geometry import Discontinuity, Geometry
 
 Range = tuple[float, float]
 

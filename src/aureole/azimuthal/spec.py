@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from aureole.axis import Axis
 from aureole.errors import SpecError
-from aureole.geometry import Geometry
+from aureole.geometry import Discontinuity, Geometry
 from aureole.units import unit
 
 if TYPE_CHECKING:
@@ -23,7 +23,6 @@ if TYPE_CHECKING:
 
 Split = Literal["no", "bbox", "pseudo", "full"]
 ErrorModel = Literal["variance", "poisson", "poisson_floor", "azimuthal"]
-Discontinuity = Literal["pi", "zero"]
 
 _FORMAT = "aureole-integration-1"
 _ARRAYS = ("mask", "dark", "dark_variance", "flat", "absorption")

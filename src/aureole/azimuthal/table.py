@@ -7,19 +7,19 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from math import floor, inf
-from typing import Literal, get_args
+from typing import get_args
 
 import numpy as np
 from numpy.typing import NDArray
 
 from aureole import _core
 from aureole.axis import Axis
+from aureole.azimuthal.spec import Split
 from aureole.errors import GeometryError, SpecError
-from aureole.geometry import Geometry
+from aureole.geometry import Discontinuity, Geometry
 from aureole.kernels.sums import Entries
 from aureole.units import Unit, unit
 
-Split = Literal["no", "bbox", "pseudo", "full"]
 F64 = NDArray[np.float64]
 
 MODES: dict[str, int] = {name: number for number, name in enumerate(get_args(Split))}
@@ -56,7 +56,7 @@ def build_entries(
     *,
     split: Split = "bbox",
     mask: NDArray[np.bool_] | None = None,
-    chi_discontinuity: Literal["pi", "zero"] = "pi",
+    chi_discontinuity: Discontinuity = "pi",
     threads: int = 1,
 ) -> SplitTable:
     """Work out which fraction of each pixel falls into which bin.
@@ -131,7 +131,7 @@ def _pixels(
     *,
     split: Split,
     mask: NDArray[np.bool_] | None,
-    chi_discontinuity: Literal["pi", "zero"],
+    chi_discontinuity: Discontinuity,
 ) -> _core.Pixels:
     """Return mask and coordinates as the kernel takes them: it computes those that a splitting needs."""
     shape = geometry.shape

@@ -17,7 +17,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from aureole.errors import InputError, SpecError
-from aureole.units import unit
 
 FloatArray = NDArray[np.float64]
 BoolArray = NDArray[np.bool_]
@@ -161,31 +160,6 @@ class Calibrant:
             raise SpecError(f"the largest 2theta must be between 0 and pi, not {largest}")
         sines = wavelength / (2.0 * self.d_spacings(wavelength / (2.0 * sin(0.5 * largest))))
         return np.asarray(2.0 * np.arcsin(np.minimum(sines, 1.0)), dtype=np.float64)
-
-    def ring_positions(self, unit_name: str, wavelength: float, largest: float = pi) -> FloatArray:
-        """Return where the rings are in a radial unit, in the order of rising 2θ.
-
-        Parameters
-        ----------
-        unit_name : str
-            A unit that the scattering angle and the wavelength determine: angles, q, d and their functions.
-        wavelength, largest : float
-            As for `two_theta`.
-
-        Raises
-        ------
-        SpecError
-            The unit is a length on the detector, one component of q, or an azimuth; or as for `two_theta`.
-        """
-        wanted = unit(unit_name, "radial")
-        angles = self.two_theta(wavelength, largest)
-        if wanted.base == "2theta":
-            base = angles
-        elif wanted.base == "sin_theta":
-            base = np.sin(0.5 * angles)
-        else:
-            raise SpecError(f"where rings are in {unit_name} depends on more than the scattering angle")
-        return wanted.apply(np.asarray(base * wanted.scale(wavelength), dtype=np.float64))
 
 
 def _rings(squares: FloatArray, indices: IntArray) -> list[Reflection]:

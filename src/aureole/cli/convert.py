@@ -10,7 +10,6 @@ from aureole.cli.terminal import note, progress_bar, tell
 from aureole.errors import SpecError
 
 _PROG = "aureole convert"
-_ENDINGS = (".h5", ".hdf5", ".nxs", ".nx5", ".hdf")
 
 _DESCRIPTION = """\
 Copy a series of frames into one NeXus HDF5 file, bitshuffle-LZ4, one chunk a frame.
@@ -43,15 +42,17 @@ def add_parser(verbs: argparse._SubParsersAction[Any]) -> None:
 def run(args: argparse.Namespace) -> int:
     """Convert."""
     from aureole.io.nexus import Site
+    from aureole.io.sniff import NEXUS_ENDINGS
     from aureole.runs.convert import convert_series
     from aureole.runs.report import RunOptions, check_output
 
-    if args.output.suffix.lower() not in _ENDINGS:
+    if args.output.suffix.lower() not in NEXUS_ENDINGS:
         raise SpecError(f"{args.output}: a stack is an HDF5 file; let its name end in .h5 or .nxs")
     names = inputs.frame_names(args)
     check_output(args.output, overwrite=args.overwrite)
     inputs.refuse_output_among_frames(args.output, names)
-    with inputs.open_series(args, names) as frames, progress_bar("reading", "converting") as progress:
+    frames = inputs.open_series(names, check_md5=args.check_md5)
+    with frames, progress_bar("reading", "converting") as progress:
         options = RunOptions(
             threads=args.threads,
             overwrite=args.overwrite,

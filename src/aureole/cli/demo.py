@@ -53,12 +53,12 @@ def run(args: argparse.Namespace) -> int:
     """Simulate, integrate, draw."""
     from aureole.axis import Axis
     from aureole.azimuthal import IntegrationSpec
-    from aureole.azimuthal.batches import checked_threads
     from aureole.cli.plot import plot_frame, plot_result
     from aureole.io import load
     from aureole.io.nexus import Site
     from aureole.runs.integrate import integrate_series
     from aureole.runs.report import RunOptions
+    from aureole.threads import checked_threads
 
     threads = checked_threads(args.threads)
     result, picture, rings = (args.output / name for name in ("patterns.h5", "patterns.png", "rings.png"))
@@ -115,7 +115,13 @@ def _scan(args: argparse.Namespace) -> tuple[Frames, Path]:
             check_output(args.output / name)
     begin = perf_counter()
     distinct = max(1, args.frames // 2) if args.distinct is None else args.distinct
-    scan = write_scan(args.output, args.frames, detector=args.detector, distinct=min(distinct, args.frames))
+    scan = write_scan(
+        args.output,
+        args.frames,
+        detector=args.detector,
+        distinct=min(distinct, args.frames),
+        threads=args.threads,
+    )
     frames = open_frames(scan.frames)
     size = sum(path.stat().st_size for path in scan.frames.iterdir()) / len(frames)
     _say("simulated", f"{len(frames)} frames of {size / 1e6:.1f} MB in {perf_counter() - begin:.1f} s")

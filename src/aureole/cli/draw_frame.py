@@ -170,7 +170,7 @@ def write_title(axes: Axes, name: str, subtitle: str, warning: str = "") -> None
         )
 
 
-def draw_rings(axes: Axes, geometry: Geometry, rings: Sequence[Ring], *, colour: str = _RING) -> int:
+def draw_rings(axes: Axes, geometry: Geometry, rings: Sequence[Ring]) -> int:
     """Draw rings over an image as contours of 2θ, which is right for tilted detectors too.
 
     They are drawn in every second sector of azimuth, so that the eye can follow the measured ring from where
@@ -196,7 +196,7 @@ def draw_rings(axes: Axes, geometry: Geometry, rings: Sequence[Ring], *, colour:
         rows + 0.5,
         np.ma.masked_where(sector % 2 != 0, two_theta[np.ix_(rows, columns)]),
         levels=[ring.two_theta for ring in seen],
-        colors=colour,
+        colors=_RING,
         linewidths=0.7,
         alpha=0.9,
     )
@@ -206,7 +206,7 @@ def draw_rings(axes: Axes, geometry: Geometry, rings: Sequence[Ring], *, colour:
             column,
             row,
             ring.label,
-            color=colour,
+            color=_RING,
             fontsize=6.5,
             ha="center",
             va="center",

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from aureole.errors import OutputError, SpecError
+from aureole.io.names import shown
 from aureole.io.publish import publication
 
 if TYPE_CHECKING:
@@ -83,7 +84,7 @@ def save(figure: Figure, path: Path, *, overwrite: bool) -> None:
 
 def plain(text: str) -> str:
     """Return text as it is to be shown, where a dollar sign would begin a formula."""
-    return text.replace("$", r"\$")
+    return shown(text).replace("$", r"\$")
 
 
 def contrast(values: NDArray[np.floating[Any]], low: float, high: float) -> tuple[float, float]:

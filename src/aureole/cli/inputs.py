@@ -23,7 +23,7 @@ _SHORTEST, _LONGEST = 1e-13, 1e-7
 _LOWEST_KEV, _HIGHEST_KEV = 0.01, 10_000.0
 
 
-def add_frames(group: argparse._ActionsContainer, *, check_md5: bool = True) -> None:
+def add_frames(group: argparse._ActionsContainer) -> None:
     """Add FRAMES, ``--list`` and ``--check-md5``."""
     group.add_argument("frames", nargs="*", metavar="FRAMES", help=FRAMES_HELP)
     group.add_argument(
@@ -33,10 +33,9 @@ def add_frames(group: argparse._ActionsContainer, *, check_md5: bool = True) -> 
         default=[],
         help="text file that names frames, one a line (for more than a command line can hold)",
     )
-    if check_md5:
-        group.add_argument(
-            "--check-md5", action="store_true", help="compare each CBF frame with the MD5 in its header"
-        )
+    group.add_argument(
+        "--check-md5", action="store_true", help="compare each CBF frame with the MD5 in its header"
+    )
 
 
 def frame_names(args: argparse.Namespace) -> list[str]:
@@ -49,16 +48,18 @@ def frame_names(args: argparse.Namespace) -> list[str]:
     return names
 
 
-def open_series(args: argparse.Namespace, names: Sequence[str]) -> Frames:
-    """Open what `frame_names` returned."""
+def open_series(names: Sequence[str], *, check_md5: bool = False) -> Frames:
+    """Open what `frame_names` returned, or an option named."""
     from aureole.io import open_frames
 
-    return open_frames(names[0] if len(names) == 1 else names, check_md5=getattr(args, "check_md5", False))
+    return open_frames(names[0] if len(names) == 1 else names, check_md5=check_md5)
 
 
 def named_files(args: argparse.Namespace) -> list[str]:
     """Return the files that single options name, which the output must not replace."""
-    names = [args.poni, args.mask, args.dark, args.flat, args.absorption, args.monitor, *args.list]
+    single = (args.poni, args.mask, args.absorption, args.monitor)
+    several = (args.dark, args.flat, args.variance, args.list)
+    names = [*single, *(name for given in several for name in given or ())]
     return [str(name).partition("::")[0] for name in names if name is not None]
 
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import argparse
+from contextlib import ExitStack
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -107,8 +109,19 @@ def _add_pixels(group: argparse._ArgumentGroup) -> None:
 
 
 def _add_corrections(group: argparse._ArgumentGroup) -> None:
-    group.add_argument("--dark", metavar="FILE", help="image to subtract from each frame")
-    group.add_argument("--flat", metavar="FILE", help="image of the pixels' sensitivity, to divide by")
+    group.add_argument(
+        "--dark",
+        metavar="FRAMES",
+        action="append",
+        help="image to subtract from each frame; several, named like frames or by repeating the option, are "
+        "averaged, and the variance of their mean adds to the errors",
+    )
+    group.add_argument(
+        "--flat",
+        metavar="FRAMES",
+        action="append",
+        help="image of the pixels' sensitivity, to divide by; several are averaged",
+    )
     group.add_argument("--absorption", metavar="FILE", help="image of the transmission, to divide by")
     group.add_argument(
         "--polarization-factor",
@@ -121,14 +134,20 @@ def _add_corrections(group: argparse._ArgumentGroup) -> None:
         "--monitor",
         metavar="SOURCE",
         help="a number for each frame to divide by: table.csv:COLUMN, file.h5::/path, or a key of the "
-        "frames' headers; where it is not above zero the frame is bad",
+        "frames' headers; where it is missing or not above zero the frame is bad",
     )
     group.add_argument(
         "--error-model",
-        choices=("none", "poisson", "poisson_floor", "azimuthal"),
-        help="where errors come from: counts (poisson), at least one count a pixel (poisson_floor), scatter "
-        "around the ring (azimuthal); default: poisson for integer frames of a photon counter "
-        "(Pilatus, Eiger, Lambda), otherwise none",
+        choices=("none", "variance", "poisson", "poisson_floor", "azimuthal"),
+        help="where errors come from: --variance (variance), counts (poisson), at least one count a pixel "
+        "(poisson_floor), scatter around the ring (azimuthal); default: variance with --variance, otherwise "
+        "poisson for integer frames of a photon counter (Pilatus, Eiger, Lambda), otherwise none",
+    )
+    group.add_argument(
+        "--variance",
+        metavar="FRAMES",
+        action="append",
+        help="images of the pixels' variances, as many as frames and in their order",
     )
 
 
@@ -140,14 +159,17 @@ def run(args: argparse.Namespace) -> int:
 
     names = inputs.frame_names(args)
     check_output(args.output, inputs.named_files(args), overwrite=args.overwrite)
-    inputs.refuse_output_among_frames(args.output, names)
+    images = [name for given in (args.dark, args.flat, args.variance) for name in given or ()]
+    inputs.refuse_output_among_frames(args.output, [*names, *images])
+    _check_variance(args)
     geometry = inputs.read_geometry(args)
     axes = _axes(args)
-    with inputs.open_series(args, names) as frames:
+    with inputs.open_series(names, check_md5=args.check_md5) as frames, ExitStack() as opened:
         check_ending(args.output, frames=len(frames), cake=args.npt_azim is not None)
         geometry = inputs.fit_to_frames(geometry, frames, args.poni)
-        model, why = _error_model(args.error_model, geometry, frames)
-        spec = _spec(args, geometry, axes, model)
+        model, why = _error_model(args, geometry, frames)
+        spec = _corrected(args, _spec(args, geometry, axes, model))
+        variance = opened.enter_context(inputs.open_series(args.variance)) if args.variance else None
         monitor = _monitor(args.monitor, frames)
         with progress_bar("making the table", "integrating") as progress:
             plan = spec.plan(args.backend, threads=args.threads)
@@ -156,6 +178,7 @@ def run(args: argparse.Namespace) -> int:
                 overwrite=args.overwrite,
                 strict=args.strict,
                 monitor=monitor,
+                variance=variance,
                 site=Site(
                     instrument=args.instrument, source=args.source, wavelength=spec.geometry.wavelength
                 ),
@@ -211,13 +234,31 @@ def _spec(
         dummy=args.dummy,
         delta_dummy=args.delta_dummy,
         saturation=args.saturation,
-        dark=_image(args.dark),
-        flat=_image(args.flat),
         absorption=_image(args.absorption),
         solid_angle=not args.no_solid_angle,
         polarization_factor=args.polarization_factor,
         chi_discontinuity=args.chi_discontinuity,
     )
+
+
+def _corrected(args: argparse.Namespace, spec: IntegrationSpec) -> IntegrationSpec:
+    """Put dark and flat into the spec, which says what values of theirs are invalid."""
+    from aureole.runs.average import average
+
+    if args.flat:
+        spec = replace(spec, flat=average(args.flat, spec).image)
+    if args.dark:
+        dark, variance = average(args.dark, spec)
+        in_use = spec.error_model not in (None, "azimuthal")
+        spec = replace(spec, dark=dark, dark_variance=variance if in_use else None)
+    return spec
+
+
+def _check_variance(args: argparse.Namespace) -> None:
+    if args.error_model == "variance" and not args.variance:
+        raise SpecError("--error-model variance needs --variance, an image for each frame")
+    if args.variance and args.error_model not in (None, "variance"):
+        raise SpecError(f"--variance has no use with --error-model {args.error_model}")
 
 
 def _image(path: str | None) -> NamedArray | None:
@@ -227,13 +268,17 @@ def _image(path: str | None) -> NamedArray | None:
     return None if path is None else NamedArray(path, read_image(path))
 
 
-def _error_model(chosen: Any, geometry: Geometry, frames: Frames) -> tuple[ErrorModel | None, str | None]:
+def _error_model(
+    args: argparse.Namespace, geometry: Geometry, frames: Frames
+) -> tuple[ErrorModel | None, str | None]:
     """Return the error model, and why there is none where nobody has said so.
 
     Without a choice, counts have errors where they are sure to be photons.
     """
-    if chosen is not None:
-        return (None if chosen == "none" else chosen), None
+    if args.variance:
+        return "variance", None
+    if args.error_model is not None:
+        return (None if args.error_model == "none" else args.error_model), None
     counter = geometry.detector.name.casefold().startswith(_COUNTERS)
     try:
         integer = frames.dtype.kind in "iu"
@@ -251,13 +296,14 @@ def _error_model(chosen: Any, geometry: Geometry, frames: Frames) -> tuple[Error
 def _monitor(source: str | None, frames: Frames) -> Any:
     from aureole.io import read_scalars
 
-    return None if source is None else read_scalars(source, len(frames), frames)
+    return None if source is None else read_scalars(source, frames)
 
 
 def _parameters(args: argparse.Namespace) -> dict[str, str]:
     """Return what is worth finding in the output beside the spec."""
     known = {"poni": str(Path(args.poni).resolve())}
-    for name in ("mask", "dark", "flat", "absorption", "monitor"):
-        if getattr(args, name) is not None:
-            known[name] = str(getattr(args, name))
+    for name in ("mask", "dark", "flat", "absorption", "monitor", "variance"):
+        given = getattr(args, name)
+        if given is not None:
+            known[name] = given if isinstance(given, str) else ", ".join(given)
     return known

@@ -7,7 +7,7 @@ import re
 import sys
 from typing import NoReturn
 
-import aureole
+from aureole.version import __version__
 
 
 class Parser(argparse.ArgumentParser):
@@ -47,4 +47,4 @@ class _Formatter(argparse.RawDescriptionHelpFormatter):
 
 def version_text() -> str:
     """Return what ``--version`` says."""
-    return f"aureole {aureole.__version__} (Python {sys.version.split()[0]})"
+    return f"aureole {__version__} (Python {sys.version.split()[0]})"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -69,7 +70,7 @@ def run(args: argparse.Namespace) -> int:
     from aureole.io.results import is_result
     from aureole.runs.report import check_output
 
-    output = args.output or Path(Path(args.file.partition("::")[0].rstrip("/")).name).with_suffix(".png")
+    output = args.output or _picture_of(args.file)
     check_picture(output)
     check_output(output, [args.file], overwrite=args.overwrite)
     if is_result(args.file):
@@ -79,6 +80,13 @@ def run(args: argparse.Namespace) -> int:
         _run_frame(args, output)
     print(output)
     return 0
+
+
+def _picture_of(file: str) -> Path:
+    """Return a name for the picture of a file or folder, to be written here."""
+    # An absolute path has a name where "." and ".." have none; that of the root is empty.
+    name = Path(os.path.abspath(file.partition("::")[0])).name  # noqa: PTH100  (links keep their names)
+    return Path(name or "root").with_suffix(".png")
 
 
 def _refuse_frame_options(args: argparse.Namespace) -> None:

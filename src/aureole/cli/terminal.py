@@ -9,6 +9,7 @@ import threading
 import traceback
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from io import TextIOWrapper
 from types import FrameType
 from typing import TYPE_CHECKING
 
@@ -30,6 +31,10 @@ class _Terminated(BaseException):
 
 def guarded(prog: str, run: Callable[[], int]) -> int:
     """Run a verb and return its exit code, whatever happens; a failure is told in one line on stderr."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, TextIOWrapper) and stream.errors == "strict":
+            # Names of files need not be text.
+            stream.reconfigure(errors="backslashreplace")
     try:
         with _ending_cleanly():
             code = run()
@@ -87,7 +92,7 @@ def progress_bar(preparing: str, working: str) -> Iterator[Progress | None]:
     Parameters
     ----------
     preparing, working : str
-        What is shown before the first frames are done, and from then on.
+        What is shown before the first frame is begun, and from then on: there the clock starts.
     """
     if not sys.stderr.isatty():
         yield None
@@ -107,9 +112,12 @@ def progress_bar(preparing: str, working: str) -> Iterator[Progress | None]:
         task = bar.add_task(preparing, total=None, rate="")
 
         def advance(done: int, total: int) -> None:
+            if done == 0:
+                bar.reset(task, description=working, total=total)
+                return
             elapsed = bar.tasks[0].elapsed
             rate = f"{done / elapsed:,.0f} frames/s" if elapsed else ""
-            bar.update(task, description=working, completed=done, total=total, rate=rate)
+            bar.update(task, completed=done, total=total, rate=rate)
 
         yield advance
 

@@ -4,10 +4,11 @@ from aureole.geometry.catalogue import model_names
 from aureole.geometry.detector import Detector, Sensor, detector
 from aureole.geometry.fit2d import Fit2D
 from aureole.geometry.poni import format_poni, parse_poni
-from aureole.geometry.pose import Geometry
+from aureole.geometry.pose import Discontinuity, Geometry
 
 __all__ = [
     "Detector",
+    "Discontinuity",
     "Fit2D",
     "Geometry",
     "Sensor",

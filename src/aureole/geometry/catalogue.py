@@ -12,7 +12,7 @@ from importlib.resources import files
 from typing import Any
 
 from aureole.errors import GeometryError
-from aureole.geometry.layout import Layout, Pair
+from aureole.geometry.layout import Layout, Pair, checked_seams
 
 GENERIC = "Detector"
 """Name of a detector of which only the pixel size is known."""
@@ -132,7 +132,7 @@ def _model(name: str, facts: Mapping[str, Any]) -> Model:
         layout=Layout(
             module=_pair(facts["module"]) if "module" in facts else None,
             gap=_pair(facts.get("gap", (0, 0))),
-            seam=facts.get("seam", 0),
+            seams=checked_seams(facts.get("seams", ((), ()))),
             circle=facts.get("circle", False),
             tiles=tuple(_pair(tile) for tile in facts.get("tiles", ())),
             wide=facts.get("wide", 1.0),

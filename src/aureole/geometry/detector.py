@@ -12,7 +12,10 @@ from numpy.typing import DTypeLike
 
 from aureole.errors import GeometryError
 from aureole.geometry.catalogue import GENERIC, Mode, Model, find_model
-from aureole.geometry.layout import BoolArray, FloatArray, Layout, Pair
+from aureole.geometry.layout import BoolArray, FloatArray, Layout, Pair, checked_seams
+
+_LONGEST_SIDE, _MOST_PIXELS = 1 << 20, 1 << 28
+"""More than any detector has; a mask of more would fill the memory."""
 
 _SAME_PIXEL = 0.02
 """Relative difference up to which a refined pixel size still means the catalogue's."""
@@ -80,7 +83,7 @@ class Detector:
             object.__setattr__(self, "shape", _checked_shape(self.name, self.shape))
         if self.orientation not in (1, 2, 3, 4):
             raise GeometryError(
-                f"detector {self.name}: orientation must be 1, 2, 3 or 4, not {self.orientation!r}"
+                f"detector {self.name}: orientation must be 1, 2, 3 or 4, not {str(self.orientation)[:60]}"
             )
         object.__setattr__(self, "orientation", int(self.orientation))
 
@@ -231,7 +234,7 @@ class Detector:
             layout = Layout(
                 module=None if stored["module"] is None else _pair(stored["module"]),
                 gap=_pair(stored["gap"]),
-                seam=int(stored["seam"]),
+                seams=checked_seams(stored["seams"]),
                 circle=bool(stored["circle"]),
                 tiles=tuple(_pair(tile) for tile in stored["tiles"]),
                 wide=float(stored["wide"]),
@@ -247,7 +250,7 @@ class Detector:
                 _pair(known["binning"]),
                 tuple(int(value) for value in known["invalid"]),
             )
-        except (KeyError, TypeError, ValueError, IndexError) as error:
+        except (KeyError, TypeError, ValueError, IndexError, OverflowError) as error:
             raise GeometryError(f"the description of a detector is not usable: {error!r}") from error
 
 
@@ -362,13 +365,15 @@ def _checked_shape(name: str, shape: Any) -> Pair:
         first, second = shape
         pair = int(first), int(second)
         exact = pair == (first, second)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         exact = False
         pair = (0, 0)
     if not exact or min(pair) < 1:
         raise GeometryError(
-            f"detector {name}: the shape must be two numbers of pixels (slow, fast), not {shape!r}"
+            f"detector {name}: the shape must be two numbers of pixels (slow, fast), not {str(shape)[:60]}"
         )
+    if max(pair) > _LONGEST_SIDE or pair[0] * pair[1] > _MOST_PIXELS:
+        raise GeometryError(f"detector {name}: no detector has a shape of {str(pair)[:60]} pixels")
     return pair
 
 

@@ -16,7 +16,6 @@ The bits do not depend on threads or instruction set.
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass
 from math import cos, sin, sqrt
 
@@ -24,6 +23,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from aureole._core import Field, field
+from aureole.threads import checked_threads
 from aureole.units import Unit
 
 FloatArray = NDArray[np.float64]
@@ -104,7 +104,7 @@ class Grid:
 
 def values(what: Field, rows: FloatArray, columns: FloatArray, *, threads: int | None = None) -> FloatArray:
     """Return what a `Plane` describes at all rows and columns (m from the PONI), shape (rows, columns)."""
-    found: FloatArray = field(what, rows, columns, _cores() if threads is None else threads)
+    found: FloatArray = field(what, rows, columns, checked_threads(threads))
     return found
 
 
@@ -125,9 +125,3 @@ def four_corners(vertices: FloatArray) -> FloatArray:
     """
     corners = vertices[:-1, :-1], vertices[1:, :-1], vertices[1:, 1:], vertices[:-1, 1:]
     return np.stack(corners, axis=-1)
-
-
-def _cores() -> int:
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1

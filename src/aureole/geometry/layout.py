@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -11,6 +12,7 @@ from numpy.typing import NDArray
 BoolArray = NDArray[np.bool_]
 FloatArray = NDArray[np.float64]
 Pair = tuple[int, int]
+Seams = tuple[tuple[Pair, ...], tuple[Pair, ...]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,8 +24,9 @@ class Layout:
     module, gap : tuple of int, optional
         Size of a module and of the insensitive stripes between modules; a grid that starts at the first
         pixel.
-    seam : int
-        Insensitive columns in the middle of each module, between its two wafers.
+    seams : tuple of two tuples
+        Insensitive rows and columns within each module, between its wafers or chips: (first, behind the last)
+        of each stripe, counted from the first pixel of the module.
     circle : bool
         Only the disc around the centre is sensitive.
     tiles : tuple of tuple of int
@@ -34,7 +37,7 @@ class Layout:
 
     module: Pair | None = None
     gap: Pair = (0, 0)
-    seam: int = 0
+    seams: Seams = ((), ())
     circle: bool = False
     tiles: tuple[Pair, ...] = ()
     wide: float = 1.0
@@ -59,16 +62,19 @@ class Layout:
         return borders * pixel
 
 
+def checked_seams(given: Iterable[Iterable[Iterable[int]]]) -> Seams:
+    """Return the seams that were read from a file as they belong into a `Layout`."""
+    rows, columns = (tuple((int(first), int(behind)) for first, behind in axis) for axis in given)
+    return rows, columns
+
+
 def _grid(layout: Layout, module: Pair, mask: BoolArray) -> None:
     for axis in (0, 1):
         along = np.moveaxis(mask, axis, 0)
-        size, gap = module[axis], layout.gap[axis]
-        for start in range(size, along.shape[0], size + gap):
-            along[start : start + gap] = True
-    pitch = module[1] + layout.gap[1]
-    for middle in range(module[1] // 2, mask.shape[1], pitch):
-        first = middle - layout.seam // 2
-        mask[:, first : first + layout.seam] = True
+        size, pitch = module[axis], module[axis] + layout.gap[axis]
+        for start in range(0, along.shape[0], pitch):
+            for first, behind in (*layout.seams[axis], (size, pitch)):
+                along[start + first : start + behind] = True
 
 
 @lru_cache(maxsize=8)

@@ -6,7 +6,7 @@ import json
 from dataclasses import asdict, dataclass
 from difflib import get_close_matches
 from math import isfinite
-from typing import Any
+from typing import Any, NoReturn
 
 from aureole.errors import GeometryError
 from aureole.geometry.catalogue import GENERIC, find_model
@@ -41,6 +41,7 @@ _KEYS = {
 }
 _FILES = ("splinefile", "x_offset_file", "y_offset_file")
 _CONFIG_KEYS = {"pixel1", "pixel2", "max_shape", "orientation", "sensor", "module_size", "binning", *_FILES}
+_MOST_BINNING = 1024
 _SPLINE = "distortion by the file {!r} is not corrected here: undistort the images first and remove the entry"
 
 
@@ -152,7 +153,7 @@ class _Entry:
     line: int
 
     def wrong(self, what: str) -> GeometryError:
-        return GeometryError(f"PONI line {self.line}: {self.key} {what}, not {self.value!r}")
+        return GeometryError(f"PONI line {self.line}: {self.key} {what}, not {_short(self.value)!r}")
 
     @property
     def is_none(self) -> bool:
@@ -258,9 +259,14 @@ def _old_detector(entries: dict[str, _Entry]) -> Detector:
 
 def _json(entry: _Entry) -> Any:
     try:
-        return json.loads(entry.value)
-    except ValueError:
+        return json.loads(entry.value, parse_constant=_no_number)
+    except (ValueError, RecursionError):
         raise entry.wrong("must be JSON") from None
+
+
+def _no_number(name: str) -> NoReturn:
+    """Refuse Infinity and NaN, which JSON does not have."""
+    raise ValueError(name)
 
 
 def _configured_detector(entries: dict[str, _Entry]) -> Detector:
@@ -271,7 +277,7 @@ def _configured_detector(entries: dict[str, _Entry]) -> Detector:
     config = {key.casefold(): value for key, value in loaded.items() if value is not None}
     if "filename" in config:
         raise GeometryError(
-            f"PONI line {entry.line}: a detector in a file ({config['filename']!r}) is not supported"
+            f"PONI line {entry.line}: a detector in a file ({_shown(config['filename'])}) is not supported"
         )
     if unknown := sorted(config.keys() - _CONFIG_KEYS):
         raise GeometryError(f"PONI line {entry.line}: Detector_config has the unknown key {unknown[0]!r}")
@@ -292,9 +298,9 @@ def _configured_detector(entries: dict[str, _Entry]) -> Detector:
         sensor=_sensor(entry, config.get("sensor")),
     )
     module = config.get("module_size")
-    if module is not None and list(module) != list(found.layout.module or ()):
+    if module is not None and module != list(found.layout.module or ()):
         raise GeometryError(
-            f"PONI line {entry.line}: modules of {module} pixels are not those of {found.name} "
+            f"PONI line {entry.line}: modules of {_short(str(module))} pixels are not those of {found.name} "
             f"({found.layout.module}): call it 'Detector' and give a mask"
         )
     return found
@@ -304,21 +310,39 @@ def _length(entry: _Entry, config: dict[str, Any], key: str) -> float | None:
     value = config.get(key)
     if value is None:
         return None
+    length = _float(value)
+    if length is None:
+        raise GeometryError(f"PONI line {entry.line}: {key} must be a length in metres, not {_shown(value)}")
+    return length
+
+
+def _float(value: Any) -> float | None:
+    """Return a finite number of a JSON text; None if it is none."""
     if isinstance(value, bool) or not isinstance(value, int | float):
-        raise GeometryError(f"PONI line {entry.line}: {key} must be a length in metres, not {value!r}")
-    return float(value)
+        return None
+    try:
+        number = float(value)
+    except OverflowError:
+        return None
+    return number if isfinite(number) else None
+
+
+def _shown(value: Any) -> str:
+    """Return a value of a JSON text for a message."""
+    return _short(json.dumps(value))
 
 
 def _sensor(entry: _Entry, given: Any) -> Sensor | None:
     if not given:
         return None
-    thickness = given.get("thickness") if isinstance(given, dict) else None
-    known = isinstance(given, dict) and isinstance(given.get("material"), str)
-    if not known or not isinstance(thickness, int | float | None):
-        raise GeometryError(
-            f"PONI line {entry.line}: sensor must have a material and a thickness, not {given!r}"
-        )
-    return Sensor(given["material"], None if thickness is None else float(thickness))
+    if isinstance(given, dict) and isinstance(given.get("material"), str):
+        thickness = given.get("thickness")
+        number = _float(thickness)
+        if thickness is None or number is not None:
+            return Sensor(given["material"], number)
+    raise GeometryError(
+        f"PONI line {entry.line}: sensor must have a material and a thickness, not {_shown(given)}"
+    )
 
 
 def _binned(
@@ -327,9 +351,14 @@ def _binned(
     """Return the pixel size, or what the binning makes of the detector's own where none is given."""
     factors = [binning, binning] if isinstance(binning, int) else binning
     if not (
-        isinstance(factors, list) and len(factors) == 2 and all(isinstance(f, int) and f > 0 for f in factors)
+        isinstance(factors, list)
+        and len(factors) == 2
+        and all(isinstance(factor, int) and 0 < factor <= _MOST_BINNING for factor in factors)
     ):
-        raise GeometryError(f"PONI line {entry.line}: binning must be two whole numbers, not {binning!r}")
+        raise GeometryError(
+            f"PONI line {entry.line}: binning must be two whole numbers up to {_MOST_BINNING}, "
+            f"not {_shown(binning)}"
+        )
     if None not in pixels:
         return pixels
     if name.casefold() == GENERIC.casefold():

@@ -15,12 +15,9 @@ from aureole.geometry import fields
 from aureole.geometry.detector import Detector
 from aureole.geometry.fields import FloatArray, Grid, Plane
 from aureole.geometry.fit2d import Fit2D, fit2d_to_pose, pose_to_fit2d
-from aureole.units import Unit, unit
+from aureole.units import HC_KEV_M, Unit, unit
 
 Discontinuity = Literal["pi", "zero"]
-
-ENERGY_WAVELENGTH = 1.2398419843320026e-9
-"""h c in keV m (CODATA 2018, exact): the wavelength in metres is this over the energy in keV."""
 
 _NUMBERS = ("dist", "poni1", "poni2", "rot1", "rot2", "rot3")
 
@@ -92,7 +89,7 @@ class Geometry:
         """Photon energy in keV; raises `GeometryError` without a wavelength."""
         if self.wavelength is None:
             raise GeometryError("the geometry has no wavelength, hence no photon energy")
-        return ENERGY_WAVELENGTH / self.wavelength
+        return HC_KEV_M / self.wavelength
 
     def with_shape(self, shape: tuple[int, ...]) -> Geometry:
         """Return the geometry for images of a shape; raises `GeometryError` if the detector has another."""
@@ -103,7 +100,7 @@ class Geometry:
         """Return the geometry with the wavelength of photons of an energy in keV."""
         if not (isfinite(energy_kev) and energy_kev > 0.0):
             raise GeometryError(f"the photon energy must be positive, not {energy_kev} keV")
-        return replace(self, wavelength=ENERGY_WAVELENGTH / energy_kev)
+        return replace(self, wavelength=HC_KEV_M / energy_kev)
 
     def rotation_matrix(self) -> FloatArray:
         """Return the rotation from the axes of the detector to those of the laboratory, (3, 3)."""
@@ -165,7 +162,7 @@ class Geometry:
         GeometryError
             No wavelength where one is needed, or a detector without shape.
         SpecError
-            Unknown unit or discontinuity.
+            Unknown unit or discontinuity, or fewer than one thread.
         """
         grid, field = self.grid(), self.field(name, chi_discontinuity=chi_discontinuity)
         return fields.values(field, grid.rows, grid.columns, threads=threads)

@@ -20,11 +20,11 @@ from numpy.typing import NDArray
 from aureole.errors import FrameCorrupt, FrameMissing
 from aureole.frames import EncodedFrame, Encoding
 from aureole.io.buffers import read_at
-from aureole.io.store import Address, Store
+from aureole.io.store import LARGEST_FRAME, Address, Store
 
 SECTION = b"--CIF-BINARY-FORMAT-SECTION--"
 MARKER = b"\x0c\x1a\x04\xd5"
-_LARGEST_FILE = 1 << 32
+_LARGEST_FILE = LARGEST_FRAME
 _SHOWN = 60
 _HEAD = 1 << 14
 """Bytes in which the header of a detector ends; the search goes on where it does not."""
@@ -151,6 +151,8 @@ def parse_cbf(data: bytes | memoryview[int], name: str = "frame", *, check_md5: 
     shape = _shape(mime, name)
     dtype = _dtype(mime, name)
     encoding = _encoding(mime, name)
+    if encoding is Encoding.BYTE_OFFSET and not (dtype.kind in "iu" and dtype.itemsize <= 4):
+        raise FrameCorrupt(name, f"byte-offset compression of {dtype} cannot be read, only of up to 32 bits")
     start = marker + len(MARKER)
     size = _number(mime, "X-Binary-Size", name)
     if start + size > len(data):

@@ -17,7 +17,7 @@ from aureole.io.publish import publication
 _TYPE_NAMES = {
     np.dtype(f"{code}{bits // 8}"): f"{sign} {bits}-bit integer"
     for sign, code in (("signed", "i"), ("unsigned", "u"))
-    for bits in (8, 16, 32, 64)
+    for bits in (8, 16, 32)
 }
 
 
@@ -68,10 +68,12 @@ def encode_byte_offset(image: NDArray[np.integer]) -> bytes:
 def format_cbf(image: NDArray[np.integer], header_text: str = "", *, name: str = "image") -> bytes:
     """Return the bytes of a CBF file like those of a Pilatus: byte-offset, with MD5.
 
+    Detectors write no 64-bit pixels this way, and few programs could read them.
+
     Parameters
     ----------
     image : ndarray of integers
-        Shape (slow, fast).
+        Shape (slow, fast), of up to 32 bits.
     header_text : str
         Lines of the mini-header; the leading "# " is added where it is missing.
     name : str
@@ -80,10 +82,15 @@ def format_cbf(image: NDArray[np.integer], header_text: str = "", *, name: str =
     Raises
     ------
     SpecError
-        The image is not two-dimensional, empty or not made of integers; or the text cannot stand in a CBF.
+        The image is not two-dimensional, empty or not made of integers of up to 32 bits; or the text cannot
+        stand in a CBF.
     """
     if image.ndim != 2 or image.size == 0:
         raise SpecError(f"a CBF holds one image, not an array of shape {image.shape}")
+    if image.dtype.newbyteorder("=") not in _TYPE_NAMES:
+        raise SpecError(
+            f"a CBF is written of integers of up to 32 bits, not of {image.dtype}: convert it first"
+        )
     payload = encode_byte_offset(image)
     lines = [f"# {line.strip().lstrip('#').strip()}" for line in header_text.splitlines() if line.strip()]
     text = "".join(f"{line}\r\n" for line in lines)

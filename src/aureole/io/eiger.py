@@ -9,9 +9,12 @@ import numpy as np
 
 from aureole.errors import FormatError
 from aureole.frames import EncodedFrame
-from aureole.io.hdf5_layout import Gap, Table, find_data, resolve
-from aureole.io.hdf5_leaf import Handles, Leaf, open_file, why
-from aureole.io.store import Address, Store
+from aureole.io.hdf5_files import TROUBLES, Handles, open_file, why
+from aureole.io.hdf5_layout import find_data
+from aureole.io.hdf5_leaf import Leaf
+from aureole.io.hdf5_links import AbsentFile, attribute, get, text_of
+from aureole.io.hdf5_virtual import Gap, Mosaic, Part, Resolver, Table
+from aureole.io.store import MOST_FRAMES, Address, Store
 
 _FACT_CLASSES = ("NXdetector", "NXbeam", "NXmonochromator", "NXsource")
 _MOST_FACTS = 300
@@ -39,15 +42,14 @@ class Hdf5Frames(Store):
         self._handles = handles
 
     def __len__(self) -> int:
-        return len(self._table.which)
+        return len(self._table)
 
-    def _part(self, index: int) -> tuple[Leaf | Gap, int]:
+    def _part(self, index: int) -> tuple[Part, int]:
         return self._table.parts[self._table.which[index]], int(self._table.where[index])
 
     def read(self, index: int) -> EncodedFrame:
         """Read one frame; see `aureole.io.hdf5_leaf.Leaf.read` for what is raised."""
-        part, local = self._part(index)
-        return part.read(local, self._header)
+        return self._table.read(index, self._header)
 
     def header(self, index: int) -> Mapping[str, str]:
         """Return what the file says of its frames."""
@@ -65,15 +67,18 @@ class Hdf5Frames(Store):
 
     def files(self) -> Sequence[str]:
         """Return the file that was named and those that its links lead to."""
-        return list(dict.fromkeys([self._path, *(part.path for part in self._table.parts)]))
+        return list(dict.fromkeys([self._path, *(path for part in self._table.parts for path in part.files)]))
 
     def notes(self) -> Sequence[str]:
-        """Say which data sets the HDF5 library has to decode, and why."""
-        return [
-            f"{part.path}::{part.dataset}: {part.reason}; decoded by the HDF5 library"
-            for part in self._table.parts
-            if isinstance(part, Leaf) and part.layout == "library"
-        ]
+        """Say which data sets the HDF5 library has to decode, and why, and which come in parts."""
+        lines = []
+        for part in self._table.parts:
+            if isinstance(part, Leaf) and part.layout == "library":
+                lines.append(f"{part.path}::{part.dataset}: {part.reason}; decoded by the HDF5 library")
+            elif isinstance(part, Mosaic):
+                reason = "a virtual data set that does not map whole frames"
+                lines.append(f"{part.path}::{part.dataset}: {reason}; put together from its sources")
+        return lines
 
     def close(self) -> None:
         """Close the files."""
@@ -115,7 +120,7 @@ def open_hdf5(
     except FormatError as error:
         if alone:
             raise
-        gap = Gap(path, dataset or "", str(error).removeprefix(f"{path}: "), corrupt=True)
+        gap = Gap.of(path, dataset or "", error)
     return Hdf5Frames(path, Table.of(gap, 1), {}, handles)
 
 
@@ -125,30 +130,31 @@ def _open(path: str, dataset: str | None, handles: Handles) -> Hdf5Frames:
             paths = find_data(file, dataset)
             table = Table.joined(_tables(file, paths, handles))
             return Hdf5Frames(path, table, _facts(file, paths[0]), handles)
-        # What the library says of a damaged file depends on where the damage is.
-        except (OSError, RuntimeError, LookupError, ValueError, TypeError, ArithmeticError) as error:
+        except TROUBLES as error:
             raise FormatError(f"{path}: damaged HDF5 file ({why(error)})") from None
 
 
 def _tables(file: h5py.File, paths: Sequence[str], handles: Handles) -> list[Table]:
+    resolver = Resolver(handles)
     if len(paths) == 1:
-        return [resolve(file, paths[0], handles)]
+        return [resolver.resolve(file, paths[0])]
     tables: list[Table | Gap] = []
     for path in paths:
         try:
-            tables.append(resolve(file, path, handles))
+            tables.append(resolver.resolve(file, path))
         except FormatError as error:
-            reason = str(error).removeprefix(f"{file.filename}::{path}: ")
-            tables.append(Gap(file.filename, path, reason, corrupt="missing" not in reason))
-    counts = [0 if isinstance(table, Gap) else len(table.which) for table in tables]
+            tables.append(Gap.of(file.filename, path, error))
+    counts = [0 if isinstance(table, Gap) else len(table) for table in tables]
     if not any(counts):
-        first = next((table for table in tables if isinstance(table, Gap)), None)
-        raise FormatError(
-            f"{file.filename}: none of its {len(paths)} data files can be read: {first and first.reason}"
-        )
+        gaps = [table for table in tables if isinstance(table, Gap)]
+        kind = FormatError if any(gap.corrupt for gap in gaps) or not gaps else AbsentFile
+        first = gaps[0].reason if gaps else "they are empty"
+        raise kind(f"{file.filename}: none of its {len(paths)} data files can be read: {first}")
     absent = [place for place, table in enumerate(tables) if isinstance(table, Gap)]
     for place, count in zip(absent, _absent_counts(_total(file, paths[0]), counts, len(absent)), strict=True):
         counts[place] = count
+    if sum(counts) > MOST_FRAMES:
+        raise FormatError(f"{file.filename}: {sum(counts)} frames are more than {MOST_FRAMES:,}")
     return [
         Table.of(table, count) if isinstance(table, Gap) else table
         for table, count in zip(tables, counts, strict=True)
@@ -175,7 +181,7 @@ def _total(file: h5py.File, path: str) -> int | None:
     entry = path.strip("/").split("/")[0]
     numbers = []
     for name in ("nimages", "ntrigger"):
-        found = file.get(f"/{entry}/instrument/detector/detectorSpecific/{name}")
+        found = get(file, f"/{entry}/instrument/detector/detectorSpecific/{name}")
         if not isinstance(found, h5py.Dataset) or found.size != 1 or found.dtype.kind not in "iu":
             return None
         numbers.append(int(np.asarray(found[()]).reshape(-1)[0]))
@@ -186,41 +192,24 @@ def _facts(file: h5py.File, path: str) -> dict[str, str]:
     """Return the single values that the entry's instrument holds, as "value unit"."""
     facts: dict[str, str] = {}
     entry = path.strip("/").split("/")[0]
-    instrument = _group(file, f"/{entry}/instrument")
-    if instrument is None:
-        return facts
-    for name in instrument:
-        group = _group(instrument, name)
-        if group is None or _attribute(group, "NX_class") not in _FACT_CLASSES:
-            continue
-        for inner in [group, _group(group, "detectorSpecific")]:
-            _add_facts(facts, inner)
+    instrument = get(file, f"/{entry}/instrument")
+    for name in instrument if isinstance(instrument, h5py.Group) else ():
+        group = get(instrument, name)
+        if isinstance(group, h5py.Group) and attribute(group, "NX_class") in _FACT_CLASSES:
+            _add_facts(facts, group)
+            _add_facts(facts, get(group, "detectorSpecific"))
     return facts
 
 
-def _group(parent: h5py.Group, name: str) -> h5py.Group | None:
-    try:
-        found = parent.get(name)
-    except (KeyError, OSError, RuntimeError):
-        return None
-    return found if isinstance(found, h5py.Group) else None
-
-
-def _attribute(item: h5py.HLObject, name: str) -> str:
-    value = item.attrs.get(name, "")
-    return value.decode("utf-8", "replace") if isinstance(value, bytes) else str(value)
-
-
-def _add_facts(facts: dict[str, str], group: h5py.Group | None) -> None:
-    for name in group or ():
+def _add_facts(facts: dict[str, str], group: object) -> None:
+    for name in group if isinstance(group, h5py.Group) else ():
         if len(facts) >= _MOST_FACTS:
             return
         try:
-            found = group.get(name) if group is not None else None
+            found = get(group, name)
             if not isinstance(found, h5py.Dataset) or found.size != 1 or found.dtype.kind not in "iufSO":
                 continue
             value = np.asarray(found[()]).reshape(-1)[0]
-        except (KeyError, OSError, RuntimeError, ValueError, TypeError):
+            facts.setdefault(name, f"{text_of(value)} {attribute(found, 'units')}".strip())
+        except TROUBLES:
             continue
-        text = value.decode("utf-8", "replace") if isinstance(value, bytes) else str(value)
-        facts.setdefault(name, f"{text} {_attribute(found, 'units')}".strip())

@@ -8,11 +8,10 @@ involved, so threads read at the same time. Everything else is decoded by the HD
 from __future__ import annotations
 
 import os
-from collections import OrderedDict
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from math import prod
 from pathlib import Path
-from threading import Lock, RLock
 from typing import Any, Literal
 
 import h5py
@@ -22,114 +21,14 @@ from numpy.typing import NDArray
 from aureole.errors import FormatError, FrameCorrupt, FrameError, FrameMissing
 from aureole.frames import EncodedFrame, Encoding
 from aureole.io.buffers import read_at
-from aureole.io.sniff import what_is
+from aureole.io.hdf5_files import TROUBLES, Handles, open_file, why
+from aureole.io.store import LARGEST_FRAME, MOST_FRAMES
 
 BITSHUFFLE = 32008
 _LZ4 = 2
-_LARGEST_FRAME = 1 << 32
 _LZ4_LARGEST_RATIO = 256
-_OPEN_FILES = 16
 
 Layout = Literal["chunks", "contiguous", "library"]
-
-
-def open_file(path: str) -> h5py.File:
-    """Open an HDF5 file for reading; without a lock, since detectors write and some file systems cannot.
-
-    Raises
-    ------
-    FormatError
-        It is not an HDF5 file that can be read.
-    FileNotFoundError
-        There is no such file.
-    """
-    found = what_is(path)
-    if found == "nothing":
-        raise FileNotFoundError(path)
-    if found != "file":
-        raise FormatError(f"{path}: not a file")
-    if not Path(path).stat().st_size:
-        raise FormatError(f"{path}: empty file")
-    error: Exception | None = None
-    # The second way is for a file that this process has open already, with a lock.
-    for locking in (False, None):
-        try:
-            return h5py.File(path, "r", locking=locking)
-        except (OSError, RuntimeError, ValueError) as caught:
-            error = error or caught
-    assert error is not None
-    raise FormatError(f"{path}: not a complete HDF5 file ({why(error)})")
-
-
-def why(error: BaseException) -> str:
-    """Put an error of the HDF5 library into one short line."""
-    text = str(error.args[-1] if error.args else error).splitlines()
-    line = text[0] if text else type(error).__name__
-    opening, bracket, rest = line.partition("(")
-    return (rest.rpartition(")")[0] if bracket and opening.startswith("Unable") else line)[:160]
-
-
-class _Descriptor:
-    """A file of the operating system; closed when the last thread that reads from it is done."""
-
-    __slots__ = ("number", "size")
-
-    def __init__(self, path: str) -> None:
-        self.number = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-        self.size = os.fstat(self.number).st_size
-
-    def look_again(self) -> int:
-        """Return the size of a file that may have grown."""
-        self.size = os.fstat(self.number).st_size
-        return self.size
-
-    def __del__(self) -> None:
-        if hasattr(self, "number"):
-            os.close(self.number)
-
-
-class Handles:
-    """The files that a series has open at the moment: a few at most, the ones used last."""
-
-    def __init__(self) -> None:
-        self.lock = RLock()
-        """Held while the HDF5 library is used, so that no file is closed under another thread."""
-        self._descriptor_lock = Lock()
-        self._descriptors: OrderedDict[str, _Descriptor] = OrderedDict()
-        self._files: OrderedDict[str, h5py.File] = OrderedDict()
-
-    def __reduce__(self) -> tuple[type[Handles], tuple[()]]:
-        return Handles, ()
-
-    def descriptor(self, path: str) -> _Descriptor:
-        """Return the operating system's handle of a file."""
-        with self._descriptor_lock:
-            found = self._descriptors.get(path)
-            if found is None:
-                found = self._descriptors[path] = _Descriptor(path)
-                if len(self._descriptors) > _OPEN_FILES:
-                    self._descriptors.popitem(last=False)
-            else:
-                self._descriptors.move_to_end(path)
-            return found
-
-    def dataset(self, path: str, dataset: str) -> h5py.Dataset:
-        """Return an open data set; the caller holds `lock`."""
-        file = self._files.get(path)
-        if file is None:
-            file = self._files[path] = open_file(path)
-            if len(self._files) > _OPEN_FILES:
-                self._files.popitem(last=False)[1].close()
-        else:
-            self._files.move_to_end(path)
-        return file[dataset]
-
-    def close(self) -> None:
-        """Close all."""
-        with self.lock, self._descriptor_lock:
-            self._descriptors.clear()
-            while self._files:
-                self._files.popitem()[1].close()
 
 
 @dataclass(frozen=True)
@@ -174,13 +73,16 @@ class Leaf:
     encoding: Encoding
     reason: str
     handles: Handles
-    gaps: Mapping[int, str] = field(default_factory=dict)
-    """Frames of a virtual data set whose source is missing, and what to say of them."""
     _places: _Places | None = None
     _complete: bool | None = None
 
     def __len__(self) -> int:
-        return int(np.prod(self.lead, dtype=np.int64))
+        return prod(self.lead)
+
+    @property
+    def files(self) -> list[str]:
+        """The file that holds it."""
+        return [self.path]
 
     def name(self, index: int) -> str:
         """Name one frame, for messages."""
@@ -197,9 +99,7 @@ class Leaf:
             It cannot be read.
         """
         name = self.name(index)
-        if index in self.gaps:
-            raise FrameMissing(name, self.gaps[index])
-        if self.shape[0] * self.shape[1] * self.stored.itemsize > _LARGEST_FRAME:
+        if self.shape[0] * self.shape[1] * self.stored.itemsize > LARGEST_FRAME:
             raise FrameCorrupt(name, f"{self.shape[0]} x {self.shape[1]} pixels are too large for one frame")
         try:
             if self.layout == "library":
@@ -209,7 +109,7 @@ class Leaf:
             raise
         except FileNotFoundError:
             raise FrameMissing(name, f"no such file: {self.path}") from None
-        except (OSError, RuntimeError, LookupError, ValueError, TypeError, FormatError, MemoryError) as error:
+        except (*TROUBLES, FormatError, MemoryError) as error:
             raise FrameCorrupt(name, f"cannot be read ({why(error)})") from None
 
     def _read_as_stored(self, index: int, name: str, header: Mapping[str, str]) -> EncodedFrame:
@@ -307,12 +207,29 @@ class Leaf:
             image = dataset[(*place, slice(None), slice(None))]
         if image.dtype.kind == "b":
             image = image.view(np.uint8)
-        frame = EncodedFrame.from_array(image, name)
-        return EncodedFrame(frame.payload, frame.encoding, frame.shape, frame.dtype, name, header)
+        return EncodedFrame.from_array(image, name, header)
+
+    def _check_external(
+        self, files: Sequence[tuple[str, int, int]], place: tuple[int, ...], name: str
+    ) -> None:
+        length = prod(self.shape) * self.stored.itemsize
+        begin = length * (int(np.ravel_multi_index(place, self.lead)) if self.lead else 0)
+        at = 0
+        for file, offset, size in files:
+            needed = min(begin + length, at + size) - at
+            if at < begin + length and at + size > begin:
+                try:
+                    there = _external_size(file, Path(self.path).absolute().parent)
+                except FileNotFoundError:
+                    raise FrameMissing(name, f"its raw file {file} is missing") from None
+                if there < offset + needed:
+                    raise FrameCorrupt(name, f"truncated: its raw file {file} has only {there} bytes")
+            at += size
 
     def _check_written(self, dataset: h5py.Dataset, place: tuple[int, ...], name: str) -> None:
         """HDF5 gives fill values for what was never written; say that instead."""
-        if dataset.is_virtual:
+        if dataset.external:
+            self._check_external(dataset.external, place, name)
             return
         if not dataset.id.get_storage_size():
             raise FrameMissing(name, "this frame was never written")
@@ -339,6 +256,12 @@ class Leaf:
             )
 
 
+def _external_size(name: str, folder: Path) -> int:
+    """Return the size of an external raw file, which HDF5 looks for in the folder that one works in."""
+    prefix = os.environ.get("HDF5_EXTFILE_PREFIX", "").replace("${ORIGIN}", str(folder))
+    return (Path(prefix) / name).stat().st_size
+
+
 def _is_written(dataset: h5py.Dataset, corner: tuple[int, ...]) -> bool:
     return dataset.id.get_chunk_info_by_coord(corner).byte_offset is not None
 
@@ -360,14 +283,30 @@ def describe(dataset: h5py.Dataset, path: str, name: str, handles: Handles) -> L
     FormatError
         It does not hold images of numbers.
     """
+    lead, shape, stored = images_in(dataset, path, name)
+    layout, encoding, reason = _how_stored(dataset, stored)
+    return Leaf(path, name, lead, shape, stored, layout, encoding, reason, handles)
+
+
+def images_in(
+    dataset: h5py.Dataset, path: str, name: str
+) -> tuple[tuple[int, ...], tuple[int, int], np.dtype[np.generic]]:
+    """Return the axes before the images of a data set, their shape and the type of a pixel in the file.
+
+    Raises
+    ------
+    FormatError
+        It does not hold images of numbers, or more of them than anybody has.
+    """
     stored = dataset.dtype
     if stored.kind == "b":
         stored = np.dtype(np.uint8)
     if stored.kind not in "iuf" or len(dataset.shape) < 2:
         raise FormatError(f"{path}::{name}: {_described(dataset)} is no series of images")
-    lead, shape = tuple(dataset.shape[:-2]), (int(dataset.shape[-2]), int(dataset.shape[-1]))
-    layout, encoding, reason = _how_stored(dataset, stored)
-    return Leaf(path, name, lead, shape, stored, layout, encoding, reason, handles)
+    lead = tuple(dataset.shape[:-2])
+    if prod(lead) > MOST_FRAMES:
+        raise FormatError(f"{path}::{name}: {_described(dataset)} is more than {MOST_FRAMES:,} frames")
+    return lead, (int(dataset.shape[-2]), int(dataset.shape[-1])), stored
 
 
 def _described(dataset: h5py.Dataset) -> str:
@@ -376,8 +315,6 @@ def _described(dataset: h5py.Dataset) -> str:
 
 def _how_stored(dataset: h5py.Dataset, stored: np.dtype[np.generic]) -> tuple[Layout, Encoding, str]:
     properties = dataset.id.get_create_plist()
-    if dataset.is_virtual:
-        return "library", Encoding.RAW, "a virtual data set that does not map whole frames"
     if dataset.chunks is None:
         if dataset.external:
             return "library", Encoding.RAW, "stored in external raw files"
@@ -396,9 +333,14 @@ def _how_stored(dataset: h5py.Dataset, stored: np.dtype[np.generic]) -> tuple[La
         return "library", Encoding.RAW, f"compressed by {names}"
     compression = options[4] if len(options) > 4 else 0
     element = options[2] if len(options) > 2 else 0
+    if element != stored.itemsize:
+        # The filter divides by it.
+        raise ValueError(
+            f"its bitshuffle filter is for pixels of {element} bytes, these have {stored.itemsize}"
+        )
     if compression != _LZ4:
         return "library", Encoding.RAW, "compressed by bitshuffle without LZ4"
-    if element != stored.itemsize or element not in (1, 2, 4) or not stored.isnative:
+    if element not in (1, 2, 4) or not stored.isnative:
         return "library", Encoding.RAW, f"bitshuffle-LZ4 of pixels of type {stored.str}"
     return "chunks", Encoding.BITSHUFFLE_LZ4, ""
 

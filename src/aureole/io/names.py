@@ -25,6 +25,15 @@ class Item(NamedTuple):
     dataset: str | None = None
 
 
+def shown(text: str) -> str:
+    """Return a name as text that any file takes: bytes of it that are no UTF-8 become ``\\xff``."""
+    try:
+        raw = text.encode("utf-8", "surrogateescape")
+    except UnicodeEncodeError:
+        raw = text.encode("utf-8", "backslashreplace")
+    return raw.decode("utf-8", "backslashreplace").replace("\0", "\\x00")
+
+
 def natural_key(text: str) -> list[str | int]:
     """Return a key that sorts numbers in names by value: ``frame_9`` before ``frame_10``.
 
@@ -78,7 +87,8 @@ def expand(source: str | os.PathLike[str] | Sequence[str | os.PathLike[str]]) ->
     source : path or sequence of paths
         Each a file, a folder, a quoted pattern (``scan_*.cbf``) or a template with a counter
         (``scan_%05d.cbf``, ``scan_#####.cbf``), with ``::/path`` behind it for a data set of HDF5 files. What
-        one entry means comes in numeric order; entries of a sequence keep the order they are given in.
+        one entry means comes in numeric order; entries of a sequence keep the order they are given in. A file
+        of exactly this name is taken before all else; in a pattern, ``#`` and ``%`` mean themselves.
 
     Raises
     ------
@@ -114,7 +124,8 @@ def _expand_one(item: Item) -> list[Item] | None:
         return [Item(found, item.dataset) for found in _in_folder(path)]
     if found_there != "nothing" or _is_link(path):
         return [item]
-    if _COUNTER.search(Path(path).name):
+    name = Path(path).name
+    if _COUNTER.search(name) and not glob.has_magic(name):
         return [Item(found, item.dataset) for found in _in_template(path)]
     if glob.has_magic(path):
         matches = glob.iglob(path, recursive=True)  # noqa: PTH207  (takes absolute patterns too)

@@ -1,15 +1,17 @@
 """NeXus files of patterns and cakes, written row by row.
 
 Patterns against q or 2θ follow the application definitions NXazint1d and NXazint2d of NeXus 2025.11
-(https://manual.nexusformat.org/classes/applications/NXazint1d.html); what has no place there (other units,
-a normalisation for each frame, no wavelength) is a plain NXdata of the same structure.
+(https://manual.nexusformat.org/classes/applications/NXazint1d.html); what has no place there (other units, no
+wavelength) is a plain NXdata of the same structure.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime
+from hashlib import sha256
 from pathlib import Path
 from threading import Lock
 from types import TracebackType
@@ -19,12 +21,11 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from aureole.errors import OutputError, SpecError
-from aureole.io.publish import Publication, program_version
+from aureole.io.names import shown
+from aureole.io.publish import Publication
 from aureole.io.status import FrameStatus
-
-_HC = 1.602176634e-19
-_KEV_ANGSTROM = 6.62607015e-34 * 299792458.0 / _HC * 1e7
-"""h c in keV Å, from the exact constants of the SI."""
+from aureole.units import HC_KEV_M
+from aureole.version import __version__
 
 _UNIT_NAMES = {
     "nm^-1": "1/nm",
@@ -77,16 +78,14 @@ class Site:
 
     Attributes
     ----------
-    instrument, source, source_type, probe : str
-        Names of the beamline and of the laboratory, in the words of NeXus.
+    instrument, source : str
+        Names of the beamline and of the laboratory.
     wavelength : float, optional
         In metres.
     """
 
     instrument: str = "unknown"
     source: str = "unknown"
-    source_type: str = "Synchrotron X-ray Source"
-    probe: str = "x-ray"
     wavelength: float | None = None
 
 
@@ -103,11 +102,9 @@ class Provenance:
     parameters : mapping
         Single settings, to be found without taking the JSON apart: ``{"poni": ..., "error_model": ...}``.
     arrays : mapping of str to ndarray
-        What was given in memory and belongs to the request, such as a mask.
+        What belongs to the request and is in it by its SHA-256 only: ``{"mask": ..., "dark": ...}``.
     note : str
         Whatever helps to understand the data.
-    date : str, optional
-        ISO 8601; now, if it is not given.
     """
 
     spec: str = "{}"
@@ -115,7 +112,6 @@ class Provenance:
     parameters: Mapping[str, str | float | int | bool] = field(default_factory=dict)
     arrays: Mapping[str, NDArray[np.generic]] = field(default_factory=dict)
     note: str = ""
-    date: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -128,11 +124,9 @@ class PatternLayout:
         At least one; with both, a row is a cake of shape (azimuthal, radial).
     norm : ndarray, optional
         The static normalisation, of the shape of a row; stored once.
-    norm_per_frame : bool
-        Whether each row brings its own normalisation instead.
     sigma : bool
         Whether there are errors.
-    solid_angle, polarization, normalization : bool
+    solid_angle, polarization : bool
         Which corrections the intensities have seen.
     monitor : ndarray, shape (frames,), optional
         The monitor by which each frame was divided.
@@ -145,11 +139,9 @@ class PatternLayout:
     radial: AxisData | None = None
     azimuthal: AxisData | None = None
     norm: NDArray[np.float64] | None = None
-    norm_per_frame: bool = False
     sigma: bool = True
     solid_angle: bool = True
     polarization: bool = False
-    normalization: bool = True
     monitor: NDArray[np.float64] | None = None
     site: Site = Site()
     provenance: Provenance = Provenance()
@@ -164,7 +156,7 @@ class PatternLayout:
         """Name of the application definition that these data follow, if one does."""
         if self.radial is None or self.radial.quantity not in ("q", "2theta"):
             return None
-        if self.norm_per_frame or self.site.wavelength is None:
+        if self.site.wavelength is None:
             return None
         return "NXazint1d" if self.azimuthal is None else "NXazint2d"
 
@@ -218,7 +210,6 @@ class PatternWriter:
         start: int,
         intensity: ArrayLike,
         sigma: ArrayLike | None = None,
-        norm: ArrayLike | None = None,
     ) -> None:
         """Write consecutive rows and mark them as done, but for those that were marked otherwise before.
 
@@ -226,8 +217,8 @@ class PatternWriter:
         ----------
         start : int
             The frame of the first row.
-        intensity, sigma, norm : array_like, shape (n, *row)
-            The rows; float32 in the file. `sigma` and `norm` as the layout says.
+        intensity, sigma : array_like, shape (n, *row)
+            The rows; float32 in the file. `sigma` as the layout says.
 
         Raises
         ------
@@ -236,10 +227,9 @@ class PatternWriter:
         OutputError
             They cannot be written.
         """
-        given = {"I": intensity, "I_errors": sigma, "norm": norm}
+        given = {"I": intensity, "I_errors": sigma}
         rows = {name: np.asarray(values, np.float32) for name, values in given.items() if values is not None}
         wanted = {"I"} | ({"I_errors"} if self.layout.sigma else set())
-        wanted |= {"norm"} if self.layout.norm_per_frame else set()
         if set(rows) != wanted:
             raise SpecError(
                 f"rows of {', '.join(sorted(rows))} where the layout has {', '.join(sorted(wanted))}"
@@ -271,9 +261,8 @@ class PatternWriter:
             if message:
                 self._messages[frame] = message
             if status != FrameStatus.DONE:
-                for name in {"I", "I_errors", "norm"} & set(self._data):
-                    if self._data[name].ndim == len(self.layout.row_shape) + 1:
-                        self._data[name][frame] = np.nan
+                for name in {"I", "I_errors"} & set(self._data):
+                    self._data[name][frame] = np.nan
 
     def close(self) -> None:
         """Complete the file and give it its name; nothing happens when that was done already.
@@ -289,16 +278,29 @@ class PatternWriter:
             write_status(self._file["entry"], self._status, self._messages)
             self._file.close()
             self._file = None
-        except (OSError, RuntimeError) as error:
+        except BaseException as error:
             self.discard()
-            raise OutputError(f"{self._pending.target}: cannot be written ({error})") from None
+            if isinstance(error, OSError | RuntimeError):
+                raise OutputError(f"{self._pending.target}: cannot be written ({error})") from None
+            raise
         self._pending.commit()
+
+    def write_monitor(self, values: NDArray[np.float64]) -> None:
+        """Write what the frames were divided by, shape (frames,), in the place of the layout's monitor."""
+        assert self._file is not None
+        try:
+            with self._lock:
+                self._file["entry/monitor/data"][...] = values
+        except OSError as error:
+            raise OutputError(f"{self._pending.target}: cannot be written ({error})") from None
 
     def discard(self) -> None:
         """Give the file up; nothing is left behind."""
         if self._file is not None:
             file, self._file = self._file, None
-            file.close()
+            # A file that cannot be completed cannot be closed in order either.
+            with suppress(OSError, RuntimeError):
+                file.close()
         self._pending.discard()
 
     def __enter__(self) -> PatternWriter:
@@ -319,7 +321,7 @@ def write_status(entry: h5py.Group, status: NDArray[np.uint8], messages: Mapping
     states.attrs["long_name"] = ", ".join(f"{state.value} {state.name.lower()}" for state in FrameStatus)
     texts = entry.create_dataset("frame_message", shape=status.shape, dtype=h5py.string_dtype())
     for frame, message in messages.items():
-        texts[frame] = message
+        texts[frame] = shown(message)
 
 
 def _check(layout: PatternLayout, frames: int) -> None:
@@ -327,7 +329,7 @@ def _check(layout: PatternLayout, frames: int) -> None:
         raise SpecError("a file of patterns needs a radial or an azimuthal axis")
     if frames < 1:
         raise SpecError(f"a file of {frames} patterns cannot be written")
-    if layout.norm is not None and (layout.norm_per_frame or layout.norm.shape != layout.row_shape):
+    if layout.norm is not None and layout.norm.shape != layout.row_shape:
         raise SpecError(f"a norm of shape {layout.norm.shape} does not fit rows of {layout.row_shape}")
     if layout.monitor is not None and layout.monitor.shape != (frames,):
         raise SpecError(f"{layout.monitor.size} monitor values for {frames} frames")
@@ -359,7 +361,7 @@ def _write_skeleton(file: h5py.File, layout: PatternLayout, frames: int) -> h5py
         entry["definition"] = layout.definition
     entry["solid_angle_applied"] = layout.solid_angle
     entry["polarization_applied"] = layout.polarization
-    entry["normalization_applied"] = layout.normalization
+    entry["normalization_applied"] = True
     entry["monitor_applied"] = layout.monitor is not None
     write_site(entry, layout.site)
     if layout.monitor is not None:
@@ -371,15 +373,14 @@ def _write_skeleton(file: h5py.File, layout: PatternLayout, frames: int) -> h5py
 def write_site(entry: h5py.Group, site: Site) -> h5py.Group:
     """Write the NXinstrument of an entry and return it."""
     instrument = new_group(entry, "instrument", "NXinstrument")
-    instrument["name"] = site.instrument
+    instrument["name"] = shown(site.instrument)
     source = new_group(instrument, "source", "NXsource")
-    source["name"], source["type"], source["probe"] = site.source, site.source_type, site.probe
+    source["name"], source["type"], source["probe"] = shown(site.source), "Synchrotron X-ray Source", "x-ray"
     if site.wavelength is not None:
         monochromator = new_group(instrument, "monochromator", "NXmonochromator")
-        angstrom = site.wavelength * 1e10
         for name, value, units in (
-            ("wavelength", angstrom, "angstrom"),
-            ("energy", _KEV_ANGSTROM / angstrom, "keV"),
+            ("wavelength", site.wavelength * 1e10, "angstrom"),
+            ("energy", HC_KEV_M / site.wavelength, "keV"),
         ):
             monochromator[name] = value
             monochromator[name].attrs["units"] = units
@@ -390,21 +391,41 @@ def write_provenance(entry: h5py.Group, name: str, provenance: Provenance) -> h5
     """Write an NXprocess with program, version, date, request and sources, and return it."""
     process = new_group(entry, name, "NXprocess")
     process["program"] = "aureole"
-    process["version"] = program_version()
-    process["date"] = provenance.date or datetime.now().astimezone().isoformat(timespec="seconds")
+    process["version"] = __version__
+    process["date"] = datetime.now().astimezone().isoformat(timespec="seconds")
     process["reference"] = "Aureole, azimuthal integration by sparse look-up tables"
     if provenance.note:
-        process["note"] = provenance.note
+        process["note"] = shown(provenance.note)
     if provenance.sources:
-        process.create_dataset("sources", data=list(provenance.sources), dtype=h5py.string_dtype())
+        process.create_dataset(
+            "sources", data=[shown(name) for name in provenance.sources], dtype=h5py.string_dtype()
+        )
     parameters = new_group(process, "input", "NXparameters")
     parameters["spec"] = provenance.spec
     for key, value in provenance.parameters.items():
-        parameters[key] = value
-    for key, array in provenance.arrays.items():
-        options = {"compression": "gzip", "shuffle": True} if array.ndim else {}
-        parameters.create_dataset(key, data=array, **options)
+        parameters[key] = shown(value) if isinstance(value, str) else value
+    if provenance.arrays:
+        _write_arrays(new_group(parameters, "arrays", "NXparameters"), provenance.arrays)
     return process
+
+
+def _write_arrays(group: h5py.Group, arrays: Mapping[str, NDArray[np.generic]]) -> None:
+    """Write arrays with the SHA-256 of their bytes; those of the same bytes are written once."""
+    import hdf5plugin
+
+    written: dict[tuple[str, str], str] = {}
+    for name, array in arrays.items():
+        digest = sha256(np.ascontiguousarray(array).data).hexdigest()
+        key = f"{array.dtype} {array.shape}", digest
+        if key in written:
+            group[name] = group[written[key]]
+            continue
+        written[key] = name
+        dataset = group.create_dataset(
+            name, data=array, chunks=array.shape, **hdf5plugin.Bitshuffle(cname="lz4")
+        )
+        dataset.attrs["sha256"] = digest
+        dataset.attrs["interpretation"] = "image"
 
 
 def _write_data(entry: h5py.Group, layout: PatternLayout, frames: int) -> h5py.Group:
@@ -427,8 +448,6 @@ def _write_data(entry: h5py.Group, layout: PatternLayout, frames: int) -> h5py.G
     row_bytes = 4 * int(np.prod(layout.row_shape))
     chunk = (max(1, min(frames, _CHUNK_BYTES // row_bytes)), *layout.row_shape)
     series = {"I": "intensity"} | ({"I_errors": "estimated intensity error"} if layout.sigma else {})
-    norm_name = "effective number of pixels contributing to the corresponding bin"
-    series |= {"norm": norm_name} if layout.norm_per_frame else {}
     for name, long_name in series.items():
         dataset = data.create_dataset(
             name, (frames, *layout.row_shape), np.float32, chunks=chunk, fillvalue=np.float32(np.nan)
@@ -438,7 +457,7 @@ def _write_data(entry: h5py.Group, layout: PatternLayout, frames: int) -> h5py.G
     data["I"].attrs["interpretation"] = interpretation
     if layout.norm is not None:
         data["norm"] = layout.norm
-        data["norm"].attrs["long_name"] = norm_name
+        data["norm"].attrs["long_name"] = "effective number of pixels contributing to the corresponding bin"
         data["norm"].attrs["units"] = _ARBITRARY
     return data
 

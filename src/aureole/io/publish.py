@@ -14,7 +14,6 @@ import secrets
 import socket
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from importlib import import_module
 from pathlib import Path
 
 from aureole.errors import OutputError
@@ -90,9 +89,11 @@ class Publication:
             raise OutputError(
                 f"{self.target}: came into being meanwhile; choose another name or ask to overwrite it"
             ) from None
-        except OSError as error:
+        except BaseException as error:
             self.discard()
-            raise OutputError(_unwritable(self.target, error)) from None
+            if isinstance(error, OSError):
+                raise OutputError(_unwritable(self.target, error)) from None
+            raise
 
     def _link(self) -> None:
         try:
@@ -131,14 +132,6 @@ def publication(target: str | Path, *, overwrite: bool = False) -> Iterator[Path
         pending.discard()
         raise
     pending.commit()
-
-
-def program_version() -> str:
-    """Return the version of this package, to be written into files.
-
-    The package's front door names what lies on the floors above, so it is not imported where this file is.
-    """
-    return str(import_module("aureole").__version__)
 
 
 def _sync(path: Path, flags: int) -> None:

@@ -68,6 +68,8 @@ class StoredResult:
         Program, version, date, definition.
     spec : dict
         The integration spec, from its JSON.
+    spec_json : str
+        That JSON; with `read_arrays` it is all that ``IntegrationSpec.from_json`` needs.
     sources : list of str
         Files the frames came from.
 
@@ -90,7 +92,9 @@ class StoredResult:
             self._sigma: h5py.Dataset | None = entry["data"].get("I_errors")
             self._messages: h5py.Dataset = entry["frame_message"]
             self.status: NDArray[np.uint8] = entry["frame_status"][()]
-            self.spec: dict[str, Any] = json.loads(process["input/spec"].asstr()[()])
+            self.spec_json: str = process["input/spec"].asstr()[()]
+            self.spec: dict[str, Any] = json.loads(self.spec_json)
+            self._arrays: h5py.Group | None = process["input"].get("arrays")
             self.sources = [str(name) for name in process["sources"].asstr()[()]]
             self.facts = {key: process[key].asstr()[()] for key in ("program", "version", "date")}
             self.facts["definition"] = (
@@ -127,6 +131,23 @@ class StoredResult:
         wrong = np.flatnonzero(self.status != FrameStatus.DONE)[:most]
         texts = self._messages.asstr()
         return [(int(i), FrameStatus(int(self.status[i])), str(texts[i])) for i in wrong]
+
+    def read_arrays(self) -> dict[str, NDArray[Any]]:
+        """Read the mask, dark, flat and so on of the spec, by the SHA-256 that stands for each in it.
+
+        Raises
+        ------
+        FormatError
+            They cannot be read.
+        """
+        import hdf5plugin  # noqa: F401  (registers its filters)
+
+        if self._arrays is None:
+            return {}
+        try:
+            return {str(found.attrs["sha256"]): found[()] for found in self._arrays.values()}
+        except (KeyError, AttributeError, OSError, RuntimeError) as error:
+            raise FormatError(f"{self.path}: its arrays cannot be read ({str(error)[:120]})") from None
 
     def overview(self, most_rows: int = 800) -> Overview:
         """Read all frames once, in bounded memory, and return what they look like together.

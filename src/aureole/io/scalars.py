@@ -1,18 +1,21 @@
-"""One number for each frame, such as a monitor: from a table, an HDF5 data set or the frames' headers."""
+"""One number for each frame, such as a monitor: from a table, an HDF5 data set or the frame's header."""
 
 from __future__ import annotations
 
 import csv
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from functools import partial
+from math import isnan
 from pathlib import Path
 
 import h5py
 import numpy as np
 from numpy.typing import NDArray
 
-from aureole.errors import FormatError, FrameError, InputError, SpecError
-from aureole.io.hdf5_leaf import open_file, why
+from aureole.errors import FormatError, FrameCorrupt, FrameError, InputError, SpecError
+from aureole.frames import EncodedFrame
+from aureole.io.hdf5_files import open_file, why
 from aureole.io.names import split_dataset
 from aureole.io.series import Frames
 from aureole.io.sniff import what_is
@@ -21,39 +24,37 @@ _NUMBER = re.compile(r"[-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?")
 _TABLE_ENDINGS = frozenset({".csv", ".txt", ".dat", ".tsv"})
 
 
-def read_scalars(source: str, count: int, frames: Frames | None = None) -> NDArray[np.float64]:
-    """Read one number for each frame.
+def read_scalars(source: str, frames: Frames) -> NDArray[np.float64] | Callable[[EncodedFrame], float]:
+    """Read one number for each frame, or say how to find it in the frame's header.
 
     Parameters
     ----------
     source : str
         ``file.h5::/path`` (a data set of as many values as there are frames), ``file.csv:column`` (name, or
         number from 1, of a column of a table with a header line), or a key of the frames' headers.
-    count : int
-        Number of frames.
-    frames : Frames, optional
-        For a header key: where the headers are.
+    frames : Frames
 
     Returns
     -------
-    ndarray of float64, shape (count,)
-        NaN for frames that cannot be had and for entries that are no number.
+    ndarray of float64, shape (frames,), or callable
+        NaN for entries that are no number. For a header key, what finds the number in a frame that was read;
+        it raises `aureole.errors.FrameCorrupt` where there is none.
 
     Raises
     ------
     InputError
-        The source cannot be read, or has another number of values than there are frames.
+        The source cannot be read, has another number of values than there are frames, or is a key that
+        neither the first nor the last frame has.
     """
     if "::" in source:
         values = _from_hdf5(source)
     elif (table := _table_and_column(source)) is not None:
         values = _from_table(*table)
-    elif frames is None:
-        raise SpecError(f"{source!r} is neither file.h5::/path nor file.csv:column")
     else:
-        return _from_headers(source, frames)
-    if len(values) != count:
-        raise SpecError(f"{source}: has {len(values)} values for {count} frames")
+        _check_key(source, frames)
+        return partial(_from_header, source)
+    if len(values) != len(frames):
+        raise SpecError(f"{source}: has {len(values)} values for {len(frames)} frames")
     return values
 
 
@@ -63,22 +64,30 @@ def header_number(header: Mapping[str, str], key: str) -> float:
     return float(match[0]) if match else float("nan")
 
 
-def _from_headers(key: str, frames: Frames) -> NDArray[np.float64]:
-    values = np.full(len(frames), np.nan)
-    found = False
-    example: Mapping[str, str] = {}
-    for index in range(len(frames)):
+def _from_header(key: str, frame: EncodedFrame) -> float:
+    value = header_number(frame.header, key)
+    if isnan(value):
+        text = frame.header.get(key)
+        wrong = f"has no {key!r}" if text is None else f"has {text!r} for {key}, which is no number"
+        raise FrameCorrupt(frame.name, f"its header {wrong}")
+    return value
+
+
+def _check_key(key: str, frames: Frames) -> None:
+    """Refuse a key before any work is done if it must be a slip: the first and the last frame lack it."""
+    known: Mapping[str, str] = {}
+    for index in (0, len(frames) - 1):
         try:
-            header = frames.header(index)
+            known = frames.header(index)
         except FrameError:
             continue
-        values[index] = header_number(header, key)
-        found |= key in header
-        example = example or header
-    if not found:
-        known = ", ".join(list(example)[:12]) or "nothing"
-        raise SpecError(f"no frame has {key!r} in its header; there are {known}")
-    return values
+        if key in known:
+            return
+    if known:
+        raise SpecError(
+            f"{key!r} is neither file.h5::/path nor file.csv:column, and not in the header of "
+            f"{frames.name(0)}; there are {', '.join(list(known)[:12])}"
+        )
 
 
 def _from_hdf5(source: str) -> NDArray[np.float64]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from bisect import bisect_right
 from collections.abc import Iterator, Mapping, Sequence
+from functools import cached_property
 from itertools import accumulate, groupby
 from pathlib import Path as FilePath
 from types import TracebackType
@@ -17,7 +18,7 @@ from aureole.frames import EncodedFrame
 from aureole.io.cbf import CbfFiles
 from aureole.io.names import Item, expand
 from aureole.io.sniff import Kind, kind_of_content, kind_of_name, what_is
-from aureole.io.store import Address, Store
+from aureole.io.store import MOST_FRAMES, Address, Store
 
 Name = str | os.PathLike[str]
 
@@ -97,14 +98,14 @@ class Frames(Sequence[EncodedFrame]):
         found = store.address(local)
         return found._replace(path=os.path.realpath(found.path))
 
-    @property
-    def sources(self) -> list[str]:
+    @cached_property
+    def sources(self) -> Sequence[str]:
         """Resolved paths of the files that the frames come from, each once, in order."""
         if len(self._range) == (self._ends[-1] if self._ends else 0):
             paths = [path for store in self._stores for path in store.files()]
         else:
             paths = [store.address(local).path for store, local in map(self._locate, range(len(self)))]
-        return list(dict.fromkeys(os.path.realpath(path) for path in dict.fromkeys(paths)))
+        return tuple(dict.fromkeys(os.path.realpath(path) for path in dict.fromkeys(paths)))
 
     @property
     def notes(self) -> list[str]:
@@ -161,8 +162,9 @@ def open_frames(source: Name | Sequence[Name], *, check_md5: bool = False) -> Fr
         CBF files, Eiger or NeXus masters (HDF5), ``file.h5::/path`` for any HDF5 data set whose last two axes
         are an image, or any other file that fabio reads. Each entry may be a folder, a quoted pattern
         (``scan_*.cbf``) or a template (``scan_%05d.cbf``, ``scan_#####.cbf``; numbers missing between the
-        lowest and the highest are missing frames). What one entry means comes in numeric order; the entries
-        of a sequence keep theirs.
+        lowest and the highest are missing frames). A file of exactly this name is taken before all else; a
+        name with any of ``*?[`` is a pattern, in which ``#`` and ``%`` mean themselves. What one entry means
+        comes in numeric order; the entries of a sequence keep theirs.
     check_md5 : bool
         Compare each CBF frame with its ``Content-MD5``.
 
@@ -188,6 +190,8 @@ def open_frames(source: Name | Sequence[Name], *, check_md5: bool = False) -> Fr
     frames = Frames(stores)
     if not len(frames):
         raise FormatError(f"{items[0].path}: holds no frames")
+    if len(frames) > MOST_FRAMES:
+        raise FormatError(f"{items[0].path}: {len(frames)} frames are more than {MOST_FRAMES:,}")
     return frames
 
 
@@ -211,7 +215,7 @@ def _stores(kind: Kind, items: list[Item], *, check_md5: bool, alone: bool) -> l
         return [CbfFiles([item.path for item in items], check_md5=check_md5)]
     if kind == "hdf5":
         from aureole.io.eiger import open_hdf5
-        from aureole.io.hdf5_leaf import Handles
+        from aureole.io.hdf5_files import Handles
 
         # Shared, so that a series of a thousand files does not hold a thousand open.
         handles = Handles()

@@ -9,7 +9,10 @@ from typing import Literal
 Kind = Literal["cbf", "hdf5", "other"]
 What = Literal["file", "folder", "other", "nothing"]
 
-_HDF5_ENDINGS = frozenset({".h5", ".hdf5", ".hdf", ".nxs", ".nx5", ".nexus", ".cxi"})
+NEXUS_ENDINGS = (".h5", ".hdf5", ".nxs", ".nx5", ".hdf")
+"""Endings of the NeXus HDF5 files that are written; they are read as well."""
+
+_HDF5_ENDINGS = frozenset({*NEXUS_ENDINGS, ".nexus", ".cxi"})
 _OTHER_ENDINGS = frozenset(
     {
         ".tif",
@@ -42,7 +45,8 @@ _OTHER_ENDINGS = frozenset(
 )
 _HDF5_SIGNATURE = b"\x89HDF\r\n\x1a\n"
 _CBF_SIGNATURE = b"###CBF"
-_PACKED = frozenset({".gz", ".bz2"})
+PACKED = frozenset({".gz", ".bz2"})
+"""Endings of files that are compressed as a whole."""
 
 
 def what_is(path: str | Path) -> What:
@@ -66,7 +70,7 @@ def is_frame_file(name: str) -> bool:
     if name.startswith("."):
         return False
     ending = _ending(name)
-    if ending in _PACKED:
+    if ending in PACKED:
         ending = _ending(Path(name).stem)
     return ending == ".cbf" or ending in _HDF5_ENDINGS or ending in _OTHER_ENDINGS
 

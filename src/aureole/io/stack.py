@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from contextlib import suppress
 from hashlib import blake2b
 from pathlib import Path
 from threading import Lock
@@ -157,12 +158,11 @@ class StackWriter:
             self._file.close()
             self._file = None
             self._verify()
-        except OutputError:
+        except BaseException as error:
             self.discard()
+            if isinstance(error, OSError | RuntimeError):
+                raise OutputError(f"{self._pending.target}: cannot be written ({error})") from None
             raise
-        except (OSError, RuntimeError) as error:
-            self.discard()
-            raise OutputError(f"{self._pending.target}: cannot be written ({error})") from None
         self._pending.commit()
 
     def _verify(self) -> None:
@@ -176,7 +176,9 @@ class StackWriter:
         """Give the file up; nothing is left behind."""
         if self._file is not None:
             file, self._file = self._file, None
-            file.close()
+            # A file that cannot be completed cannot be closed in order either.
+            with suppress(OSError, RuntimeError):
+                file.close()
         self._pending.discard()
 
     def __enter__(self) -> StackWriter:

@@ -8,6 +8,12 @@ from typing import NamedTuple
 
 from aureole.frames import EncodedFrame
 
+LARGEST_FRAME = 1 << 32
+"""Bytes of a decoded frame; no header is believed that promises more."""
+
+MOST_FRAMES = 10**8
+"""Files that claim more than this are wrong; tables of their frames would fill the memory."""
+
 
 class Address(NamedTuple):
     """Where a frame is: the file, the data set in it (HDF5) and which frame of that."""

@@ -9,7 +9,9 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from aureole.errors import SpecError
-from aureole.io.publish import program_version, publication
+from aureole.io.names import shown
+from aureole.io.publish import publication
+from aureole.version import __version__
 
 TEXT_ENDINGS = (".xy", ".dat", ".chi")
 
@@ -54,11 +56,11 @@ def write_text(
     if columns[0].ndim != 1 or any(column.shape != columns[0].shape for column in columns):
         raise SpecError(f"{path}: columns of shapes {', '.join(str(column.shape) for column in columns)}")
     names = [unit, "intensity", "sigma"][: len(columns)]
-    title = [line for text in header for line in text.splitlines()]
+    title = [shown(line) for text in header for line in text.splitlines()]
     if ending == ".chi":
         top = [title[0] if title else "Aureole", unit, "Intensity", f"{len(columns[0]):>12d}"]
     else:
-        top = [f"# {line}" for line in [f"Aureole {program_version()}", *title]]
+        top = [f"# {line}" for line in [f"Aureole {__version__}", *title]]
         top.append("# " + " ".join(f"{name:>16}" for name in names)[2:])
     rows = (" ".join(f"{value:16.8e}" for value in row) for row in zip(*columns, strict=True))
     with publication(path, overwrite=overwrite) as temporary:

@@ -12,6 +12,7 @@ from aureole import _core
 from aureole.errors import FrameCorrupt, InputError
 from aureole.frames import EncodedFrame
 from aureole.kernels.sums import BatchSums, Deviations, Entries, Projection
+from aureole.threads import checked_threads
 
 F64 = NDArray[np.float64]
 
@@ -48,7 +49,7 @@ class Table:
     entries : Entries
         The sparse table by pixel.
     threads : int, optional
-        Number of threads that compile it; the table does not depend on it.
+        Number of threads that compile it, all available cores without it; the table does not depend on it.
     """
 
     def __init__(self, entries: Entries, threads: int | None = None) -> None:
@@ -58,7 +59,7 @@ class Table:
             np.ascontiguousarray(entries.bins, np.int32),
             np.ascontiguousarray(entries.coefs, np.float32),
             entries.n_bins,
-            threads or os.cpu_count() or 1,
+            checked_threads(threads),
         )
 
     @property

@@ -230,7 +230,7 @@ def _sums(
     pixel, bins, c = pixel[keep], entries.bins[keep], entries.coefs[keep].astype(np.float64)
     n = entries.n_bins
     linear_sums = [np.bincount(bins, c * x[pixel], n) for x in linear]
-    quadratic_sums = [np.bincount(bins, (c * c) * x[pixel], n) for x in quadratic]
+    quadratic_sums = [np.bincount(bins, c * (c * x[pixel]), n) for x in quadratic]
     return (
         np.bincount(bins, minlength=n).astype(np.int64),
         np.array(linear_sums, np.float64).reshape(len(linear), n),

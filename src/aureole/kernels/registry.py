@@ -25,8 +25,8 @@ _ROWS = {
 }
 
 
-def same_entries(entries: Entries) -> Entries:
-    """Return the entries as they are: the table of the reference backend."""
+def same_entries(entries: Entries, threads: int | None = None) -> Entries:
+    """Return the entries as they are, at once: the table of the reference backend."""
     return entries
 
 
@@ -51,8 +51,8 @@ def backend(operation: str, name: str) -> Callable[..., Any]:
     Parameters
     ----------
     operation : {"table", "project", "integrate", "deviations"}
-        ``"table"`` turns `aureole.kernels.Entries` into what the other three take as their first argument;
-        those are described by their twins in `aureole.kernels.reference`.
+        ``"table"`` turns `aureole.kernels.Entries`, on a number of threads, into what the other three take as
+        their first argument; those are described by their twins in `aureole.kernels.reference`.
     name : str
         A backend, or ``"auto"``.
 

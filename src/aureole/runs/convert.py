@@ -9,13 +9,14 @@ from time import perf_counter
 
 import numpy as np
 
-from aureole.azimuthal.batches import checked_threads, in_order
+from aureole.azimuthal.batches import in_order
 from aureole.errors import FrameCorrupt, FrameError
 from aureole.frames import EncodedFrame
 from aureole.io.nexus import Provenance
 from aureole.io.series import Frames
 from aureole.io.stack import StackWriter
 from aureole.runs.report import FrameIssue, RunOptions, RunReport, check_output
+from aureole.threads import checked_threads
 
 
 def convert_series(frames: Frames, output: str | Path, *, options: RunOptions) -> RunReport:
@@ -28,7 +29,7 @@ def convert_series(frames: Frames, output: str | Path, *, options: RunOptions) -
     frames : Frames
     output : path
     options : RunOptions
-        A monitor has no meaning here.
+        Monitor and variance have no meaning here.
 
     Returns
     -------
@@ -48,6 +49,7 @@ def convert_series(frames: Frames, output: str | Path, *, options: RunOptions) -
     total = len(frames)
     issues: list[FrameIssue] = []
     begin = perf_counter()
+    options.tell(0, total)
     provenance = Provenance(
         sources=frames.sources,
         parameters=options.parameters,
@@ -71,8 +73,7 @@ def convert_series(frames: Frames, output: str | Path, *, options: RunOptions) -
                     issue = FrameIssue.of(index, error)
                     issues.append(issue)
                     writer.mark(index, issue.status, f"{issue.name}: {issue.reason}")
-                if options.progress is not None:
-                    options.progress(index + 1, total)
+                options.tell(index + 1, total)
     return RunReport(output, total, issues, perf_counter() - begin)
 
 

@@ -13,15 +13,13 @@ from aureole.axis import Axis
 from aureole.azimuthal import Batch, Plan
 from aureole.errors import SpecError
 from aureole.io.nexus import AxisData, PatternLayout, PatternWriter, Provenance
-from aureole.io.publish import program_version
 from aureole.io.series import Frames
+from aureole.io.sniff import NEXUS_ENDINGS
 from aureole.io.text import TEXT_ENDINGS, write_text
 from aureole.runs.report import FrameIssue, RunOptions, RunReport, check_output
+from aureole.version import __version__
 
 F64 = NDArray[np.float64]
-
-NEXUS_ENDINGS = (".h5", ".hdf5", ".nxs", ".nx5", ".hdf")
-"""Endings of outputs that are written as NeXus HDF5."""
 
 
 def integrate_series(plan: Plan, frames: Frames, output: str | Path, *, options: RunOptions) -> RunReport:
@@ -33,7 +31,7 @@ def integrate_series(plan: Plan, frames: Frames, output: str | Path, *, options:
     frames : Frames
         Read, decoded and integrated side by side; a frame that cannot be used is noted and passed over.
     output : path
-        NeXus HDF5 by its ending (`NEXUS_ENDINGS`); a single frame may go to text, ``.xy``, ``.dat`` or
+        NeXus HDF5 by its ending (``.h5``, ``.nxs``...); a single frame may go to text, ``.xy``, ``.dat`` or
         ``.chi``.
     options : RunOptions
 
@@ -78,8 +76,10 @@ def _to_nexus(plan: Plan, frames: Frames, output: Path, options: RunOptions) -> 
     total = len(frames)
     issues: list[FrameIssue] = []
     begin = perf_counter()
-    layout = _layout(plan, frames, options)
-    stream = plan.stream(frames, monitor=options.monitor, threads=options.threads)
+    options.tell(0, total)
+    monitor = None if options.monitor is None else np.full(total, np.nan)
+    layout = _layout(plan, frames, options, monitor)
+    stream = plan.stream(frames, variance=options.variance, monitor=options.monitor, threads=options.threads)
     with (
         closing(stream) as batches,
         PatternWriter(output, total, layout, overwrite=options.overwrite) as writer,
@@ -92,14 +92,20 @@ def _to_nexus(plan: Plan, frames: Frames, output: Path, options: RunOptions) -> 
                 issues.append(issue)
                 writer.mark(index, issue.status, f"{issue.name}: {issue.reason}")
             writer.write(batch.frames.start, *_rows(batch))
-            if options.progress is not None:
-                options.progress(batch.frames.stop, total)
+            if monitor is not None:
+                monitor[batch.rows] = batch.monitor
+            options.tell(batch.frames.stop, total)
+        if monitor is not None:
+            writer.write_monitor(monitor)
     return RunReport(output, total, issues, perf_counter() - begin)
 
 
 def _to_text(plan: Plan, frames: Frames, output: Path, options: RunOptions) -> RunReport:
     begin = perf_counter()
-    result = plan.integrate(frames, monitor=options.monitor, threads=options.threads)[0]
+    options.tell(0, 1)
+    result = plan.integrate(
+        frames, variance=options.variance, monitor=options.monitor, threads=options.threads
+    )[0]
     axis = next(axis for axis in (plan.spec.radial, plan.spec.azimuthal) if axis is not None and axis.bins)
     positions = plan.bins.radial if plan.bins.radial is not None else plan.bins.azimuthal
     assert positions is not None
@@ -118,8 +124,7 @@ def _to_text(plan: Plan, frames: Frames, output: Path, options: RunOptions) -> R
         header=header,
         overwrite=options.overwrite,
     )
-    if options.progress is not None:
-        options.progress(1, 1)
+    options.tell(1, 1)
     return RunReport(output, 1, [], perf_counter() - begin)
 
 
@@ -138,7 +143,7 @@ def _rows(batch: Batch) -> tuple[F64, F64 | None]:
     return spread(found[0]), None if found[1] is None else spread(found[1])
 
 
-def _layout(plan: Plan, frames: Frames, options: RunOptions) -> PatternLayout:
+def _layout(plan: Plan, frames: Frames, options: RunOptions, monitor: F64 | None) -> PatternLayout:
     spec = plan.spec
     parameters = {
         "error_model": spec.error_model or "none",
@@ -149,32 +154,25 @@ def _layout(plan: Plan, frames: Frames, options: RunOptions) -> PatternLayout:
         **options.parameters,
     }
     return PatternLayout(
-        radial=_axis_data(spec.radial, plan.bins.radial),
-        azimuthal=_axis_data(spec.azimuthal, plan.bins.azimuthal),
+        radial=_axis_data(spec.radial, plan.bins.radial_range),
+        azimuthal=_axis_data(spec.azimuthal, plan.bins.azimuthal_range),
         norm=plan.normalization,
         sigma=spec.error_model is not None,
         solid_angle=spec.solid_angle,
         polarization=spec.polarization_factor is not None,
-        monitor=options.monitor,
+        monitor=monitor,
         site=options.site,
         provenance=Provenance(
             spec=spec.to_json(),
             sources=frames.sources,
             parameters=parameters,
-            note=f"made by aureole {program_version()}; sigma is the standard error of the mean",
+            arrays={name: named.array for name, named in spec.arrays.items()},
+            note=f"made by aureole {__version__}; sigma is the standard error of the mean",
         ),
     )
 
 
-def _axis_data(axis: Axis | None, centres: F64 | None) -> AxisData | None:
-    if axis is None or centres is None:
+def _axis_data(axis: Axis | None, extent: tuple[float, float] | None) -> AxisData | None:
+    if axis is None or axis.bins is None or extent is None:
         return None
-    return AxisData(axis.unit, centres, _edges(centres))
-
-
-def _edges(centres: F64) -> F64 | None:
-    """Return the limits of evenly spaced bins; of a single bin its centre does not tell them."""
-    if centres.size < 2:
-        return None
-    step = (centres[-1] - centres[0]) / (centres.size - 1)
-    return np.concatenate([centres - 0.5 * step, centres[-1:] + 0.5 * step])
+    return AxisData(axis.unit, axis.centres(*extent), axis.edges(*extent))

@@ -6,17 +6,18 @@ import os
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-
-import numpy as np
-from numpy.typing import NDArray
+from typing import TYPE_CHECKING
 
 from aureole.errors import FrameError, FrameMissing, OutputError
 from aureole.io.nexus import Site
 from aureole.io.publish import Publication
 from aureole.io.status import FrameStatus
 
+if TYPE_CHECKING:
+    from aureole.azimuthal.batches import Frames, Monitor
+
 Progress = Callable[[int, int], None]
-"""Called with the number of frames that are accounted for and the number of all."""
+"""Called with the number of frames that are accounted for and of all; first with 0, as work begins."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,23 +32,31 @@ class RunOptions:
         Whether an existing output may be replaced.
     strict : bool
         Stop at the first frame that cannot be used, and leave nothing.
-    monitor : ndarray of float64, shape (frames,), optional
-        What the intensities of each frame are divided by.
+    monitor : array of shape (frames,) or callable, optional
+        What the intensities of each frame are divided by, or a function that finds it in an `EncodedFrame`.
+    variance : Frames, optional
+        With the error model ``"variance"``, an image of variances for each frame.
     site : Site
         Where the data were taken.
     parameters : mapping
         Settings to be found in the output beside the spec, such as the name of the PONI file.
     progress : Progress, optional
-        Told of every batch, in the thread of the caller.
+        Told of the beginning and of every batch, in the thread of the caller.
     """
 
     threads: int | None = None
     overwrite: bool = False
     strict: bool = False
-    monitor: NDArray[np.float64] | None = None
+    monitor: Monitor | None = None
+    variance: Frames | None = None
     site: Site = field(default_factory=Site)
     parameters: Mapping[str, str | float | int | bool] = field(default_factory=dict)
     progress: Progress | None = None
+
+    def tell(self, done: int, total: int) -> None:
+        """Tell `progress`, where there is one."""
+        if self.progress is not None:
+            self.progress(done, total)
 
 
 @dataclass(frozen=True, slots=True)

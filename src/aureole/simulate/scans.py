@@ -11,11 +11,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from aureole.azimuthal.batches import available_threads, in_order
+from aureole.azimuthal.batches import in_order
 from aureole.errors import OutputError, SpecError
 from aureole.geometry import Geometry, format_poni
 from aureole.io.cbf_write import format_cbf
 from aureole.simulate.powder import Exposure, Powder, heat_at
+from aureole.threads import checked_threads
 
 if TYPE_CHECKING:
     import h5py
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 _PERIOD = 0.004
 """Seconds from frame to frame: 250 Hz."""
 _START = datetime(2024, 5, 17, 9, 0, 0)
+_EIGER_KEV = 35.0
 _INVALID_EIGER = np.uint32(2**32 - 1)
 
 
@@ -39,10 +41,10 @@ def write_scan(
     n_frames: int = 200,
     *,
     detector: str = "Pilatus 2M CdTe",
-    energy_kev: float = 71.0,
     counts: float = 1000.0,
     seed: int = 0,
     distinct: int | None = None,
+    threads: int | None = None,
 ) -> ScanFiles:
     """Write a scan of a powder that is heated and cools down again, as a Pilatus would: see `Powder`.
 
@@ -55,11 +57,13 @@ def write_scan(
         Made if need be; gets ``frames/frame_00000.cbf``... and ``scan.poni``.
     n_frames : int
         Number of files.
-    detector, energy_kev, counts, seed
+    detector, counts, seed
         See `Powder`.
     distinct : int, optional
         Number of different frames, all of them without it. Beyond these, files are hard links to them in
         turn: the heating and cooling repeats, noise included.
+    threads : int, optional
+        How many simulate, all available cores without it; the frames do not depend on it.
 
     Returns
     -------
@@ -73,7 +77,7 @@ def write_scan(
         No frames are wanted, or as for `Powder`.
     """
     different = _number_of_distinct(n_frames, distinct)
-    exposure = Exposure(Powder(detector=detector, energy_kev=energy_kev, counts=counts, seed=seed))
+    exposure = Exposure(Powder(detector=detector, counts=counts, seed=seed))
     scan = ScanFiles(Path(directory) / "frames", Path(directory) / "scan.poni")
     _make_folder(scan.frames)
     paths = [scan.frames / f"frame_{index:05d}.cbf" for index in range(different)]
@@ -86,7 +90,7 @@ def write_scan(
 
     try:
         scan.poni.write_text(format_poni(exposure.geometry), encoding="utf-8")
-        for _ in in_order(write, range(different), available_threads()):
+        for _ in in_order(write, range(different), checked_threads(threads)):
             pass
     except OSError as error:
         raise OutputError(f"{scan.frames}: cannot be written ({error.strerror})") from None
@@ -136,10 +140,10 @@ def write_eiger_scan(
     n_frames: int = 100,
     *,
     detector: str = "Eiger 4M",
-    energy_kev: float = 35.0,
     counts: float = 30.0,
     seed: int = 0,
     distinct: int | None = None,
+    threads: int | None = None,
 ) -> ScanFiles:
     """Write the same scan as an Eiger would: a master file that links to files of 1000 frames.
 
@@ -150,7 +154,7 @@ def write_eiger_scan(
     ----------
     directory : path
         Made if need be; gets ``scan_master.h5``, ``scan_data_000001.h5``... and ``scan.poni``.
-    n_frames, detector, energy_kev, counts, seed
+    n_frames, detector, counts, seed, threads
         As for `write_scan`.
     distinct : int, optional
         Number of different frames, all of them without it. They repeat in turn, each time stored anew.
@@ -168,7 +172,7 @@ def write_eiger_scan(
         No frames are wanted, or as for `Powder`.
     """
     different = _number_of_distinct(n_frames, distinct)
-    exposure = Exposure(Powder(detector=detector, energy_kev=energy_kev, counts=counts, seed=seed))
+    exposure = Exposure(Powder(detector=detector, energy_kev=_EIGER_KEV, counts=counts, seed=seed))
     folder = Path(directory)
     scan = ScanFiles(folder / "scan_master.h5", folder / "scan.poni")
     try:
@@ -176,14 +180,14 @@ def write_eiger_scan(
         if scan.frames.exists():
             raise OutputError(f"{scan.frames}: exists already; choose another folder")
         scan.poni.write_text(format_poni(exposure.geometry), encoding="utf-8")
-        chunks = _eiger_chunks(exposure, different)
+        chunks = _eiger_chunks(exposure, different, checked_threads(threads))
         _write_eiger_files(folder, exposure.geometry, chunks, n_frames)
     except OSError as error:
         raise OutputError(f"{folder}: cannot be written ({error})") from None
     return scan
 
 
-def _eiger_chunks(exposure: Exposure, different: int) -> list[bytes]:
+def _eiger_chunks(exposure: Exposure, different: int, threads: int) -> list[bytes]:
     """Return compressed frames; HDF5 itself compresses them, in memory."""
     import h5py
     import hdf5plugin
@@ -200,7 +204,7 @@ def _eiger_chunks(exposure: Exposure, different: int) -> list[bytes]:
         data = file.create_dataset(
             "data", (1, *shape), np.uint32, chunks=(1, *shape), **hdf5plugin.Bitshuffle(cname="lz4")
         )
-        for image in in_order(render, range(different), available_threads()):
+        for image in in_order(render, range(different), threads):
             data[0] = image
             data.flush()
             chunks.append(data.id.read_direct_chunk((0, 0, 0))[1])

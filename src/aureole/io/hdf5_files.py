@@ -1,0 +1,122 @@
+"""HDF5 files that are open: without locks, and only a few at a time."""
+
+from __future__ import annotations
+
+import os
+from collections import OrderedDict
+from pathlib import Path
+from threading import Lock, RLock
+
+import h5py
+
+from aureole.errors import FormatError
+from aureole.io.sniff import what_is
+
+_OPEN_FILES = 16
+
+TROUBLES = (OSError, RuntimeError, LookupError, ValueError, TypeError, ArithmeticError)
+"""What h5py raises of a damaged file depends on where the damage is."""
+
+
+def open_file(path: str) -> h5py.File:
+    """Open an HDF5 file for reading; without a lock, since detectors write and some file systems cannot.
+
+    Raises
+    ------
+    FormatError
+        It is not an HDF5 file that can be read.
+    FileNotFoundError
+        There is no such file.
+    """
+    found = what_is(path)
+    if found == "nothing":
+        raise FileNotFoundError(path)
+    if found != "file":
+        raise FormatError(f"{path}: not a file")
+    if not Path(path).stat().st_size:
+        raise FormatError(f"{path}: empty file")
+    error: Exception | None = None
+    # The other ways are for a file that this process has open already, with a lock.
+    for locking in (False, None, True):
+        try:
+            return h5py.File(path, "r", locking=locking)
+        except TROUBLES as caught:
+            error = error or caught
+    assert error is not None
+    if " lock" in str(error):
+        raise FormatError(
+            f"{path}: cannot be opened ({why(error)}); close it elsewhere in this program, or set "
+            "HDF5_USE_FILE_LOCKING=FALSE before the program starts"
+        )
+    raise FormatError(f"{path}: not a complete HDF5 file ({why(error)})")
+
+
+def why(error: BaseException) -> str:
+    """Put an error of the HDF5 library into one short line."""
+    text = str(error.args[-1] if error.args else error).splitlines()
+    line = text[0] if text else type(error).__name__
+    opening, bracket, rest = line.partition("(")
+    return (rest.rpartition(")")[0] if bracket and opening.startswith("Unable") else line)[:160]
+
+
+class _Descriptor:
+    """A file of the operating system; closed when the last thread that reads from it is done."""
+
+    __slots__ = ("number", "size")
+
+    def __init__(self, path: str) -> None:
+        self.number = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        self.size = os.fstat(self.number).st_size
+
+    def look_again(self) -> int:
+        """Return the size of a file that may have grown."""
+        self.size = os.fstat(self.number).st_size
+        return self.size
+
+    def __del__(self) -> None:
+        if hasattr(self, "number"):
+            os.close(self.number)
+
+
+class Handles:
+    """The files that a series has open at the moment: a few at most, the ones used last."""
+
+    def __init__(self) -> None:
+        self.lock = RLock()
+        """Held while the HDF5 library is used, so that no file is closed under another thread."""
+        self._descriptor_lock = Lock()
+        self._descriptors: OrderedDict[str, _Descriptor] = OrderedDict()
+        self._files: OrderedDict[str, h5py.File] = OrderedDict()
+
+    def __reduce__(self) -> tuple[type[Handles], tuple[()]]:
+        return Handles, ()
+
+    def descriptor(self, path: str) -> _Descriptor:
+        """Return the operating system's handle of a file."""
+        with self._descriptor_lock:
+            found = self._descriptors.get(path)
+            if found is None:
+                found = self._descriptors[path] = _Descriptor(path)
+                if len(self._descriptors) > _OPEN_FILES:
+                    self._descriptors.popitem(last=False)
+            else:
+                self._descriptors.move_to_end(path)
+            return found
+
+    def dataset(self, path: str, dataset: str) -> h5py.Dataset:
+        """Return an open data set; the caller holds `lock`."""
+        file = self._files.get(path)
+        if file is None:
+            file = self._files[path] = open_file(path)
+            if len(self._files) > _OPEN_FILES:
+                self._files.popitem(last=False)[1].close()
+        else:
+            self._files.move_to_end(path)
+        return file[dataset]
+
+    def close(self) -> None:
+        """Close all."""
+        with self.lock, self._descriptor_lock:
+            self._descriptors.clear()
+            while self._files:
+                self._files.popitem()[1].close()

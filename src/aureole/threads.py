@@ -1,0 +1,29 @@
+"""How many threads work at once."""
+
+from __future__ import annotations
+
+import os
+
+from aureole.errors import SpecError
+
+
+def available_threads() -> int:
+    """Return how many cores this process may use: those of its affinity where the system has one."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def checked_threads(threads: int | None) -> int:
+    """Return the number of threads to use; all available cores without a wish.
+
+    Raises
+    ------
+    SpecError
+        Fewer than one.
+    """
+    if threads is None:
+        return available_threads()
+    if threads < 1:
+        raise SpecError(f"at least one thread is needed, not {threads}")
+    return int(threads)
