@@ -1,7 +1,10 @@
 // Entries of all pixels in one list, written by several threads at once.
 #pragma once
 
+#include <algorithm>
 #include <condition_variable>
+#include <cstddef>
+#include <cstdint>
 #include <cstdlib>
 #include <cstring>
 #include <mutex>

@@ -11,16 +11,16 @@ inline constexpr size_t STRETCH = 512;
 
 // Bounds of the corners of n pixels; NaN where one of them is not finite.
 inline void span(const double* above, const double* below, size_t n, double* low, double* high) {
-    double least_[STRETCH + 1], most_[STRETCH + 1], nothing[STRETCH + 1];
+    double lower[STRETCH + 1], upper[STRETCH + 1], nothing[STRETCH + 1];
     for (size_t j = 0; j <= n; ++j) {
-        least_[j] = least(above[j], below[j]);
-        most_[j] = most(above[j], below[j]);
+        lower[j] = least(above[j], below[j]);
+        upper[j] = most(above[j], below[j]);
         nothing[j] = (above[j] - above[j]) + (below[j] - below[j]);    // 0, or NaN
     }
     for (size_t j = 0; j < n; ++j) {
         const double nowhere = nothing[j] + nothing[j + 1];
-        low[j] = least(least_[j], least_[j + 1]) + nowhere;
-        high[j] = most(most_[j], most_[j + 1]) + nowhere;
+        low[j] = least(lower[j], lower[j + 1]) + nowhere;
+        high[j] = most(upper[j], upper[j + 1]) + nowhere;
     }
 }
 
@@ -37,15 +37,15 @@ inline void bound_stretch(const BoundArgs& args, size_t begin, size_t n) {
     const PixelRow::Coordinate &x = args.row.radial, &y = args.row.azimuthal;
     double *x0 = args.x0 + begin, *x1 = args.x1 + begin, *y0 = args.y0 + begin, *y1 = args.y1 + begin;
     uint8_t* care = args.care + begin;
-    double special[STRETCH];
+    double special[STRETCH];    // 0, 1 or, where a corner is not finite, NaN
     span(x.above + begin, x.below + begin, n, x0, x1);
     for (size_t j = 0; j < n; ++j) special[j] = x1[j] - x1[j];
     if (y.above) {
         span(y.above + begin, y.below + begin, n, y0, y1);
-        const double half = 0.5 * args.period * (1.0 - 1e-9), on_beam = args.radius ? ON_BEAM : -1.0;
+        const double half = 0.5 * args.period * (1.0 - 1e-9), on_beam = args.radius ? ON_BEAM : __builtin_nan("");
         for (size_t j = 0; j < n; ++j) {
-            const bool beam = (on_beam > 0.0) & (x0[j] <= on_beam * x1[j]);
-            special[j] += (y1[j] - y0[j] >= half) | beam ? y1[j] - y1[j] + 1.0 : y1[j] - y1[j];
+            const bool needs_care = (y1[j] - y0[j] >= half) | (x0[j] <= on_beam * x1[j]);
+            special[j] += (y1[j] - y1[j]) + (needs_care ? 1.0 : 0.0);
         }
     } else {
         for (size_t j = 0; j < n; ++j) y0[j] = y1[j] = 0.0;
@@ -65,7 +65,7 @@ inline void bound(const BoundArgs& args) {
     for (size_t j = 0; mask && j < n; ++j) care[j] = uint8_t(care[j] * (mask[j] == 0));
 }
 
-// The areas below the edges are negative for polygons that turn the other way, and so is the area of the pixel.
+// Without branches, so that the compiler makes vectors of it. Areas of polygons that turn the other way are negative.
 template <bool POLYGON>
 inline void share_as(const ShareArgs& args, int32_t* __restrict bin, double* __restrict first,
                      double* __restrict second, double* __restrict third) {

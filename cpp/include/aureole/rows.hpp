@@ -60,7 +60,7 @@ class Rows {
         now.row.n = pixels.columns;
     }
 
-    BoundArgs now;    // the row at hand, with its bounds
+    BoundArgs now;    // the row at hand, with its bounds; points into the vectors below, which keep their place
 
     static size_t parts(const Pixels& pixels) { return (pixels.rows + height(pixels) - 1) / height(pixels); }
     static size_t pixels(const Pixels& pixels) { return height(pixels) * pixels.columns; }
