@@ -45,7 +45,7 @@ def compare(split: str, poni: Path, image: np.ndarray, repeats: int) -> dict[str
     table = common.best_of(theirs[:3])
     ratios = {row.name: common.ratio(row, mine) for row in theirs}
     common.show_ratio(f"against the fastest that makes a table ({table.name})", ratios[table.name], 3)
-    common.show_ratio(f"against {theirs[-1].name}", ratios[theirs[-1].name])
+    common.show_ratio(f"against {theirs[-1].name}", ratios[theirs[-1].name], 3)
     return {"split": split, "rows": common.rows_json(rows), "ratios": ratios, "best_peer": table.name}
 
 

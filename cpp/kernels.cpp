@@ -1,5 +1,7 @@
 // All kernels for one instruction set; compiled once for each, with AUREOLE_ISA naming its namespace.
+#include "aureole/field.hpp"
 #include "aureole/integrate.hpp"
+#include "aureole/row.hpp"
 
 #define AUREOLE_STRING_(x) #x
 #define AUREOLE_STRING(x) AUREOLE_STRING_(x)
@@ -7,6 +9,7 @@
 namespace aureole::AUREOLE_ISA {
 
 extern const Kernels kernels;
-const Kernels kernels = {AUREOLE_STRING(AUREOLE_ISA), decode, integrate, deviations, project};
+const Kernels kernels = {AUREOLE_STRING(AUREOLE_ISA), decode, integrate, deviations, project,
+                         field, bound, share};
 
 }  // namespace aureole::AUREOLE_ISA

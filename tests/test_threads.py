@@ -2,12 +2,12 @@
 
 import os
 from concurrent.futures import ThreadPoolExecutor
+from importlib import import_module
 
 import numpy as np
 import pytest
 
 import aureole
-from aureole import _core
 from aureole.errors import SpecError
 from aureole.threads import available_threads, checked_threads
 
@@ -39,17 +39,21 @@ def test_one_thread_means_one_for_the_plan_too(monkeypatch, backend, split):
             used.append(max_workers)
             super().__init__(max_workers, **options)
 
-    def compiled(*arguments):
-        used.append(arguments[-1])
-        return native(*arguments)
+    def watched(function):
+        def call(*arguments):
+            used.append(arguments[-1])
+            return function(*arguments)
+
+        return call
 
     def never():
         raise AssertionError("somebody asks for the number of cores")
 
-    native = _core.Table
-    for place in ("geometry.fields", "azimuthal.table", "azimuthal.batches"):
-        monkeypatch.setattr(f"aureole.{place}.ThreadPoolExecutor", Pool, raising=False)
-    monkeypatch.setattr(_core, "Table", compiled)
+    monkeypatch.setattr("aureole.azimuthal.batches.ThreadPoolExecutor", Pool)
+    for place in ("_core.Table", "_core.split", "_core.extent", "geometry.fields.field"):
+        home, name = place.rsplit(".", 1)
+        function = getattr(import_module(f"aureole.{home}"), name)
+        monkeypatch.setattr(f"aureole.{place}", watched(function))
     monkeypatch.setattr("aureole.threads.available_threads", never)
     geometry = aureole.Geometry(aureole.detector(pixel1=1e-4, pixel2=1e-4, shape=(600, 500)), 0.1)
     spec = aureole.IntegrationSpec(

@@ -4,12 +4,11 @@
 namespace aureole {
 void register_decode(nanobind::module_& m);
 void register_integrate(nanobind::module_& m);
-}  // namespace aureole
-
 void register_split(nanobind::module_& m);
+}  // namespace aureole
 
 NB_MODULE(_core, m) {
     aureole::register_decode(m);
     aureole::register_integrate(m);
-    register_split(m);
+    aureole::register_split(m);
 }

@@ -72,38 +72,73 @@ def project(
     sums: NDArray[np.float64],
 ) -> None: ...
 
-class SplitAxis:
+class Field:
     def __init__(
-        self, lo: float, hi: float, bins: int = 1, period: float = 0.0, lowest: float = ...
-    ) -> None: ...
-    @property
-    def lo(self) -> float: ...
-    @property
-    def hi(self) -> float: ...
-    @property
-    def bins(self) -> int: ...
-    @property
-    def period(self) -> float: ...
-    @property
-    def lowest(self) -> float: ...
-
-class PixelField:
-    def __init__(
-        self, centre: NDArray[np.float64] | None = None, vertex: NDArray[np.float64] | None = None
+        self,
+        rotation: Sequence[float],
+        dist: float,
+        base: int,
+        function: int,
+        scale: float,
+        turn_at_zero: bool,
+        polarized: tuple[float, float],
     ) -> None: ...
 
-class PixelBlock:
+class Grid:
+    def __init__(
+        self,
+        rows: NDArray[np.float64],
+        columns: NDArray[np.float64],
+        row_edges: NDArray[np.float64],
+        column_edges: NDArray[np.float64],
+    ) -> None: ...
+
+class Coordinate:
+    def __init__(
+        self,
+        field: Field | None = None,
+        centre: NDArray[np.float64] | None = None,
+        vertex: NDArray[np.float64] | None = None,
+    ) -> None: ...
+
+class Pixels:
     def __init__(
         self,
         shape: tuple[int, int],
-        radial: PixelField,
-        azimuthal: PixelField,
+        radial: Coordinate,
+        azimuthal: Coordinate,
         mask: NDArray[np.uint8] | None = None,
+        grid: Grid | None = None,
         period: float = 0.0,
         radius: bool = True,
     ) -> None: ...
 
-def split_block(
-    mode: int, block: PixelBlock, radial: SplitAxis | None = None, azimuthal: SplitAxis | None = None
+class SplitAxis:
+    def __init__(
+        self, lo: float, hi: float, bins: int = 1, period: float = 0.0, lowest: float = ...
+    ) -> None: ...
+
+def split(
+    mode: int,
+    pixels: Pixels,
+    radial: SplitAxis | None = None,
+    azimuthal: SplitAxis | None = None,
+    threads: int = 1,
+    isa: str = "",
 ) -> tuple[NDArray[np.int64], NDArray[np.int32], NDArray[np.float32]]: ...
-def extent(mode: int, block: PixelBlock, turn: float) -> list[float]: ...
+def extent(
+    mode: int,
+    pixels: Pixels,
+    radial: bool,
+    azimuthal: bool,
+    turn: float,
+    threads: int = 1,
+    isa: str = "",
+) -> list[float]: ...
+def field(
+    field: Field,
+    rows: NDArray[np.float64],
+    columns: NDArray[np.float64],
+    threads: int = 1,
+    isa: str = "",
+) -> NDArray[np.float64]: ...

@@ -12,8 +12,10 @@ from pyFAI.detectors import Detector as PeerDetector
 from pyFAI.detectors import detector_factory
 from pyFAI.geometry import Geometry as PeerGeometry
 
+from aureole import _core
 from aureole.errors import GeometryError, SpecError
-from aureole.geometry import Detector, Geometry, detector, fields
+from aureole.geometry import Detector, Geometry, detector
+from aureole.kernels import isas
 from aureole.units import UNITS, unit
 
 SMALL = Detector("Detector", 1e-4, 2e-4, (100, 80))
@@ -201,26 +203,30 @@ def test_order_of_corners():
     np.testing.assert_allclose(corners, by_formula("q_nm^-1", (t1, t2, t3), GOLDEN.wavelength), rtol=1e-13)
 
 
-def test_rows_are_independent_of_blocks_and_threads(monkeypatch):
-    ours = replace(GOLDEN, detector=replace(SMALL, shape=(700, 333)))
-    names = ("q_nm^-1", "2th_deg", "chi_deg", "qx_nm^-1", "log(q.nm)_None")
-
-    def everything(threads):
-        yield from (ours.center_array(name, threads=threads) for name in names)
-        yield from (ours.corner_array(name, threads=threads) for name in names)
-        yield ours.solid_angle(threads=threads)
-        yield ours.polarization(0.9, threads=threads)
-
-    before = list(everything(None))
-    for block, threads in ((1, 3), (999, 1), (1 << 22, 2), (5000, 7)):
-        monkeypatch.setattr(fields, "_BLOCK", block)
-        for array, expected in zip(everything(threads), before, strict=True):
-            np.testing.assert_array_equal(array, expected)
+@pytest.mark.parametrize("isa", isas())
+@pytest.mark.parametrize("name", sorted(UNITS))
+def test_bits_depend_neither_on_threads_nor_on_the_instruction_set(name, isa):
+    ours = replace(GOLDEN, detector=replace(SMALL, shape=(70, 33)))
+    grid, field = ours.grid(), ours.field(name)
+    expected = ours.vertex_array(name, threads=1)
+    np.testing.assert_array_equal(_core.field(field, grid.row_edges, grid.column_edges, 3, isa), expected)
 
 
-def test_errors_in_threads_are_raised():
-    with pytest.raises(ZeroDivisionError):
-        fields._on_threads(lambda parts: [1 // (first - 40) for first, _ in parts], fields._parts(100, 10), 2)
+@pytest.mark.parametrize("isa", isas())
+@pytest.mark.parametrize("turn", ["pi", "zero"])
+def test_the_arctangent_is_good_to_two_units_in_the_last_place(isa, turn):
+    """On a plane across the beam the azimuth of (slow, fast) is the angle of these numbers, on all scales."""
+    rng = np.random.default_rng(0)
+    places = np.concatenate([[0.0], 10.0 ** rng.uniform(-12, 3, 150), np.linspace(0.01, 3.0, 150)])
+    rows, columns = (np.concatenate([-rng.permutation(places), places]) for _ in range(2))
+    field = Geometry(SMALL, 0.1).field("chi_rad", chi_discontinuity=turn)
+    expected = np.arctan2(rows[:, None], columns[None, :])
+    if turn == "zero":
+        expected = np.where(expected < 0.0, expected + 2.0 * np.pi, expected)
+    value = _core.field(field, rows, columns, 1, isa)
+    somewhere = (rows != 0.0)[:, None] | (columns != 0.0)[None, :]
+    error = np.abs(value - expected)[somewhere] / np.spacing(np.abs(expected)[somewhere])
+    assert error.max() <= 2.0
 
 
 def test_beam_in_the_middle_of_a_pixel():

@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from aureole import _core
+from aureole.kernels import isas
 from aureole.kernels.reference_split import Binned, Pixels, split
 
 MODES = ("no", "bbox", "pseudo", "full")
@@ -49,7 +50,7 @@ def cut(mode, which, fields, radial, azimuthal, *, mask=None, radius=True):
     return native(mode, pixels, *axes), split(mode, pixels, *axes)
 
 
-def native(mode, pixels, radial, azimuthal, rows=slice(None)):
+def native(mode, pixels, radial, azimuthal, *, rows=slice(None), threads=1, isa=""):
     def part(values, more=0):
         if values is None:
             return None
@@ -57,11 +58,12 @@ def native(mode, pixels, radial, azimuthal, rows=slice(None)):
         return np.ascontiguousarray(values[start : stop + more])
 
     mask = part(pixels.mask).view(np.uint8)
-    block = _core.PixelBlock(
+    given = _core.Pixels(
         mask.shape,
-        _core.PixelField(part(pixels.radial_centre), part(pixels.radial_vertex, 1)),
-        _core.PixelField(part(pixels.azimuthal_centre), part(pixels.azimuthal_vertex, 1)),
+        _core.Coordinate(None, part(pixels.radial_centre), part(pixels.radial_vertex, 1)),
+        _core.Coordinate(None, part(pixels.azimuthal_centre), part(pixels.azimuthal_vertex, 1)),
         mask,
+        None,
         pixels.period,
         pixels.radius,
     )
@@ -69,7 +71,7 @@ def native(mode, pixels, radial, azimuthal, rows=slice(None)):
         None if axis is None else _core.SplitAxis(axis.lo, axis.hi, axis.bins, axis.period, axis.lowest)
         for axis in (radial, azimuthal)
     ]
-    return _core.split_block(MODES.index(mode), block, *axes)
+    return _core.split(MODES.index(mode), given, *axes, threads, isa)
 
 
 def dense(entries, n_bins):
@@ -155,6 +157,29 @@ def test_what_lies_outside_is_lost(mode):
 
 
 @pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize("which", AXES)
+def test_bits_depend_neither_on_threads_nor_on_the_instruction_set(mode, which):
+    """Pixels small and large against the bins, masked, at the beam and over the ends of the axis."""
+    r, chi, r_vertex, chi_vertex = fields_on((700, 130), (301.3, 40.6))
+    azimuthal = which != "radial"
+    pixels = Pixels(
+        mask=np.random.default_rng(0).random(r.shape) < 0.1,
+        radial_centre=r,
+        radial_vertex=r_vertex,
+        azimuthal_centre=chi if azimuthal else None,
+        azimuthal_vertex=chi_vertex if azimuthal or mode != "bbox" else None,
+        period=TURN,
+    )
+    axes = Binned(0.7, 350.0, 300, lowest=0.0) if which != "azimuthal" else None, WHOLE if azimuthal else None
+    expected = native(mode, pixels, *axes, isa="baseline")
+    assert expected[1].size > 0
+    for isa in isas():
+        for threads in (1, 3):
+            for a, b in zip(native(mode, pixels, *axes, threads=threads, isa=isa), expected, strict=True):
+                np.testing.assert_array_equal(a, b)
+
+
+@pytest.mark.parametrize("mode", MODES)
 def test_bits_do_not_depend_on_blocks(mode):
     r, chi, r_vertex, chi_vertex = fields_on((11, 14), (4.3, 6.6))
     mask = np.zeros(r.shape, bool)
@@ -169,7 +194,7 @@ def test_bits_do_not_depend_on_blocks(mode):
     )
     whole = native(mode, pixels, RADIAL, WHOLE)
     for borders in [(0, 1, 2, 11), (0, 5, 11)]:
-        parts = [native(mode, pixels, RADIAL, WHOLE, slice(a, b)) for a, b in pairwise(borders)]
+        parts = [native(mode, pixels, RADIAL, WHOLE, rows=slice(a, b)) for a, b in pairwise(borders)]
         np.testing.assert_array_equal(whole[1], np.concatenate([part[1] for part in parts]))
         np.testing.assert_array_equal(whole[2], np.concatenate([part[2] for part in parts]))
         counts = np.concatenate([np.diff(part[0]) for part in parts])
@@ -190,8 +215,8 @@ def test_a_pixel_that_is_nowhere_has_no_entries(mode, bad):
 
 def test_a_centre_on_an_edge_belongs_to_the_upper_bin():
     r = np.array([[0.0, 1.0, 1.5, 2.0, 3.0, 4.0]])
-    block = _core.PixelBlock(r.shape, _core.PixelField(r), _core.PixelField())
-    ptr, bins, coefs = _core.split_block(0, block, _core.SplitAxis(0.0, 4.0, 4))
+    pixels = _core.Pixels(r.shape, _core.Coordinate(None, r), _core.Coordinate())
+    ptr, bins, coefs = _core.split(0, pixels, _core.SplitAxis(0.0, 4.0, 4))
     np.testing.assert_array_equal(bins, [0, 1, 1, 2, 3])  # the last lies at the upper end: outside
     np.testing.assert_array_equal(ptr, [0, 1, 2, 3, 4, 5, 5])
     np.testing.assert_array_equal(coefs, 1.0)
@@ -293,19 +318,19 @@ def test_float64_inside():
 
 def test_impossible_requests_are_refused():
     r = np.zeros((2, 2))
-    block = _core.PixelBlock((2, 2), _core.PixelField(r), _core.PixelField())
+    pixels = _core.Pixels((2, 2), _core.Coordinate(None, r), _core.Coordinate())
     axis = _core.SplitAxis(0.0, 1.0, 4)
     with pytest.raises(ValueError, match="at least one axis"):
-        _core.split_block(0, block)
+        _core.split(0, pixels)
     with pytest.raises(ValueError, match="mode"):
-        _core.split_block(4, block, axis)
+        _core.split(4, pixels, axis)
     with pytest.raises(ValueError, match="vertices"):
-        _core.split_block(1, block, axis)
+        _core.split(1, pixels, axis)
     with pytest.raises(ValueError, match="centres"):
-        _core.split_block(0, block, None, axis)
+        _core.split(0, pixels, None, axis)
     with pytest.raises(ValueError, match="agree"):
-        _core.split_block(0, _core.PixelBlock((2, 3), _core.PixelField(r), _core.PixelField()), axis)
+        _core.Pixels((2, 3), _core.Coordinate(None, r), _core.Coordinate())
     with pytest.raises(ValueError, match="rising"):
         _core.SplitAxis(1.0, 1.0, 4)
     with pytest.raises(ValueError, match="2\\^31"):
-        _core.split_block(0, block, axis, _core.SplitAxis(0.0, 1.0, 2**30))
+        _core.split(0, pixels, axis, _core.SplitAxis(0.0, 1.0, 2**30))

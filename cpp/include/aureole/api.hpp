@@ -4,6 +4,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#define AUREOLE_INLINE inline __attribute__((always_inline))
+
 namespace aureole {
 
 enum Encoding : int32_t { RAW = 0, BYTE_OFFSET = 1, BITSHUFFLE_LZ4 = 2 };
@@ -117,6 +119,72 @@ struct ProjectArgs {
     double* sums;                  // out: n_rows * n_bins
 };
 
+// Quantities at a point t = (t1, t2, t3) of the laboratory, R away from the sample.
+enum Base : int32_t {
+    RADIUS,         // distance from the beam
+    TWO_THETA,      // angle to the beam
+    SIN_THETA,      // sine of half of it
+    Q_X, Q_Y,       // the same in the planes of the fast and of the slow axis, signed
+    CHI,            // angle around the beam
+    SOLID_ANGLE,    // cosine of the angle of incidence, cubed
+    POLARIZATION    // 1/2 [1 + (t3^2 - a (t2^2 - t1^2) + b 2 t1 t2) / R^2]
+};
+enum Function : int32_t { IDENTITY, RECIPROCAL, SQUARE, LOG, LOG10, LOG1P, ARCSINH };
+
+// What geometry says at points of a flat detector: function(scale * base).
+struct Field {
+    double rotation[9];            // from the axes of the detector to those of the laboratory, by rows
+    double dist;
+    int32_t base, function;
+    double scale;
+    bool turn_at_zero;             // whether chi jumps at 0 and not at pi
+    double a, b;                   // of the polarization
+};
+
+// A field at the n columns of a row; places are distances from the point of normal incidence.
+struct FieldArgs {
+    double row;
+    size_t n;
+    const double* columns;
+    double* out;
+};
+
+// A row of n pixels. Coordinates stand at their centres (n) and at the vertices above and below them (n + 1); null
+// where they are not needed.
+struct PixelRow {
+    size_t n;
+    const uint8_t* mask;           // non-zero: no entries
+    struct Coordinate {
+        const double *centre, *above, *below;
+    } radial, azimuthal;
+};
+
+enum Care : uint8_t {
+    DROP,           // no entries
+    PLAIN,
+    SPECIAL         // at the beam, or across the discontinuity of chi
+};
+
+// Bounds of the pixels of a row: of their corners or, if `centred`, the centre -+ the largest distance to a corner.
+struct BoundArgs {
+    PixelRow row;
+    bool centred;
+    double period;                 // of the azimuth
+    bool radius;                   // whether the radial coordinate is 0 on the beam and rises from there
+    double *x0, *x1, *y0, *y1;     // out: n
+    uint8_t* care;                 // out: n
+};
+
+// Shares of plain pixels in the bins of a radial axis without an azimuthal one, for pixels in up to three bins, wholly
+// inside the axis: nearly all are.
+struct ShareArgs {
+    BoundArgs bounds;
+    bool polygon;                  // whether a pixel is the quadrilateral of its corners, or its bounds
+    double lo, per_width, top, lowest;
+    int32_t* bin;                  // out: n; the first of them, or -1 for a pixel that is not like that
+    double* part[3];               // out: n; shares in that and the next two
+};
+
 // One row for each instruction set.
 struct Kernels {
     const char* name;
@@ -124,6 +192,9 @@ struct Kernels {
     int32_t (*integrate)(const IntegrateArgs&);
     int32_t (*deviations)(const DeviationArgs&);
     int32_t (*project)(const ProjectArgs&);
+    void (*field)(const Field&, const FieldArgs&);
+    void (*bound)(const BoundArgs&);
+    void (*share)(const ShareArgs&);
 };
 
 }  // namespace aureole

@@ -10,7 +10,7 @@
 #include <immintrin.h>
 #endif
 
-#define AUREOLE_INLINE inline __attribute__((always_inline))
+#include "api.hpp"
 
 namespace aureole::AUREOLE_ISA {
 

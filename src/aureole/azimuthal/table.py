@@ -5,11 +5,9 @@ The native kernel works out the shares; `aureole.kernels.reference_split` says w
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from math import floor, inf
-from typing import Any, get_args
+from typing import get_args
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,9 +24,6 @@ F64 = NDArray[np.float64]
 
 MODES: dict[str, int] = {name: number for number, name in enumerate(get_args(Split))}
 """What the kernel calls each way of splitting."""
-
-_BLOCK = 1 << 16
-"""Pixels a block, the unit of work of a thread; what is made does not depend on it."""
 
 _BEYOND = ("reciprocal", "log", "log10")
 """Functions that make a coordinate infinite on the beam."""
@@ -52,38 +47,6 @@ class SplitTable:
     azimuthal: tuple[float, float] | None
     n_radial: int
     n_azimuthal: int
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class _Pixels:
-    """Mask and coordinates of all pixels: at centres (n1, n2) and at vertices (n1 + 1, n2 + 1)."""
-
-    mode: int
-    shape: tuple[int, int]
-    mask: NDArray[np.uint8]
-    radial: tuple[F64 | None, F64 | None]
-    azimuthal: tuple[F64 | None, F64 | None]
-    period: float
-    radius: bool
-
-    def blocks(self) -> list[tuple[int, int]]:
-        rows, columns = self.shape
-        height = max(1, _BLOCK // columns)
-        return [(start, min(start + height, rows)) for start in range(0, rows, height)]
-
-    def block(self, start: int, stop: int) -> Any:
-        """Rows [start, stop) as the kernel takes them."""
-
-        def field(arrays: tuple[F64 | None, F64 | None]) -> Any:
-            centre, vertex = arrays
-            return _core.PixelField(
-                None if centre is None else centre[start:stop],
-                None if vertex is None else vertex[start : stop + 1],
-            )
-
-        shape = (stop - start, self.shape[1])
-        fields = field(self.radial), field(self.azimuthal)
-        return _core.PixelBlock(shape, *fields, self.mask[start:stop], self.period, self.radius)
 
 
 def build_entries(
@@ -141,30 +104,27 @@ def build_entries(
     counts = [1 if axis is None or axis.bins is None else axis.bins for axis in (radial, azimuthal)]
     if counts[0] * counts[1] > np.iinfo(np.int32).max:
         raise SpecError(f"{counts[0]} x {counts[1]} bins are more than 2^31 - 1: ask for fewer")
-    with ThreadPoolExecutor(max(1, threads)) as pool:
-        pixels = _look_up(
-            geometry,
-            radial,
-            azimuthal,
-            split=split,
-            mask=mask,
-            chi_discontinuity=chi_discontinuity,
-            threads=threads,
-        )
-        ranges = _ranges(pixels, radial, azimuthal, chi_discontinuity=chi_discontinuity, pool=pool)
-        scales = [
-            _scale(axis, found, pixels) for axis, found in zip((radial, azimuthal), ranges, strict=True)
-        ]
-
-        def work(part: tuple[int, int]) -> tuple[NDArray[Any], ...]:
-            found: tuple[NDArray[Any], ...] = _core.split_block(pixels.mode, pixels.block(*part), *scales)
-            return found
-
-        entries = _joined(list(pool.map(work, pixels.blocks())), counts[0] * counts[1], pool)
-    return SplitTable(entries, ranges[0], ranges[1], counts[0], counts[1])
+    pixels = _pixels(geometry, radial, azimuthal, split=split, mask=mask, chi_discontinuity=chi_discontinuity)
+    mode = MODES[split]
+    low, high, first, last = inf, -inf, inf, -inf
+    wanted = [axis is not None and axis.range is None for axis in (radial, azimuthal)]
+    if any(wanted):
+        turn = 0.0 if chi_discontinuity == "zero" else -0.5 * _azimuth(azimuthal)[1]
+        low, high, first, last = _core.extent(mode, pixels, wanted[0], wanted[1], turn, threads)
+    along = None if radial is None else radial.resolve(low, high)
+    around = None if azimuthal is None else azimuthal.resolve(first, last)
+    found = _core.split(mode, pixels, _scale(radial, along), _scale(azimuthal, around), threads)
+    return SplitTable(Entries(*found, counts[0] * counts[1]), along, around, counts[0], counts[1])
 
 
-def _look_up(
+def _azimuth(axis: Axis | None) -> tuple[Unit, float]:
+    """Return the unit of the azimuth and its turn; without an axis any will do."""
+    known = unit(axis.unit if axis is not None else "chi_rad")
+    assert known.period is not None
+    return known, known.period
+
+
+def _pixels(
     geometry: Geometry,
     radial: Axis | None,
     azimuthal: Axis | None,
@@ -172,46 +132,34 @@ def _look_up(
     split: Split,
     mask: NDArray[np.bool_] | None,
     chi_discontinuity: Discontinuity,
-    threads: int,
-) -> _Pixels:
-    """Compute the coordinates that a way of splitting needs, and no others."""
+) -> _core.Pixels:
+    """Return mask and coordinates as the kernel takes them: it computes those that a splitting needs."""
     shape = geometry.shape
-    masked = np.zeros(shape, np.uint8) if mask is None else np.array(np.asarray(mask) != 0, np.uint8)
+    masked = np.zeros(shape, bool) if mask is None else np.array(mask, bool)
     if masked.shape != shape:
         raise SpecError(f"the mask has shape {masked.shape} and the detector {shape}")
-    by_centre, by_corner = split in ("no", "bbox"), split != "no"
-    by_polygon = split in ("pseudo", "full")
     # Near the beam the azimuth makes no sense without a radius; any will do.
     rho = unit(radial.unit if radial is not None else "r_m")
-    chi = unit(azimuthal.unit if azimuthal is not None else "chi_rad")
+    chi, period = _azimuth(azimuthal)
     infinite = rho.function in _BEYOND
-    if infinite and by_corner:
+    if infinite and split != "no":
         _mask_beam(geometry, masked)
-
-    def centre(axis: Axis | None, known: Unit) -> F64 | None:
-        if not by_centre or axis is None:
-            return None
-        found = geometry.center_array(known, chi_discontinuity=chi_discontinuity, threads=threads)
-        return np.ascontiguousarray(found)
-
-    def vertex(known: Unit) -> F64:
-        found = geometry.vertex_array(known, chi_discontinuity=chi_discontinuity, threads=threads)
-        return np.ascontiguousarray(found)
-
-    around = by_polygon or (by_corner and azimuthal is not None)
-    assert chi.period is not None
-    return _Pixels(
-        mode=MODES[split],
-        shape=shape,
-        mask=masked,
-        radial=(centre(radial, rho), vertex(rho) if by_corner else None),
-        azimuthal=(centre(azimuthal, chi), vertex(chi) if around else None),
-        period=chi.period,
-        radius=rho.positive and not infinite,
+    grid = geometry.grid()
+    rho_field, chi_field = (
+        _core.Coordinate(geometry.field(known, chi_discontinuity=chi_discontinuity)) for known in (rho, chi)
+    )
+    return _core.Pixels(
+        shape,
+        rho_field,
+        chi_field,
+        masked.view(np.uint8),
+        _core.Grid(grid.rows, grid.columns, grid.row_edges, grid.column_edges),
+        period,
+        rho.positive and not infinite,
     )
 
 
-def _mask_beam(geometry: Geometry, mask: NDArray[np.uint8]) -> None:
+def _mask_beam(geometry: Geometry, mask: NDArray[np.bool_]) -> None:
     """Mask the pixels that the beam touches: where the coordinate is infinite there, they have no extent."""
     try:
         beam = geometry.beam_center()
@@ -223,65 +171,12 @@ def _mask_beam(geometry: Geometry, mask: NDArray[np.uint8]) -> None:
         slice(max(0, floor(at - 1e-6)), min(size, max(0, floor(at + 1e-6) + 1)))
         for at, size in zip(beam, mask.shape, strict=True)
     ]
-    mask[touched[0], touched[1]] = 1
+    mask[touched[0], touched[1]] = True
 
 
-def _ranges(
-    pixels: _Pixels,
-    radial: Axis | None,
-    azimuthal: Axis | None,
-    *,
-    chi_discontinuity: str,
-    pool: ThreadPoolExecutor,
-) -> list[tuple[float, float] | None]:
-    """Return the range of each axis: its own, or how far the pixels reach."""
-    extent = np.array([inf, -inf, inf, -inf])
-    if any(axis is not None and axis.range is None for axis in (radial, azimuthal)):
-        turn = 0.0 if chi_discontinuity == "zero" else -0.5 * pixels.period
-
-        def work(part: tuple[int, int]) -> list[float]:
-            found: list[float] = _core.extent(pixels.mode, pixels.block(*part), turn)
-            return found
-
-        found = np.array(list(pool.map(work, pixels.blocks())))
-        extent[0::2] = found[:, 0::2].min(axis=0)
-        extent[1::2] = found[:, 1::2].max(axis=0)
-    low, high, first, last = (float(value) for value in extent)
-    return [
-        None if radial is None else radial.resolve(low, high),
-        None if azimuthal is None else azimuthal.resolve(first, last),
-    ]
-
-
-def _scale(axis: Axis | None, found: tuple[float, float] | None, pixels: _Pixels) -> Any:
+def _scale(axis: Axis | None, found: tuple[float, float] | None) -> _core.SplitAxis | None:
     """Return the axis as the kernel takes it."""
     if axis is None or found is None:
         return None
     known = axis.definition
-    period = 0.0 if known.period is None else pixels.period
-    return _core.SplitAxis(*found, axis.bins or 1, period, 0.0 if known.positive else -inf)
-
-
-def _joined(parts: list[tuple[NDArray[Any], ...]], n_bins: int, pool: ThreadPoolExecutor) -> Entries:
-    """Put the blocks one behind the other."""
-    pixels = np.cumsum([0] + [ptr.size - 1 for ptr, _, _ in parts])
-    starts = np.cumsum([0] + [bins.size for _, bins, _ in parts])
-    pixel_ptr = np.zeros(int(pixels[-1]) + 1, np.int64)
-    bins = np.empty(int(starts[-1]), np.int32)
-    coefs = np.empty(int(starts[-1]), np.float32)
-
-    def copy(index: int) -> None:
-        ptr, from_bins, from_coefs = parts[index]
-        here = slice(starts[index], starts[index + 1])
-        np.add(ptr[1:], starts[index], out=pixel_ptr[pixels[index] + 1 : pixels[index + 1] + 1])
-        bins[here] = from_bins
-        coefs[here] = from_coefs
-
-    _drain(pool.map(copy, range(len(parts))))
-    return Entries(pixel_ptr, bins, coefs, n_bins)
-
-
-def _drain(results: Iterable[None]) -> None:
-    """Wait for all of them, so that what went wrong is raised here."""
-    for _ in results:
-        pass
+    return _core.SplitAxis(*found, axis.bins or 1, known.period or 0.0, 0.0 if known.positive else -inf)

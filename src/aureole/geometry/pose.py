@@ -9,6 +9,7 @@ from typing import Any, Literal
 
 import numpy as np
 
+from aureole._core import Field
 from aureole.errors import GeometryError, SpecError
 from aureole.geometry import fields
 from aureole.geometry.detector import Detector
@@ -115,14 +116,24 @@ class Geometry:
 
     # positions in space
 
+    def grid(self) -> Grid:
+        """Return where centres and borders of the pixels are, in metres from the PONI."""
+        detector = self.detector
+        return Grid(
+            detector.centres(0) - self.poni1,
+            detector.centres(1) - self.poni2,
+            detector.edges(0) - self.poni1,
+            detector.edges(1) - self.poni2,
+        )
+
     def positions(self) -> tuple[FloatArray, FloatArray, FloatArray]:
         """Return t1, t2, t3 (m) of the pixel centres in the laboratory, each of shape (n1, n2)."""
-        grid = self._grid()
+        grid = self.grid()
         return fields.positions(self._plane(), grid.rows, grid.columns)
 
     def corner_positions(self) -> tuple[FloatArray, FloatArray, FloatArray]:
         """Return t1, t2, t3 (m) of the pixel corners, each (n1, n2, 4); order as in `corner_array`."""
-        grid = self._grid()
+        grid = self.grid()
         t1, t2, t3 = fields.positions(self._plane(), grid.row_edges, grid.column_edges)
         return fields.four_corners(t1), fields.four_corners(t2), fields.four_corners(t3)
 
@@ -153,8 +164,8 @@ class Geometry:
         SpecError
             Unknown unit or discontinuity, or fewer than one thread.
         """
-        grid, plane = self._grid(), self._plane(chi_discontinuity)
-        return fields.coordinate(plane, self._unit(name), grid.rows, grid.columns, threads=threads)
+        grid, field = self.grid(), self.field(name, chi_discontinuity=chi_discontinuity)
+        return fields.values(field, grid.rows, grid.columns, threads=threads)
 
     def vertex_array(
         self, name: str | Unit, *, chi_discontinuity: Discontinuity = "pi", threads: int | None = None
@@ -164,9 +175,8 @@ class Geometry:
         Pixel (i, j) lies between vertices (i, j), (i + 1, j), (i + 1, j + 1) and (i, j + 1).
         Parameters and errors are those of `center_array`.
         """
-        grid, plane = self._grid(), self._plane(chi_discontinuity)
-        known = self._unit(name)
-        return fields.coordinate(plane, known, grid.row_edges, grid.column_edges, threads=threads)
+        grid, field = self.grid(), self.field(name, chi_discontinuity=chi_discontinuity)
+        return fields.values(field, grid.row_edges, grid.column_edges, threads=threads)
 
     def corner_array(
         self, name: str | Unit, *, chi_discontinuity: Discontinuity = "pi", threads: int | None = None
@@ -178,7 +188,11 @@ class Geometry:
         errors are those of `center_array`.
         """
         vertices = self.vertex_array(name, chi_discontinuity=chi_discontinuity, threads=threads)
-        return fields.four_corners(vertices, threads=threads)
+        return fields.four_corners(vertices)
+
+    def field(self, name: str | Unit, *, chi_discontinuity: Discontinuity = "pi") -> Field:
+        """Return what the kernels compute a coordinate from; parameters and errors as of `center_array`."""
+        return self._plane(chi_discontinuity).coordinate(unit(name))
 
     # corrections
 
@@ -188,8 +202,8 @@ class Geometry:
         α is the angle of incidence: the pixel is cos⁻¹α times farther away, and seen at a slant. `threads` is
         as in `center_array`.
         """
-        grid = self._grid()
-        return fields.cosine_cubed(self._plane(), grid.rows, grid.columns, threads=threads)
+        grid = self.grid()
+        return fields.values(self._plane().solid_angle(), grid.rows, grid.columns, threads=threads)
 
     def polarization(
         self, factor: float, axis_offset: float = 0.0, *, threads: int | None = None
@@ -214,10 +228,8 @@ class Geometry:
             raise SpecError(f"polarization factor {factor} is not between -1 and 1")
         if not isfinite(axis_offset):
             raise SpecError(f"the offset of the polarization axis must be finite, not {axis_offset}")
-        grid = self._grid()
-        return fields.polarization(
-            self._plane(), grid.rows, grid.columns, factor=factor, offset=axis_offset, threads=threads
-        )
+        grid, field = self.grid(), self._plane().polarization(factor, axis_offset)
+        return fields.values(field, grid.rows, grid.columns, threads=threads)
 
     # other ways to say it
 
@@ -298,21 +310,7 @@ class Geometry:
     def _pixel(self) -> tuple[float, float]:
         return self.detector.pixel1, self.detector.pixel2
 
-    def _unit(self, name: str | Unit) -> Unit:
-        known = unit(name)
-        known.scale(self.wavelength)  # complains of a missing wavelength before the work begins
-        return known
-
     def _plane(self, chi_discontinuity: str = "pi") -> Plane:
         if chi_discontinuity not in ("pi", "zero"):
             raise SpecError(f"the discontinuity of chi is at 'pi' or 'zero', not at {chi_discontinuity!r}")
         return Plane(self.rotation_matrix(), self.dist, self.wavelength, chi_discontinuity == "zero")
-
-    def _grid(self) -> Grid:
-        detector = self.detector
-        return Grid(
-            detector.centres(0) - self.poni1,
-            detector.centres(1) - self.poni2,
-            detector.edges(0) - self.poni1,
-            detector.edges(1) - self.poni2,
-        )
