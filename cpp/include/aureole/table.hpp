@@ -74,7 +74,7 @@ class Table {
         const size_t first = tile_entry_[t], last = tile_entry_[t + 1];
         scratch.met.clear();
         for (size_t k = first; k < last; ++k) {
-            if (bins_[k] < 0 || size_t(bins_[k]) >= n_bins_) throw std::invalid_argument("a bin does not exist");
+            if (bins_[k] < 0 || size_t(bins_[k]) >= n_bins_) throw std::invalid_argument("an entry has a bin that does not exist");
             if (slots[size_t(bins_[k])].n++ == 0) scratch.met.push_back(uint32_t(bins_[k]));
         }
         sort_by_length(scratch);
