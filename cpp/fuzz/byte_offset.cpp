@@ -6,21 +6,34 @@ using namespace aureole::fuzz;
 
 static constexpr size_t MOST_PIXELS = 5000;
 
-// The decoder alone, resumed again and again for `step` more pixels; with SUM false it gives differences.
-template <bool SUM>
+static native::Pixels sink(const Exact<int32_t>& part, native::Wide*) { return {part.data()}; }
+static native::Differences sink(const Exact<int16_t>& part, native::Wide* wide) { return {part.data(), wide, 0}; }
+
+static uint32_t pixel_of(const native::Pixels&, int32_t decoded, size_t, const native::Wide*&, uint32_t) {
+    return uint32_t(decoded);
+}
+static uint32_t pixel_of(const native::Differences& to, int16_t decoded, size_t i, const native::Wide*& wide,
+                         uint32_t last) {
+    if (wide == to.wide || wide->at != i) return last + uint32_t(int32_t(decoded));
+    require(decoded == 0, "byte_offset: a wide difference without a zero in its place");
+    return last + uint32_t((wide++)->value);
+}
+
+// The decoder alone, resumed again and again for `step` more pixels; To says whether it sums up.
+template <class To, class Word>
 static void resume(const Exact<uint8_t>& payload, const Bytes& bytes, size_t n_pixels, size_t step) {
     native::ByteOffset state = {payload.data(), payload.data() + payload.size(), 0};
     Bytes decoded;
     uint32_t value = 0;
-    const Exact<int32_t> part(step + native::BYTE_OFFSET_OVERSHOOT);
+    const Exact<Word> part(step + native::BYTE_OFFSET_OVERSHOOT);
+    const Exact<native::Wide> room(part.size());
     for (size_t got = step; got >= step && decoded.size() / 4 < n_pixels;) {
-        got = native::byte_offset<SUM>(state, part.data(), step);
+        To to = sink(part, room.data());
+        got = native::byte_offset(state, to, step);
         require(got <= part.size(), "byte_offset: more pixels than there is room for");
         require(state.at <= state.end, "byte_offset: beyond the end");
-        for (size_t i = 0; i < got; ++i) {
-            value = (SUM ? 0 : value) + uint32_t(part[i]);
-            put(decoded, value, 4);
-        }
+        const native::Wide* wide = room.data();
+        for (size_t i = 0; i < got; ++i) put(decoded, value = pixel_of(to, part[i], i, wide, value), 4);
     }
     const Image prefix = slow_byte_offset(bytes, decoded.size() / 4, 4);
     require(prefix.status == OK || prefix.status == TRAILING, "byte_offset: pixels beyond the data");
@@ -37,13 +50,16 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
     // whole images
     const Image wanted = slow_decode(bytes, BYTE_OFFSET, dtype, n_pixels);
     const std::unique_ptr<void, void (*)(void*)> out(malloc(n_pixels * ITEMSIZE[dtype]), free);
-    const Source source = {payload.data(), payload.size(), BYTE_OFFSET, dtype};
-    const int32_t status = native::decode(source, n_pixels, out.get());
-    require(status == wanted.status, "byte_offset: another status");
-    if (status == OK) require(memcmp(out.get(), wanted.bytes.data(), wanted.bytes.size()) == 0, "byte_offset: pixels");
-
-    resume<true>(payload, bytes, n_pixels, step);
-    resume<false>(payload, bytes, n_pixels, step);
+    MemoryFeed feed(payload, step);
+    for (const Source& source : {Source{payload.data(), payload.size(), BYTE_OFFSET, dtype},
+                                 Source{nullptr, payload.size(), BYTE_OFFSET, dtype, &feed}}) {
+        const int32_t status = native::decode(source, n_pixels, out.get());
+        require(status == wanted.status, "byte_offset: another status");
+        if (status == OK)
+            require(memcmp(out.get(), wanted.bytes.data(), wanted.bytes.size()) == 0, "byte_offset: pixels");
+    }
+    resume<native::Pixels, int32_t>(payload, bytes, n_pixels, step);
+    resume<native::Differences, int16_t>(payload, bytes, n_pixels, step);
     return 0;
 }
 

@@ -41,6 +41,24 @@ template <class T> class Exact {
     std::unique_ptr<T[]> memory_;
 };
 
+// Gives a payload piece by piece.
+struct MemoryFeed : Feed {
+    const uint8_t* at;
+    size_t left;
+
+    MemoryFeed(const Exact<uint8_t>& payload, size_t window)
+        : Feed{next, window}, at(payload.data()), left(payload.size()) {}
+
+    static int32_t next(Feed* feed, uint8_t* to, size_t n) {
+        MemoryFeed* self = static_cast<MemoryFeed*>(feed);
+        require(n > 0 && n <= self->left, "feed: nothing, or more than there is");
+        memcpy(to, self->at, n);
+        self->at += n;
+        self->left -= n;
+        return OK;
+    }
+};
+
 // The input read from its front; zeros where it has ended.
 struct Reader {
     const uint8_t* at;

@@ -27,23 +27,41 @@ struct Entries {
     }
 };
 
+// A frame, in memory or given piece by piece.
 struct Frame {
     Exact<uint8_t> payload;
-    Source source;
+    int encoding, dtype;
+    size_t window;    // 0: in memory
     Image image;
 
-    Frame(const uint8_t* data, size_t size, int encoding, int dtype, size_t n_pixels)
+    Frame(const uint8_t* data, size_t size, size_t how, int type, size_t n_pixels)
         : payload(data, size),
-          source{payload.data(), size, encoding, dtype},
+          encoding(int(how % 3)),
+          dtype(type),
+          window(how / 3 % 2 ? 7 * how : 0),
           image(slow_decode(Bytes(data, data + size), encoding, dtype, n_pixels)) {}
+};
+
+// Frames as a kernel takes them, once.
+struct Sources {
+    std::vector<std::unique_ptr<MemoryFeed>> feeds;
+    std::vector<Source> sources;
+
+    explicit Sources(const std::vector<Frame>& frames) {
+        for (const Frame& f : frames) {
+            feeds.push_back(std::make_unique<MemoryFeed>(f.payload, f.window));
+            sources.push_back({f.window ? nullptr : f.payload.data(), f.payload.size(), f.encoding, f.dtype,
+                               f.window ? feeds.back().get() : nullptr});
+        }
+    }
 };
 
 static std::vector<Frame> read_frames(Reader& in, size_t n, int dtype, size_t n_pixels) {
     std::vector<Frame> frames;
     for (size_t f = 0; f < n; ++f) {
-        const int encoding = int(in.number(1) % 3);
+        const size_t how = in.number(1);
         const size_t promised = in.number(2), size = promised < in.left ? promised : in.left;
-        frames.emplace_back(in.at, size, encoding, dtype, n_pixels);
+        frames.emplace_back(in.at, size, how, dtype, n_pixels);
         in.at += size;
         in.left -= size;
     }
@@ -102,13 +120,13 @@ struct Expected {
                 if (!invalid) square[bin] += w2 * (deviation * deviation), weighted[bin] += w2 * (norm * s);
                 if (!bad) {
                     signal[bin] += w * x;
-                    variance[bin] += w2 * u;
+                    variance[bin] += w * (w * u);
                     continue;
                 }
                 lost = true;
                 ++count[bin];
                 for (size_t r = 0; r < 2; ++r) linear[r * c.n_bins + bin] += w * c.rows[r * c.n_pixels + p];
-                quadratic[bin] += w2 * c.rows[2 * c.n_pixels + p];
+                quadratic[bin] += w * (w * c.rows[2 * c.n_pixels + p]);
             }
         }
     }
@@ -128,9 +146,7 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
     const Exact<int32_t> bins(e.bins.data(), e.bins.size());
     const Exact<float> coefs(e.coefs.data(), e.coefs.size());
     const Table table(ptr.data(), c.n_pixels, bins.data(), coefs.data(), bins.size(), c.n_bins, 1);
-    std::vector<Source> sources, others;
-    for (const Frame& frame : c.frames) sources.push_back(frame.source);
-    for (const Frame& frame : c.variances) others.push_back(frame.source);
+    const Sources first(c.frames), again(c.frames), others(c.variances);
     const size_t n = c.n_frames * c.n_bins;
     const Exact<double> signal(n), variance(n), square(n), weighted(n), mean(n);
     for (size_t i = 0; i < n; ++i) mean[i] = double(i % 5);
@@ -138,11 +154,11 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
     const Exact<int32_t> status(c.n_frames), second(c.n_frames);
     std::vector<Lost> lost(c.n_frames, Lost{});
 
-    const IntegrateArgs args = {table.view(), c.invalid, c.n_frames, sources.data(), others.data(), c.variance, 2, 1,
+    const IntegrateArgs args = {table.view(), c.invalid, c.n_frames, first.sources.data(), others.sources.data(), c.variance, 2, 1,
                                 rows.data(), rows.data() + 2 * c.n_pixels, signal.data(), variance.data(),
                                 status.data(), lost.data()};
     require(native::integrate(args) == OK, "integrate: failed");
-    const DeviationArgs more = {table.view(), c.invalid, c.n_frames, sources.data(), rows.data(),
+    const DeviationArgs more = {table.view(), c.invalid, c.n_frames, again.sources.data(), rows.data(),
                                 rows.data() + c.n_pixels, mean.data(), square.data(), weighted.data(), second.data()};
     require(native::deviations(more) == OK, "deviations: failed");
 
