@@ -193,7 +193,8 @@ extern "C" size_t LLVMFuzzerCustomMutator(uint8_t* data, size_t size, size_t max
     return next_input(data, size, max_size, seed, [](Random& random) {
         const size_t n_frames = 1 + random.below(MAX_LANES);
         const size_t n_pixels = 1 + random.below(random.one_in(4) ? MOST_PIXELS : 400);
-        const int dtype = int(random.below(F64 + 1)), variance = int(random.below(FRAMES + 1));
+        const int variance = int(random.below(FRAMES + 1));
+        const int dtype = random.one_in(2) ? int(I32 + random.below(2)) : int(random.below(F64 + 1));
         const int variance_dtype = int(random.below(F64 + 1));
         Bytes out;
         put(out, n_frames - 1, 1);
@@ -207,10 +208,12 @@ extern "C" size_t LLVMFuzzerCustomMutator(uint8_t* data, size_t size, size_t max
         for (size_t i = 0; i < 2 * intervals; ++i) put(out, random.below(12), 1);
         put(out, random.below(256), 1);
         const auto frames = [&](int type) {
+            const bool mixed = random.one_in(3);
+            size_t how = random.below(256);
             for (size_t f = 0; f < n_frames; ++f) {
-                const int encoding = int(random.below(3));
-                const Bytes body = payload(random, encoding, type, n_pixels);
-                put(out, uint64_t(encoding), 1);
+                if (mixed) how = random.below(256);
+                const Bytes body = payload(random, int(how % 3), type, n_pixels);
+                put(out, how, 1);
                 put(out, body.size(), 2);
                 out.insert(out.end(), body.begin(), body.end());
             }
