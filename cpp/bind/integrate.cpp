@@ -55,7 +55,7 @@ void check(int32_t status) {
 void count_entries(const TableView& t, int64_t* count) {
     for (size_t tile = 0; tile < t.n_tiles; ++tile) {
         uint32_t begin = 0;
-        for (size_t s = t.tile_segment[tile]; s < t.tile_segment[tile + 1]; ++s) {
+        for (size_t s = t.tile_segment[GROUPS * tile]; s < t.tile_segment[GROUPS * (tile + 1)]; ++s) {
             count[t.segment_bin[s]] += t.segment_end[s] - begin;
             begin = t.segment_end[s];
         }

@@ -49,12 +49,15 @@ inline constexpr size_t TILE = 4096;
 // Frames of a batch are the SIMD lanes.
 inline constexpr size_t MAX_LANES = 16;
 
-// The sparse table, tile by tile of TILE pixels. Within a tile the entries are grouped by bin into segments and,
-// within a segment, stand in the order of the pixels: so every bin is summed in the order of the pixels. Segments
-// of a tile are sorted by length, so that the processor foresees where each loop over one ends.
+// The sparse table, tile by tile of TILE pixels. Within a tile the entries are grouped by bin, and stand within a
+// bin in the order of the pixels: so every bin is summed in the order of the pixels. The entries of a bin are split
+// into a segment of a multiple of four and one of the three, two or one that are left. A tile has four groups of
+// segments: first the long ones, sorted by length so that the processor foresees where each loop over one ends, then
+// those of three entries, of two and of one, which need no loop.
+inline constexpr size_t GROUPS = 4;
 struct TableView {
     size_t n_pixels, n_bins, n_tiles;
-    const size_t* tile_segment;    // n_tiles + 1: first segment of each tile
+    const size_t* tile_segment;    // GROUPS * n_tiles + 1: first segment of each group of each tile
     const size_t* tile_entry;      // n_tiles + 1: first entry of each tile
     const uint32_t* segment_bin;
     const uint32_t* segment_end;   // end of the segment's entries, counted from the tile's first entry

@@ -2,6 +2,8 @@
 // width announces that the next wider one follows (International Tables for Crystallography G, ch. 2.3).
 #pragma once
 
+#include <type_traits>
+
 #include "simd.hpp"
 
 namespace aureole::AUREOLE_ISA {
@@ -14,6 +16,12 @@ struct ByteOffset {
 
 // Pixels that one call may write beyond what was asked for.
 inline constexpr size_t BYTE_OFFSET_OVERSHOOT = 64;
+
+// A difference of more than 16 bits, and the place of its pixel.
+struct Wide {
+    uint32_t at;
+    int32_t value;
+};
 
 template <class T> AUREOLE_INLINE T little(const uint8_t* p) {
     T x;
@@ -65,6 +73,88 @@ AUREOLE_INLINE __m512i prefix_sum(__m512i v) {
     return _mm512_add_epi32(v, _mm512_alignr_epi32(v, zero, 8));
 }
 
+// Low and high bytes of 64 differences as words of 16 bits, in their order.
+struct Words16 {
+    __m512i front, back;
+
+    AUREOLE_INLINE Words16(__m512i low, __m512i high) {
+        const __m512i first_half = _mm512_set_epi64(11, 10, 3, 2, 9, 8, 1, 0);
+        const __m512i second_half = _mm512_set_epi64(15, 14, 7, 6, 13, 12, 5, 4);
+        const __m512i even = _mm512_unpacklo_epi8(low, high), odd = _mm512_unpackhi_epi8(low, high);
+        front = _mm512_permutex2var_epi64(even, first_half, odd);
+        back = _mm512_permutex2var_epi64(even, second_half, odd);
+    }
+};
+
+#endif
+
+// Where decoded pixels go: the sums of the differences.
+struct Pixels {
+    static constexpr bool SUM = true;
+    int32_t* out;
+
+    AUREOLE_INLINE void put(size_t n, uint32_t value) { out[n] = int32_t(value); }
+    AUREOLE_INLINE void skip(size_t n) { out += n; }
+
+#if defined(__AVX512VBMI2__)
+    __m512i sum = {};
+
+    AUREOLE_INLINE void begin(uint32_t value) { sum = _mm512_set1_epi32(int32_t(value)); }
+    AUREOLE_INLINE uint32_t value() const { return uint32_t(_mm_cvtsi128_si32(_mm512_castsi512_si128(sum))); }
+
+    AUREOLE_INLINE void put_window(size_t n, __m512i low, __m512i high) {
+        const __m512i last = _mm512_set1_epi32(15);
+        const Words16 words(low, high);
+        __m512i v0 = prefix_sum(_mm512_cvtepi16_epi32(_mm512_castsi512_si256(words.front)));
+        __m512i v1 = prefix_sum(_mm512_cvtepi16_epi32(_mm512_extracti64x4_epi64(words.front, 1)));
+        __m512i v2 = prefix_sum(_mm512_cvtepi16_epi32(_mm512_castsi512_si256(words.back)));
+        __m512i v3 = prefix_sum(_mm512_cvtepi16_epi32(_mm512_extracti64x4_epi64(words.back, 1)));
+        const __m512i t0 = _mm512_permutexvar_epi32(last, v0);
+        const __m512i t1 = _mm512_add_epi32(t0, _mm512_permutexvar_epi32(last, v1));
+        const __m512i t2 = _mm512_add_epi32(t1, _mm512_permutexvar_epi32(last, v2));
+        v3 = _mm512_add_epi32(v3, t2);
+        _mm512_storeu_si512(out + n, _mm512_add_epi32(v0, sum));
+        _mm512_storeu_si512(out + n + 16, _mm512_add_epi32(_mm512_add_epi32(v1, t0), sum));
+        _mm512_storeu_si512(out + n + 32, _mm512_add_epi32(_mm512_add_epi32(v2, t1), sum));
+        _mm512_storeu_si512(out + n + 48, _mm512_add_epi32(v3, sum));
+        // one addition a window waits for the window before; lanes without a pixel hold a difference of zero
+        sum = _mm512_add_epi32(sum, _mm512_permutexvar_epi32(last, v3));
+    }
+#endif
+};
+
+// Or the differences, for others to add up: 16 bits each, and the few wider ones beside, with zero in their place.
+struct Differences {
+    static constexpr bool SUM = false;
+    int16_t* out;
+    Wide* wide;
+    uint32_t first;    // place of the first pixel
+
+    AUREOLE_INLINE void put(size_t n, uint32_t value) {
+        const int32_t difference = int32_t(value);
+        const bool fits = difference == int16_t(difference);
+        out[n] = fits ? int16_t(difference) : int16_t(0);
+        if (__builtin_expect(!fits, 0)) *wide++ = {first + uint32_t(n), difference};
+    }
+    AUREOLE_INLINE void skip(size_t n) {
+        out += n;
+        first += uint32_t(n);
+    }
+
+#if defined(__AVX512VBMI2__)
+    AUREOLE_INLINE void begin(uint32_t) {}
+    AUREOLE_INLINE uint32_t value() const { return 0; }
+
+    AUREOLE_INLINE void put_window(size_t n, __m512i low, __m512i high) {
+        const Words16 words(low, high);
+        _mm512_storeu_si512(out + n, words.front);
+        _mm512_storeu_si512(out + n + 32, words.back);
+    }
+#endif
+};
+
+#if defined(__AVX512VBMI2__)
+
 // Keep a mask in a general register: what one window tells the next must not travel through mask registers, whose
 // moves take several cycles each.
 AUREOLE_INLINE uint64_t in_register(uint64_t x) {
@@ -73,16 +163,13 @@ AUREOLE_INLINE uint64_t in_register(uint64_t x) {
 }
 
 // 64 bytes at a time. Bytes 0x80 are candidates for escapes; one that lies within the two bytes after an escape
-// is a part of its value. Low and high bytes of all differences are then squeezed together and summed up.
-template <bool SUM> inline size_t byte_offset_windows(ByteOffset& s, int32_t* out, size_t want) {
+// is a part of its value. Low and high bytes of all differences are then squeezed together.
+template <class To> inline size_t byte_offset_windows(ByteOffset& s, To& to, size_t want) {
     const __m512i escape = _mm512_set1_epi8(int8_t(0x80));
-    const __m512i last = _mm512_set1_epi32(15);
-    const __m512i first_half = _mm512_set_epi64(11, 10, 3, 2, 9, 8, 1, 0);
-    const __m512i second_half = _mm512_set_epi64(15, 14, 7, 6, 13, 12, 5, 4);
-    __m512i sum = _mm512_set1_epi32(int32_t(s.value));
     const uint8_t *at = s.at, *const end = s.end;
     uint64_t tail = 0;    // bytes of this window that belong to the last pixel of the window before: 0, 1 or 3
     size_t n = 0;
+    to.begin(s.value);
     while (n < want && size_t(end - at) >= 66) {
         __builtin_prefetch(at + 2048);    // the frames of a batch are too many streams for the hardware to foresee
         __m512i b0 = _mm512_loadu_si512(at), b1 = _mm512_loadu_si512(at + 1), b2 = _mm512_loadu_si512(at + 2);
@@ -100,61 +187,32 @@ template <bool SUM> inline size_t byte_offset_windows(ByteOffset& s, int32_t* ou
         if (__builtin_expect(wide != 0, 0)) {
             if (_mm512_mask_testn_epi8_mask(wide, low, low) != 0) {    // a difference of 4 bytes or more: step by step
                 s.at = at + __builtin_popcountll(tail);
-                s.value = uint32_t(_mm_cvtsi128_si32(_mm512_castsi512_si128(sum)));
+                s.value = to.value();
                 while (s.at < at + 64) {
-                    if (!byte_offset_step<SUM>(s)) return n;
-                    out[n++] = int32_t(s.value);
+                    if (!byte_offset_step<To::SUM>(s)) return n;
+                    to.put(n++, s.value);
                 }
                 at = s.at;
                 tail = 0;
-                sum = _mm512_set1_epi32(int32_t(s.value));
+                to.begin(s.value);
                 continue;
             }
         }
-        uint64_t starts = ~(escapes << 1 | escapes << 2 | tail);
-        low = _mm512_maskz_compress_epi8(starts, low);
-        high = _mm512_maskz_compress_epi8(starts, high);
-        __m512i even = _mm512_unpacklo_epi8(low, high), odd = _mm512_unpackhi_epi8(low, high);
-        __m512i front = _mm512_permutex2var_epi64(even, first_half, odd);
-        __m512i back = _mm512_permutex2var_epi64(even, second_half, odd);
-        __m512i v0 = _mm512_cvtepi16_epi32(_mm512_castsi512_si256(front));
-        __m512i v1 = _mm512_cvtepi16_epi32(_mm512_extracti64x4_epi64(front, 1));
-        __m512i v2 = _mm512_cvtepi16_epi32(_mm512_castsi512_si256(back));
-        __m512i v3 = _mm512_cvtepi16_epi32(_mm512_extracti64x4_epi64(back, 1));
-        if constexpr (SUM) {
-            v0 = prefix_sum(v0);
-            v1 = prefix_sum(v1);
-            v2 = prefix_sum(v2);
-            v3 = prefix_sum(v3);
-            const __m512i t0 = _mm512_permutexvar_epi32(last, v0);
-            const __m512i t1 = _mm512_add_epi32(t0, _mm512_permutexvar_epi32(last, v1));
-            const __m512i t2 = _mm512_add_epi32(t1, _mm512_permutexvar_epi32(last, v2));
-            v0 = _mm512_add_epi32(v0, sum);
-            v1 = _mm512_add_epi32(_mm512_add_epi32(v1, t0), sum);
-            v2 = _mm512_add_epi32(_mm512_add_epi32(v2, t1), sum);
-            v3 = _mm512_add_epi32(v3, t2);
-            // one addition a window waits for the window before; lanes without a pixel hold a difference of zero
-            const __m512i t3 = _mm512_permutexvar_epi32(last, v3);
-            v3 = _mm512_add_epi32(v3, sum);
-            sum = _mm512_add_epi32(sum, t3);
-        }
-        _mm512_storeu_si512(out + n, v0);
-        _mm512_storeu_si512(out + n + 16, v1);
-        _mm512_storeu_si512(out + n + 32, v2);
-        _mm512_storeu_si512(out + n + 48, v3);
+        const uint64_t starts = ~(escapes << 1 | escapes << 2 | tail);
+        to.put_window(n, _mm512_maskz_compress_epi8(starts, low), _mm512_maskz_compress_epi8(starts, high));
         n += size_t(__builtin_popcountll(starts));
         tail = (escapes >> 62 & 1) | (escapes >> 63) * 3;
         at += 64;
     }
     s.at = at + __builtin_popcountll(tail);
-    s.value = uint32_t(_mm_cvtsi128_si32(_mm512_castsi512_si128(sum)));
+    s.value = to.value();
     return n;
 }
 
 #else
 
 // Eight bytes at a time while none of them is an escape.
-template <bool SUM> inline size_t byte_offset_windows(ByteOffset& s, int32_t* out, size_t want) {
+template <class To> inline size_t byte_offset_windows(ByteOffset& s, To& to, size_t want) {
     size_t n = 0;
     const uint8_t* at = s.at;
     uint32_t value = s.value;
@@ -162,8 +220,8 @@ template <bool SUM> inline size_t byte_offset_windows(ByteOffset& s, int32_t* ou
         uint64_t x = little<uint64_t>(at) ^ 0x8080808080808080u;
         if (((x - 0x0101010101010101u) & ~x & 0x8080808080808080u) == 0) {
             for (int i = 0; i < 8; ++i) {
-                value = (SUM ? value : 0) + uint32_t(int32_t(int8_t(at[i])));
-                out[n + size_t(i)] = int32_t(value);
+                value = (To::SUM ? value : 0) + uint32_t(int32_t(int8_t(at[i])));
+                to.put(n + size_t(i), value);
             }
             at += 8;
             n += 8;
@@ -175,14 +233,14 @@ template <bool SUM> inline size_t byte_offset_windows(ByteOffset& s, int32_t* ou
             if (__builtin_expect(!narrow && wide == INT16_MIN, 0)) {
                 s.at = at;
                 s.value = value;
-                if (!byte_offset_step<SUM>(s)) return n;
+                if (!byte_offset_step<To::SUM>(s)) return n;
                 at = s.at;
                 value = s.value;
             } else {
-                value = (SUM ? value : 0) + uint32_t(narrow ? int32_t(int8_t(at[0])) : wide);
+                value = (To::SUM ? value : 0) + uint32_t(narrow ? int32_t(int8_t(at[0])) : wide);
                 at += narrow ? 1 : 3;
             }
-            out[n++] = int32_t(value);
+            to.put(n++, value);
         }
     }
     s.at = at;
@@ -192,11 +250,10 @@ template <bool SUM> inline size_t byte_offset_windows(ByteOffset& s, int32_t* ou
 
 #endif
 
-// Decode at least `want` pixels, where there are as many, and at most BYTE_OFFSET_OVERSHOOT more. With SUM false
-// the differences are left for others to add up.
-template <bool SUM> inline size_t byte_offset(ByteOffset& s, int32_t* out, size_t want) {
-    size_t n = byte_offset_windows<SUM>(s, out, want);
-    for (; n < want && byte_offset_step<SUM>(s); ++n) out[n] = int32_t(s.value);
+// Decode at least `want` pixels, where there are as many, and at most BYTE_OFFSET_OVERSHOOT more.
+template <class To> inline size_t byte_offset(ByteOffset& s, To&& to, size_t want) {
+    size_t n = byte_offset_windows(s, to, want);
+    for (; n < want && byte_offset_step<std::remove_reference_t<To>::SUM>(s); ++n) to.put(n, s.value);
     return n;
 }
 

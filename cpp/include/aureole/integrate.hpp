@@ -27,41 +27,60 @@ struct Sums {
     }
 };
 
-// signal[bin] += c * v and, if VARIANCE, variance[bin] += c * (c * u), for the entries of one tile. SAME: u is v.
-template <size_t L, bool VARIANCE, bool SAME, class C>
-inline void multiply_tile(const TableView& t, size_t tile, const C* v, const double* u, double* signal,
-                          double* variance) {
-    constexpr size_t G = L < 4 * WIDTH ? L : 4 * WIDTH, N = G / WIDTH;    // lanes whose sums fit into registers
-    const uint16_t* pixel = t.entry_pixel + t.tile_entry[tile];
-    const float* coef = t.entry_coef + t.tile_entry[tile];
-    size_t begin = 0;
-    for (size_t s = t.tile_segment[tile]; s < t.tile_segment[tile + 1]; ++s) {
-        const size_t end = t.segment_end[s];
+// signal[bin] += c * v and, if VARIANCE, variance[bin] += c * (c * u). SAME: u is v.
+template <size_t L, bool VARIANCE, bool SAME, class C> struct Product {
+    static constexpr size_t G = L < 4 * WIDTH ? L : 4 * WIDTH, N = G / WIDTH;    // lanes whose sums fit into registers
+    const C* v;
+    const double* u;
+    double *signal, *variance;
+    const uint16_t* pixel;    // the entries that come next
+    const float* coef;
+
+    // One segment: as many times COUNT entries as there are until `end`.
+    template <size_t COUNT> AUREOLE_INLINE void add(size_t bin, const uint16_t* end) {
         for (size_t g = 0; g < L; g += G) {
-            double* sum = signal + size_t(t.segment_bin[s]) * L + g;
-            double* sum2 = VARIANCE ? variance + size_t(t.segment_bin[s]) * L + g : nullptr;
+            double *const sum = signal + bin * L + g, *const sum2 = VARIANCE ? variance + bin * L + g : nullptr;
             f64v a[N], q[N];
             for (size_t i = 0; i < N; ++i) {
                 a[i] = load<f64v>(sum + WIDTH * i);
                 if constexpr (VARIANCE) q[i] = load<f64v>(sum2 + WIDTH * i);
             }
-            for (size_t k = begin; k < end; ++k) {
-                const f64v c = splat(coef[k]);
-                for (size_t i = 0; i < N; ++i) {
-                    const size_t at = pixel[k] * L + g + WIDTH * i;
-                    const f64v share = c * load_doubles(v + at);
-                    a[i] += share;
-                    if constexpr (VARIANCE) q[i] += c * (SAME ? share : c * load<f64v>(u + at));
+            const uint16_t* p = pixel;
+            const float* c = coef;
+            do {
+                for (size_t k = 0; k < COUNT; ++k) {
+                    const f64v weight = splat(c[k]);
+                    for (size_t i = 0; i < N; ++i) {
+                        const size_t at = p[k] * L + g + WIDTH * i;
+                        const f64v share = weight * load_doubles(v + at);
+                        a[i] += share;
+                        if constexpr (VARIANCE) q[i] += weight * (SAME ? share : weight * load<f64v>(u + at));
+                    }
                 }
-            }
+                p += COUNT;
+                c += COUNT;
+            } while (p != end);
             for (size_t i = 0; i < N; ++i) {
                 store(sum + WIDTH * i, a[i]);
                 if constexpr (VARIANCE) store(sum2 + WIDTH * i, q[i]);
             }
         }
-        begin = end;
+        coef += end - pixel;
+        pixel = end;
     }
-}
+
+    void tile(const TableView& t, size_t tile) {
+        pixel = t.entry_pixel + t.tile_entry[tile];
+        coef = t.entry_coef + t.tile_entry[tile];
+        const uint16_t* const first = pixel;
+        const size_t* group = t.tile_segment + GROUPS * tile;
+        size_t s = group[0];
+        for (; s < group[1]; ++s) add<4>(t.segment_bin[s], first + t.segment_end[s]);
+        for (; s < group[2]; ++s) add<3>(t.segment_bin[s], pixel + 3);
+        for (; s < group[3]; ++s) add<2>(t.segment_bin[s], pixel + 2);
+        for (; s < group[4]; ++s) add<1>(t.segment_bin[s], pixel + 1);
+    }
+};
 
 // Whether no pixel of a block of 16 is invalid in any lane.
 AUREOLE_INLINE bool none_bad(const uint16_t* bad) {
@@ -147,11 +166,11 @@ template <size_t L, class T> int32_t integrate_as(const IntegrateArgs& args) {
         }
         if (own_plane && batch.any_bad) set_bad<L>(u, 0.0, n, batch.bad);
         if (args.variance == NONE)
-            multiply_tile<L, false, false>(t, tile, v, u, signal.memory, nullptr);
+            Product<L, false, false, Cell<T>>{v, u, signal.memory, nullptr, nullptr, nullptr}.tile(t, tile);
         else if (args.variance == SAME)
-            multiply_tile<L, true, true>(t, tile, v, u, signal.memory, variance.memory);
+            Product<L, true, true, Cell<T>>{v, u, signal.memory, variance.memory, nullptr, nullptr}.tile(t, tile);
         else
-            multiply_tile<L, true, false>(t, tile, v, u, signal.memory, variance.memory);
+            Product<L, true, false, Cell<T>>{v, u, signal.memory, variance.memory, nullptr, nullptr}.tile(t, tile);
         if (batch.any_bad) good = lose_tile(args, first, n, used, batch.bad);
     }
     for (size_t f = 0; f < args.n_frames && good; ++f) {
@@ -200,7 +219,7 @@ template <size_t L, class T> int32_t deviations_as(const DeviationArgs& args) {
         const uint16_t* pixel = t.entry_pixel + t.tile_entry[tile];
         const float* coef = t.entry_coef + t.tile_entry[tile];
         size_t k = 0;
-        for (size_t s = t.tile_segment[tile]; s < t.tile_segment[tile + 1]; ++s) {
+        for (size_t s = t.tile_segment[GROUPS * tile]; s < t.tile_segment[GROUPS * (tile + 1)]; ++s) {
             const size_t at = size_t(t.segment_bin[s]) * L;
             f64v sum[N], sum2[N], m[N];
             for (size_t i = 0; i < N; ++i) {

@@ -38,6 +38,7 @@ template <class T> class Array {
 #endif
     }
     T* data() { return data_; }
+    const T* data() const { return data_; }
     size_t size() const { return size_; }
     T* release() {
         T* data = data_;

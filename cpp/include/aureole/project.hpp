@@ -20,7 +20,7 @@ template <size_t N, bool SQUARED> inline void project_rows(const ProjectArgs& ar
             mask[r] = args.rows[r] ? TILE - 1 : 0;
         }
         size_t k = 0;
-        for (size_t s = t.tile_segment[tile]; s < t.tile_segment[tile + 1]; ++s) {
+        for (size_t s = t.tile_segment[GROUPS * tile]; s < t.tile_segment[GROUPS * (tile + 1)]; ++s) {
             double* const to = args.sums + t.segment_bin[s];
             double sum[N];
             for (size_t r = 0; r < N; ++r) sum[r] = to[r * t.n_bins];

@@ -10,9 +10,8 @@
 
 namespace aureole::AUREOLE_ISA {
 
-// Pixels of each frame that are decoded at a time: those of a batch stay near the processor. Of bitshuffle, about a
-// block.
-inline constexpr size_t STEP = 1024, BLOCK_STEP = 2048;
+// Pixels of each frame that are decoded at a time: those of a batch stay near the processor.
+inline constexpr size_t STEP = 2048;
 
 // Pixels of type D as the type T they are worked on in.
 template <class D, class T> inline void widen(const uint8_t* from, size_t n, T* to) {
@@ -52,7 +51,6 @@ template <class T> struct Stream {
     size_t block;         // elements of a bitshuffle block
     uint32_t value;       // last pixel of byte-offset
     int32_t encoding, dtype, status;
-    bool differences;     // byte-offset is not summed up here: the buffer holds differences of pixels
 };
 
 AUREOLE_INLINE uint64_t big(const uint8_t* p, int bytes) {
@@ -118,21 +116,34 @@ template <class T> AUREOLE_INLINE size_t overshoot(const Stream<T>& s) {
 // Bytes of scratch memory that decoding a frame takes.
 template <class T> AUREOLE_INLINE size_t scratch_bytes(const Stream<T>& s) {
     if (s.encoding == BITSHUFFLE_LZ4) return 2 * (s.block * ITEMSIZE[s.dtype] + LZ4_SLACK);
-    return s.encoding == BYTE_OFFSET ? (BLOCK_STEP + BYTE_OFFSET_OVERSHOOT) * sizeof(int32_t) : 0;
+    return s.encoding == BYTE_OFFSET ? (STEP + BYTE_OFFSET_OVERSHOOT) * sizeof(int32_t) : 0;
 }
 
-// Decode n pixels of byte-offset or a few more, as words with the bits of their type; returns how many.
-template <class T> inline size_t next_words(Stream<T>& s, size_t n, int32_t* out) {
-    top_up(s, 15 * n + 66);    // as many bytes as they may take, and those that the decoder looks at
-    if (s.status != OK) return 0;
-    ByteOffset state = {s.at, s.end, s.value};
-    const size_t got = s.differences ? byte_offset<false>(state, out, n) : byte_offset<true>(state, out, n);
-    s.at = state.at;
-    s.value = state.value;
+// Decode n pixels of byte-offset or a few more; returns how many.
+template <class T, class To> inline size_t decode_words(Stream<T>& s, size_t n, To&& to) {
+    size_t got = 0;
+    for (bool more = true; more && got < n;) {
+        top_up(s, 2 * (n - got) + 66);    // pixels seldom take more bytes
+        if (s.status != OK) return 0;
+        more = s.rest != 0;
+        ByteOffset state = {s.at, s.end, s.value};
+        const size_t decoded = byte_offset(state, to, n - got);
+        s.at = state.at;
+        s.value = state.value;
+        to.skip(decoded);
+        got += decoded;
+    }
     if (got < n || got > s.left) {    // fewer pixels in the data than in the image, or more
         s.status = got < n ? TRUNCATED : TRAILING;
         return 0;
     }
+    s.left -= got;
+    return got;
+}
+
+// The same as words with the bits of their type.
+template <class T> inline size_t next_words(Stream<T>& s, size_t n, int32_t* out) {
+    const size_t got = decode_words(s, n, Pixels{out});
     switch (s.dtype) {    // narrower types wrap around in their own width
     case I8: for (size_t i = 0; i < got; ++i) out[i] = int8_t(out[i]); break;
     case U8: for (size_t i = 0; i < got; ++i) out[i] = uint8_t(out[i]); break;
@@ -140,7 +151,6 @@ template <class T> inline size_t next_words(Stream<T>& s, size_t n, int32_t* out
     case U16: for (size_t i = 0; i < got; ++i) out[i] = uint16_t(out[i]); break;
     default: break;
     }
-    s.left -= got;
     return got;
 }
 
@@ -203,6 +213,11 @@ template <class T> inline void append_block(Stream<T>& s, uint8_t* scratch) {
     s.left -= n;
 }
 
+// Whether the data end with the last pixel.
+template <class T> inline void check_end(Stream<T>& s) {
+    if (s.status == OK && s.left == 0 && (s.at != s.end || s.rest)) s.status = TRAILING;
+}
+
 // Have at least n pixels in the buffer. A frame that turns out to be corrupt is given zeros from there on.
 template <class T> inline void fill(Stream<T>& s, size_t n, uint8_t* scratch) {
     if (s.have < n && s.head) {
@@ -218,7 +233,7 @@ template <class T> inline void fill(Stream<T>& s, size_t n, uint8_t* scratch) {
             append_block(s, scratch);
         }
     }
-    if (s.status == OK && s.left == 0 && (s.at != s.end || s.rest)) s.status = TRAILING;
+    check_end(s);
     if (s.status != OK) {
         s.head = 0;
         memset(s.buffer, 0, n * sizeof(T));

@@ -1,7 +1,7 @@
 // A tile of all frames of a batch: decoded, cleared of invalid pixels, and turned so that frames are the lanes.
 #pragma once
 
-#include "stream.hpp"
+#include "difference_row.hpp"
 
 namespace aureole::AUREOLE_ISA {
 
@@ -42,6 +42,42 @@ template <class Row> AUREOLE_INLINE void turn16(Row&& row, u32v out[16]) {
     for (size_t i = 0; i < 16; ++i) out[i] = (u32v)r[i];
 }
 
+// 32 differences of 16 rows, turned: a vector of 16 bits has all rows of a pixel in each of its halves.
+struct Turned {
+    i32x16 v[16];
+
+    template <class Row> AUREOLE_INLINE explicit Turned(Row&& row) {
+        __m512i a[16], b[16];
+        for (size_t f = 0; f < 16; ++f) a[f] = load<__m512i>(row(f));
+        for (size_t f = 0; f < 16; f += 2) {    // b[f], b[f + 1]: first and last half of the pixels of two rows
+            b[f] = _mm512_unpacklo_epi16(a[f], a[f + 1]);
+            b[f + 1] = _mm512_unpackhi_epi16(a[f], a[f + 1]);
+        }
+        for (size_t f = 0; f < 16; f += 4)      // a[f..f + 3]: the quarters, of four rows
+            for (size_t j = 0; j < 2; ++j) {
+                a[f + 2 * j] = _mm512_unpacklo_epi32(b[f + j], b[f + 2 + j]);
+                a[f + 2 * j + 1] = _mm512_unpackhi_epi32(b[f + j], b[f + 2 + j]);
+            }
+        for (size_t f = 0; f < 16; f += 8)      // b[f..f + 7]: the eighths, of eight rows
+            for (size_t j = 0; j < 4; ++j) {
+                b[f + 2 * j] = _mm512_unpacklo_epi64(a[f + j], a[f + 4 + j]);
+                b[f + 2 * j + 1] = _mm512_unpackhi_epi64(a[f + j], a[f + 4 + j]);
+            }
+        const __m512i front = _mm512_set_epi64(11, 10, 3, 2, 9, 8, 1, 0);
+        const __m512i back = _mm512_set_epi64(15, 14, 7, 6, 13, 12, 5, 4);
+        for (size_t j = 0; j < 8; ++j) {        // b[j] has pixels j, j + 8, j + 16, j + 24
+            v[j] = (i32x16)_mm512_permutex2var_epi64(b[j], front, b[8 + j]);
+            v[8 + j] = (i32x16)_mm512_permutex2var_epi64(b[j], back, b[8 + j]);
+        }
+    }
+
+    AUREOLE_INLINE u32v pixel(size_t i, size_t) const {
+        const __m512i pair = (__m512i)v[i / 16 * 8 + i % 8];
+        const __m256i one = i / 8 % 2 == 0 ? _mm512_castsi512_si256(pair) : _mm512_extracti64x4_epi64(pair, 1);
+        return (u32v)_mm512_cvtepi16_epi32(one);
+    }
+};
+
 #else
 
 template <class Row> AUREOLE_INLINE void turn16(Row&& row, u32v* words) {
@@ -58,6 +94,23 @@ template <class Row> AUREOLE_INLINE void turn16(Row&& row, u32v* words) {
             store(out + 16 * (i + 3) + f, __builtin_shufflevector(ef, gh, 2, 3, 6, 7));
         }
 }
+
+// 32 differences of 16 rows, turned.
+struct Turned {
+    static constexpr size_t N = 16 / (2 * WIDTH);
+    u32v v[32 * N];
+
+    template <class Row> AUREOLE_INLINE explicit Turned(Row&& row) {
+        for (size_t h = 0; h < 2; ++h) {
+            int32_t words[16][16];
+            for (size_t f = 0; f < 16; ++f)
+                for (size_t i = 0; i < 16; ++i) words[f][i] = row(f)[16 * h + i];
+            turn16([&](size_t f) { return words[f]; }, v + 16 * N * h);
+        }
+    }
+
+    AUREOLE_INLINE u32v pixel(size_t i, size_t j) const { return v[i * N + j]; }
+};
 
 #endif
 
@@ -108,42 +161,36 @@ template <class T> using Cell = typename CellOf<T>::type;
 // The decoder of a batch. Pixels come out as cells, [pixel][lane].
 template <class T> struct Batch {
     static constexpr size_t LANES = MAX_LANES;
+    static constexpr size_t N = 16 / (2 * WIDTH);    // vectors of the words of a pixel
     Stream<T> streams[LANES];
     Bounds<Cell<T>> bounds;
     size_t n_frames;
-    size_t step;           // pixels that are decoded at a time
     uint8_t* scratch;
     uint8_t* memory;
-    uint16_t bad[TILE];    // lanes in which a pixel of the table is invalid
+    DifferenceRow* rows;    // of frames that all are byte-offset: their pixels are summed up here, for all lanes at once
+    u32v sum[N];            // pixel before
+    uint16_t bad[TILE];     // lanes in which a pixel of the table is invalid
     bool any_bad;
-    uint32_t live;         // lanes of frames that are sound so far
-    bool differences;      // all streams give differences of pixels, to be added up for all lanes at once
-    u32v sum[16 / (2 * WIDTH)];    // pixel before
+    uint32_t live;          // lanes of frames that are sound so far
 
     bool open(const Source* frames, size_t n, size_t n_pixels, const Invalid& invalid) {
         n_frames = n;
         bounds = bounds_as<Cell<T>>(invalid);
         size_t widest = 0, most_scratch = 0;
-        step = STEP;
-        differences = true;
+        bool differences = IS_WORD<T>;
         for (size_t f = 0; f < n; ++f) {
             streams[f] = open_stream<T>(frames[f], n_pixels);
             if (streams[f].status != OK) continue;
-            if (!IS_WORD<T> || frames[f].encoding != BYTE_OFFSET || ITEMSIZE[frames[f].dtype] != 4)
-                differences = false;
-            if (streams[f].encoding == BITSHUFFLE_LZ4) step = BLOCK_STEP;
-            if (overshoot(streams[f]) > widest) widest = overshoot(streams[f]);
-            if (scratch_bytes(streams[f]) > most_scratch) most_scratch = scratch_bytes(streams[f]);
+            differences &= frames[f].encoding == BYTE_OFFSET && ITEMSIZE[frames[f].dtype] == 4;
+            widest = max(widest, overshoot(streams[f]));
+            most_scratch = max(most_scratch, scratch_bytes(streams[f]));
         }
         // rows are staggered by a few lines so that they do not all fall into the same set of the cache
-        const size_t row = (step + widest) * sizeof(T) + 192;
+        const size_t row = differences ? sizeof(DifferenceRow) : (STEP + widest) * sizeof(T) + 192;
         memory = static_cast<uint8_t*>(calloc(LANES * row + most_scratch + 1, 1));
         if (!memory) return false;
-        for (size_t f = 0; f < LANES; ++f) {
-            if (f >= n) streams[f] = Stream<T>{};
-            streams[f].differences = differences;
-            streams[f].buffer = reinterpret_cast<T*>(memory + f * row);
-        }
+        for (size_t f = 0; f < LANES && !differences; ++f) streams[f].buffer = reinterpret_cast<T*>(memory + f * row);
+        rows = differences ? reinterpret_cast<DifferenceRow*>(memory) : nullptr;
         scratch = memory + LANES * row;
         return true;
     }
@@ -156,29 +203,29 @@ template <class T> struct Batch {
     // Decode the next n pixels; `used` has a bit for each pixel that is in the table. Invalid pixels become zero.
     template <size_t L> void next(size_t n, const uint16_t* used, Cell<T>* out) {
         any_bad = false;
-        for (size_t begin = 0; begin < n; begin += step) {
-            const size_t m = min(step, n - begin);
+        memset(bad, 0, sizeof bad);
+        for (size_t begin = 0; begin < n; begin += STEP) {
+            const size_t m = min(STEP, n - begin);
             live = 0;
             for (size_t f = 0; f < n_frames; ++f) {
-                fill(streams[f], m, scratch);
+                rows ? rows[f].fill(streams[f], m) : fill(streams[f], m, scratch);
                 live |= uint32_t(streams[f].status == OK) << f;
             }
-            for (size_t i = 0; i < m; i += 16) {
-                const size_t p = begin + i;
-                memset(bad + p, 0, 32);
-                if constexpr (IS_WORD<T>)
-                    turn_words<L>(i, p, used[p / 16], out + p * L);
-                else if (used[p / 16] != 0)    // else nobody reads these pixels
-                    turn_doubles<L>(i, p, used[p / 16], out + p * L);
+            if constexpr (IS_WORD<T>) {
+                if (rows)
+                    sum_rows<L>(begin, m, used, out);
+                else
+                    for (size_t i = 0; i < m; i += 16) turn_words<L>(i, begin + i, used[(begin + i) / 16], out);
+            } else {
+                for (size_t i = 0; i < m; i += 16) turn_doubles<L>(i, begin + i, used[(begin + i) / 16], out);
             }
-            for (size_t f = 0; f < n_frames; ++f) take(streams[f], m);
+            for (size_t f = 0; f < n_frames; ++f) rows ? rows[f].take(m) : take(streams[f], m);
         }
     }
 
   private:
     // Clear the invalid pixels among the used ones of a block of words, [16 pixels][16 lanes].
     template <size_t L> void clear_words(const u32v* block, size_t p, uint32_t used, T* out) {
-        constexpr size_t N = 16 / (2 * WIDTH);
         for (; used; used &= used - 1) {
             const size_t i = size_t(__builtin_ctz(used));
             uint32_t found = 0;
@@ -202,18 +249,52 @@ template <class T> struct Batch {
         for (; found; found &= found - 1) cells[__builtin_ctz(found)] = 0;
     }
 
+    // Place of the next wide difference of any row, counted from the fronts.
+    size_t next_wide() const {
+        size_t next = SIZE_MAX;
+        for (size_t f = 0; f < n_frames; ++f) next = min(next, rows[f].next_wide());
+        return next;
+    }
+
+    // Put the wide differences of a block of 16 pixels in their places.
+    void widen(u32v* block, size_t at) {
+        uint32_t words[256];
+        memcpy(words, block, sizeof words);
+        for (size_t f = 0; f < n_frames; ++f)
+            for (DifferenceRow& r = rows[f]; r.next_wide() < at + 16; ++r.first_wide)
+                words[(r.next_wide() - at) * 16 + f] = uint32_t(r.wide[r.first_wide].value);
+        memcpy(block, words, sizeof words);
+    }
+
+    template <size_t L> void sum_rows(size_t begin, size_t m, const uint16_t* used, T* out) {
+        size_t wide = next_wide();
+        for (size_t i = 0; i < m; i += 32) {
+            const Turned turned([&](size_t f) { return rows[f].front() + i; });
+            for (size_t h = 0; h < 32 && i + h < m; h += 16) {
+                u32v block[16 * N];
+                for (size_t k = 0; k < 16; ++k)
+                    for (size_t j = 0; j < N; ++j) block[k * N + j] = turned.pixel(h + k, j);
+                if (__builtin_expect(wide < i + h + 16, 0)) {
+                    widen(block, i + h);
+                    wide = next_wide();
+                }
+                for (size_t j = 0; j < N; ++j)
+                    for (size_t k = 0; k < 16; ++k) block[k * N + j] = sum[j] += block[k * N + j];
+                finish<L>(block, begin + i + h, used[(begin + i + h) / 16], out);
+            }
+        }
+    }
+
     template <size_t L> AUREOLE_INLINE void turn_words(size_t at, size_t p, uint32_t used, T* out) {
-        constexpr size_t N = 16 / (2 * WIDTH);    // vectors of a pixel
         u32v block[16 * N];
         turn16([&](size_t f) { return streams[f].buffer + streams[f].head + at; }, block);
-        if (differences)
-            for (size_t j = 0; j < N; ++j) {
-                u32v pixel = sum[j];
-                for (size_t i = 0; i < 16; ++i) block[i * N + j] = pixel += block[i * N + j];
-                sum[j] = pixel;
-            }
+        finish<L>(block, p, used, out);
+    }
+
+    // Store a block of words, [16 pixels][16 lanes], and clear its invalid pixels.
+    template <size_t L> AUREOLE_INLINE void finish(const u32v* block, size_t p, uint32_t used, T* out) {
         if (used == 0) return;    // nobody reads these pixels
-        for (size_t i = 0; i < 16; ++i) memcpy(out + i * L, block + i * N, L * sizeof(T));
+        for (size_t i = 0; i < 16; ++i) memcpy(out + (p + i) * L, block + i * N, L * sizeof(T));
         u32v dirty = {};    // of a block that is used in part, the other pixels may well be invalid
         for (size_t k = 0; k < bounds.n && used == 0xffff; ++k) {
             u32v least = ~u32v{};
@@ -223,10 +304,12 @@ template <class T> struct Batch {
             }
             dirty |= (u32v)(least <= span(k) + u32v{});
         }
-        if (__builtin_expect(used != 0xffff || lanes(dirty), 0)) clear_words<L>(block, p, used, out);
+        if (__builtin_expect(used != 0xffff || lanes(dirty), 0)) clear_words<L>(block, p, used, out + p * L);
     }
 
-    template <size_t L> AUREOLE_INLINE void turn_doubles(size_t at, size_t p, uint32_t used, double* out) {
+    template <size_t L> AUREOLE_INLINE void turn_doubles(size_t at, size_t p, uint32_t used, double* tile) {
+        if (used == 0) return;
+        double* const out = tile + p * L;
         uint32_t found[16] = {};
         for (size_t f = 0; f < L; ++f)
             for (size_t i = 0; i < 16; ++i) {
