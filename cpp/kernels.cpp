@@ -1,6 +1,7 @@
 // All kernels for one instruction set; compiled once for each, with AUREOLE_ISA naming its namespace.
 #include "aureole/field.hpp"
 #include "aureole/integrate.hpp"
+#include "aureole/project.hpp"
 #include "aureole/row.hpp"
 
 #define AUREOLE_STRING_(x) #x

@@ -1,10 +1,12 @@
 // The sparse table and the fused integrator: checks shapes and types, releases the GIL, calls.
 #include <nanobind/stl/optional.h>
 
+#include <algorithm>
 #include <new>
 #include <optional>
 
 #include "aureole/table.hpp"
+#include "aureole/workers.hpp"
 #include "arrays.hpp"
 
 namespace nb = nanobind;
@@ -47,6 +49,17 @@ Invalid invalid_of(const In2<double>& bounds) {
 
 void check(int32_t status) {
     if (status == NO_MEMORY) throw std::bad_alloc();
+}
+
+// Adds the number of entries of each bin.
+void count_entries(const TableView& t, int64_t* count) {
+    for (size_t tile = 0; tile < t.n_tiles; ++tile) {
+        uint32_t begin = 0;
+        for (size_t s = t.tile_segment[GROUPS * tile]; s < t.tile_segment[GROUPS * (tile + 1)]; ++s) {
+            count[t.segment_bin[s]] += t.segment_end[s] - begin;
+            begin = t.segment_end[s];
+        }
+    }
 }
 
 template <class T> nb::object owned(T* data, std::initializer_list<size_t> shape) {
@@ -118,15 +131,33 @@ std::vector<int32_t> deviations(const BoundTable& table, nb::sequence payloads, 
     return status;
 }
 
-void project(const BoundTable& table, In2<double> rows, size_t n_linear, Out<int64_t> count, Out2<double> sums) {
+using Row = std::optional<In<double>>;    // none: ones
+
+// Two rows are a part of the work, done by one thread: so the sums do not depend on the number of threads.
+void project(const BoundTable& table, const std::vector<Row>& linear, const std::vector<Row>& quadratic,
+             Out<int64_t> count, Out2<double> linear_sums, Out2<double> quadratic_sums, size_t n_threads) {
     const TableView t = table.view();
-    require(rows.shape(0) <= 8 && n_linear <= rows.shape(0) && rows.shape(1) == t.n_pixels,
-            "rows: shape (at most 8, n_pixels)");
-    require(count.size() == t.n_bins && sums.shape(0) == rows.shape(0) && sums.shape(1) == t.n_bins,
-            "sums: shape (rows, n_bins)");
-    const ProjectArgs args = {t, rows.shape(0), n_linear, rows.data(), count.data(), sums.data()};
+    require(count.size() == t.n_bins, "count: shape (n_bins,)");
+    std::vector<const double*> rows;
+    std::vector<ProjectArgs> parts;
+    rows.reserve(linear.size() + quadratic.size());
+    for (const bool squared : {false, true}) {
+        const auto& given = squared ? quadratic : linear;
+        const auto& sums = squared ? quadratic_sums : linear_sums;
+        require(sums.shape(0) == given.size() && sums.shape(1) == t.n_bins, "sums: shape (rows, n_bins)");
+        for (size_t i = 0; i < given.size(); ++i) {
+            require(!given[i] || given[i]->size() == t.n_pixels, "rows: shape (n_pixels,)");
+            rows.push_back(given[i] ? given[i]->data() : nullptr);
+            if (i % 2 == 0)
+                parts.push_back({t, squared, std::min<size_t>(2, given.size() - i), &rows.back(),
+                                 sums.data() + i * t.n_bins});
+        }
+    }
     nb::gil_scoped_release release;
-    check(kernels().project(args));
+    count_entries(t, count.data());
+    on_threads(n_threads, parts.size(), [] { return 0; }, [&](int, Parts& todo) {
+        for (size_t part; todo.take(part);) kernels().project(parts[part]);
+    });
 }
 
 }  // namespace
@@ -152,7 +183,8 @@ void register_integrate(nb::module_& m) {
           "variance_out"_a, "isa"_a = "");
     m.def("deviations", &deviations, "table"_a, "payloads"_a, "encodings"_a, "dtype"_a, "invalid"_a, "norm"_a,
           "dark"_a.none(), "mean"_a, "square"_a, "weighted"_a, "isa"_a = "");
-    m.def("project", &project, "table"_a, "rows"_a, "n_linear"_a, "count"_a, "sums"_a);
+    m.def("project", &project, "table"_a, "linear"_a, "quadratic"_a, "count"_a, "linear_sums"_a, "quadratic_sums"_a,
+          "n_threads"_a);
 }
 
 }  // namespace aureole

@@ -66,10 +66,12 @@ def deviations(
 ) -> list[int]: ...
 def project(
     table: Table,
-    rows: NDArray[np.float64],
-    n_linear: int,
+    linear: Sequence[NDArray[np.float64] | None],
+    quadratic: Sequence[NDArray[np.float64] | None],
     count: NDArray[np.int64],
-    sums: NDArray[np.float64],
+    linear_sums: NDArray[np.float64],
+    quadratic_sums: NDArray[np.float64],
+    n_threads: int,
 ) -> None: ...
 
 class Field:

@@ -334,12 +334,21 @@ def test_projections_are_the_twins(n_linear, n_quadratic):
     rng = np.random.default_rng(17)
     for n_pixels in SIZES:
         entries = table_of(rng, n_pixels, 77)
-        rows = rng.normal(size=(n_linear + n_quadratic, n_pixels))
-        wanted = reference.project(entries, rows[:n_linear], rows[n_linear:])
-        found = native.project(native.Table(entries), rows[:n_linear], rows[n_linear:])
-        np.testing.assert_array_equal(found.count, wanted.count, strict=True)
-        np.testing.assert_array_equal(found.linear, wanted.linear, strict=True)
-        np.testing.assert_array_equal(found.quadratic, wanted.quadratic, strict=True)
+        linear = [*rng.normal(size=(n_linear, n_pixels)), None]
+        quadratic = [None, *rng.normal(size=(n_quadratic, n_pixels))]
+        wanted = reference.project(entries, linear, quadratic)
+        for threads in (1, 2, 3):
+            found = native.project(native.Table(entries), linear, quadratic, threads)
+            np.testing.assert_array_equal(found.count, wanted.count, strict=True)
+            np.testing.assert_array_equal(found.linear, wanted.linear, strict=True)
+            np.testing.assert_array_equal(found.quadratic, wanted.quadratic, strict=True)
+
+
+def test_no_rows_are_counted_alone():
+    entries = table_of(np.random.default_rng(17), 333, 77)
+    found = native.project(native.Table(entries), [], [])
+    np.testing.assert_array_equal(found.count, np.bincount(entries.bins, minlength=77))
+    assert found.linear.shape == found.quadratic.shape == (0, 77)
 
 
 def test_a_table_does_not_depend_on_the_threads_that_made_it():
@@ -392,7 +401,7 @@ def test_arguments_that_do_not_fit_are_refused():
     with pytest.raises(ValueError, match="too many frames"):
         native.integrate(table, frames * 9, **good)
     with pytest.raises(ValueError, match="rows"):
-        native.project(table, np.ones((9, 100)), np.empty((0, 100)))
+        native.project(table, [None], [np.ones(101)])
     with pytest.raises(ValueError, match="mean"):
         native.deviations(table, frames, invalid=NONE, norm=np.ones(100), dark=None, mean=np.ones((1, 10)))
     with pytest.raises(ValueError, match="norm"):

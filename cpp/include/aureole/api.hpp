@@ -114,12 +114,13 @@ struct DeviationArgs {
     int32_t* status;
 };
 
+// One or two rows to be summed with c or, if squared, with c*c.
 struct ProjectArgs {
     TableView table;
-    size_t n_rows, n_linear;       // the first n_linear rows go with c, the others with c*c; at most 8
-    const double* rows;            // n_rows * n_pixels
-    int64_t* count;                // out: n_bins
-    double* sums;                  // out: n_rows * n_bins
+    bool squared;
+    size_t n_rows;
+    const double* const* rows;     // each of n_pixels, or null: ones
+    double* sums;                  // added to: n_rows * n_bins
 };
 
 // Quantities at a point t = (t1, t2, t3) of the laboratory, R away from the sample.
@@ -194,7 +195,7 @@ struct Kernels {
     int32_t (*decode)(const Source&, size_t n_pixels, void* out);
     int32_t (*integrate)(const IntegrateArgs&);
     int32_t (*deviations)(const DeviationArgs&);
-    int32_t (*project)(const ProjectArgs&);
+    void (*project)(const ProjectArgs&);
     void (*field)(const Field&, const FieldArgs&);
     void (*bound)(const BoundArgs&);
     void (*share)(const ShareArgs&);

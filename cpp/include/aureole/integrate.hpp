@@ -268,39 +268,4 @@ inline int32_t deviations(const DeviationArgs& args) {
     });
 }
 
-// Sums of whole arrays over the table, with the rows as the lanes.
-inline int32_t project(const ProjectArgs& args) {
-    constexpr size_t L = 8;
-    const TableView& t = args.table;
-    Sums sums = {};
-    Plane<double> plane = {};
-    const bool good = sums.open(t.n_bins, L) && plane.open(L);
-    for (size_t tile = 0; tile < t.n_tiles && good; ++tile) {
-        const size_t first = tile * TILE, n = min(TILE, t.n_pixels - first);
-        memset(plane.memory, 0, n * L * sizeof(double));
-        for (size_t r = 0; r < args.n_rows; ++r)
-            for (size_t p = 0; p < n; ++p) plane.memory[p * L + r] = args.rows[r * t.n_pixels + first + p];
-        const uint16_t* pixel = t.entry_pixel + t.tile_entry[tile];
-        const float* coef = t.entry_coef + t.tile_entry[tile];
-        size_t begin = 0;
-        for (size_t s = t.tile_segment[GROUPS * tile]; s < t.tile_segment[GROUPS * (tile + 1)]; ++s) {
-            const size_t bin = t.segment_bin[s], end = t.segment_end[s];
-            args.count[bin] += int64_t(end - begin);
-            double sum[L];
-            memcpy(sum, sums.memory + bin * L, sizeof sum);
-            for (size_t k = begin; k < end; ++k) {
-                const double c = double(coef[k]), *x = plane.memory + pixel[k] * L;
-                for (size_t r = 0; r < L; ++r) sum[r] += c * (r < args.n_linear ? x[r] : c * x[r]);
-            }
-            memcpy(sums.memory + bin * L, sum, sizeof sum);
-            begin = end;
-        }
-    }
-    const int32_t all_good[L] = {};
-    if (good) sums.give(args.n_rows, all_good, args.sums);
-    sums.close();
-    plane.close();
-    return good ? OK : NO_MEMORY;
-}
-
 }  // namespace aureole::AUREOLE_ISA

@@ -119,7 +119,7 @@ class Plan:
         self._integrate = find_backend("integrate", self.backend)
         self._deviations = find_backend("deviations", self.backend)
         self._table = find_backend("table", self.backend)(entries, threads)
-        self._static, one_count = self._project(bins.shape)
+        self._static, one_count = self._project(bins.shape, threads)
         self.bins = replace(bins, one_count=one_count)
 
     @property
@@ -141,14 +141,12 @@ class Plan:
             digest.update(b"-" if part is None else np.ascontiguousarray(part).data)
         return digest.hexdigest()
 
-    def _project(self, shape: tuple[int, ...]) -> tuple[_Static, F64 | None]:
+    def _project(self, shape: tuple[int, ...], threads: int) -> tuple[_Static, F64 | None]:
         """Sum what does not depend on frames; with Poisson errors also the variance of one count, Σc²/Σc."""
-        ones = np.ones((1, self._linear.shape[1]))
         wanted = self.spec.error_model == "poisson"
+        ones = [None] if wanted else []
         sums: Projection = find_backend("project", self.backend)(
-            self._table,
-            np.concatenate([self._linear, ones]) if wanted else self._linear,
-            np.concatenate([self._quadratic, ones]) if wanted else self._quadratic,
+            self._table, [*self._linear, *ones], [*self._quadratic, *ones], threads
         )
         count = sums.count.reshape(shape)
         linear, quadratic = (part.reshape(-1, *shape) for part in (sums.linear, sums.quadratic))
@@ -406,7 +404,11 @@ def _rows(known: Pixels) -> tuple[F64, F64]:
     quadratic = [np.square(linear[0])]
     if known.dark_variance is not None:
         quadratic.append(known.dark_variance.reshape(-1))
-    return np.array(linear), np.array(quadratic)
+    return _stacked(linear), _stacked(quadratic)
+
+
+def _stacked(rows: list[F64]) -> F64:
+    return np.array(rows) if len(rows) > 1 else rows[0].reshape(1, -1)
 
 
 def _centres(axis: Axis | None, extent: tuple[float, float] | None) -> F64 | None:

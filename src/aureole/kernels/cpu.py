@@ -115,25 +115,37 @@ def decode(frame: EncodedFrame, isa: str = "") -> NDArray[np.generic]:
     return image
 
 
-def project(table: Table, linear: F64, quadratic: F64) -> Projection:
-    """Sum arrays over all entries of a table.
+def project(
+    table: Table, linear: Sequence[F64 | None], quadratic: Sequence[F64 | None], threads: int | None = None
+) -> Projection:
+    """Sum arrays over all entries of a table; the GIL is released.
 
     Parameters
     ----------
     table : Table
-    linear, quadratic : ndarray, shape (L, n_pixels) and (Q, n_pixels)
-        Rows x to be summed as Σ c·x and as Σ c²·x; at most eight in all.
+    linear, quadratic : sequence of (ndarray of shape (n_pixels,), or None)
+        Rows x to be summed as Σ c·x and as Σ c²·x; None stands for ones.
+    threads : int, optional
+        All available cores without it; the sums do not depend on it.
 
     Returns
     -------
     Projection
         Number of entries of each bin, and the sums.
     """
-    rows = np.concatenate([linear, quadratic]).astype(np.float64, copy=False)
     count = np.zeros(table.n_bins, np.int64)
-    sums = np.empty((len(rows), table.n_bins))
-    _core.project(table.native, np.ascontiguousarray(rows), len(linear), count, sums)
-    return Projection(count, sums[: len(linear)], sums[len(linear) :])
+    linear_sums = np.zeros((len(linear), table.n_bins))
+    quadratic_sums = np.zeros((len(quadratic), table.n_bins))
+    _core.project(
+        table.native,
+        [None if row is None else np.ascontiguousarray(row, np.float64) for row in linear],
+        [None if row is None else np.ascontiguousarray(row, np.float64) for row in quadratic],
+        count,
+        linear_sums,
+        quadratic_sums,
+        checked_threads(threads),
+    )
+    return Projection(count, linear_sums, quadratic_sums)
 
 
 def integrate(

@@ -148,10 +148,16 @@ def is_invalid(values: F64, invalid: F64) -> NDArray[np.bool_]:
     return bad
 
 
-def project(entries: Entries, linear: F64, quadratic: F64) -> Projection:
-    """Sum over all entries: ``c * x`` for rows x of linear, ``c**2 * x`` for those of quadratic."""
-    count, linear_sums, quadratic_sums = _sums(entries, np.ones(entries.n_pixels, bool), linear, quadratic)
-    return Projection(count, linear_sums, quadratic_sums)
+def project(
+    entries: Entries,
+    linear: Sequence[F64 | None],
+    quadratic: Sequence[F64 | None],
+    threads: int | None = None,
+) -> Projection:
+    """Sum over all entries; see `aureole.kernels.cpu.project`, whose twin this is."""
+    ones = np.ones(entries.n_pixels)
+    rows = [[ones if row is None else row for row in part] for part in (linear, quadratic)]
+    return Projection(*_sums(entries, np.ones(entries.n_pixels, bool), *rows))
 
 
 def integrate(
@@ -222,7 +228,7 @@ def deviations(
 
 
 def _sums(
-    entries: Entries, chosen: NDArray[np.bool_], linear: F64, quadratic: F64
+    entries: Entries, chosen: NDArray[np.bool_], linear: Sequence[F64] | F64, quadratic: Sequence[F64] | F64
 ) -> tuple[NDArray[np.int64], F64, F64]:
     """Add up the entries of the chosen pixels, one after the other in the order of the pixels."""
     pixel = np.repeat(np.arange(entries.n_pixels), np.diff(entries.pixel_ptr))
