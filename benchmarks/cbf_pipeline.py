@@ -27,10 +27,13 @@ REAL_FRAMES = {
     "ceo2_pilatus2m_cdte/103853-pilatus2M-files": ("00001.cbf", "calibration_103853.poni"),
 }
 POOLS = (1, 2, 4, 6)
+FILES = 480
+"""Files of a set, many times what the processor's cache holds; a run takes them again and again."""
 
 
 @dataclass
 class Sizes:
+    files: int
     ours: int
     peers: int
     repeats: int
@@ -42,7 +45,7 @@ def compare(name: str, files: list[Path], poni: Path, work: Path, sizes: Sizes) 
     print(f"\n== {name}")
     facts: dict[str, object] = {"name": name, **common.describe_cbfs(files)}
     common.warm(files)
-    few = files[: sizes.peers]
+    few, many = files[: sizes.peers], [files[index % len(files)] for index in range(sizes.ours)]
     out = work / "peer.h5"
     method, methods = peers.fastest_method(poni, [peers.read_unchecked(path) for path in files[:5]])
     print("pyFAI, ms an image: " + ", ".join(f"{key} {ms:.0f}" for key, ms in methods.items()))
@@ -70,7 +73,7 @@ def compare(name: str, files: list[Path], poni: Path, work: Path, sizes: Sizes) 
     mine = [
         Row(
             f"Aureole, {n} thread{'s' * (n > 1)}",
-            partial(ours.run, plan, files, work / "ours.h5", threads=n),
+            partial(ours.run, plan, many, work / "ours.h5", threads=n),
         )
         for n in sorted({1, CORES})
     ]
@@ -130,20 +133,20 @@ def real(work: Path, folder: str, count: int) -> tuple[list[Path], Path]:
 
 
 def main() -> None:
-    parser = common.arguments(__doc__, frames=480, distinct=160, peer_frames=32)
+    parser = common.arguments(__doc__, frames=1920, distinct=160, peer_frames=32)
     parser.add_argument(
         "--counts", type=int, nargs="*", default=[1000, 100], help="levels of synthetic frames"
     )
     parser.add_argument("--real", action="store_true", help="only the real frames")
     parser.add_argument("--synthetic", action="store_true", help="only the synthetic frames")
     wanted = parser.parse_args()
-    sizes = Sizes(wanted.frames, wanted.peer_frames, wanted.repeats)
+    sizes = Sizes(FILES, wanted.frames, wanted.peer_frames, wanted.repeats)
     if wanted.quick:
-        sizes, wanted.distinct, wanted.counts = Sizes(64, 8, 2, (2,)), 32, [1000]
+        sizes, wanted.distinct, wanted.counts = Sizes(64, 128, 8, 2, (2,)), 32, [1000]
     sets = []
     with common.scratch() as work:
         for counts in [] if wanted.real else wanted.counts:
-            files, poni = synthetic(work, counts, sizes.ours, wanted.distinct)
+            files, poni = synthetic(work, counts, sizes.files, wanted.distinct)
             name = f"Pilatus3 2M CdTe, simulated, {counts} counts a pixel"
             sets.append(compare(name, files, poni, work, sizes))
             shutil.rmtree(work / f"counts{counts}")
@@ -151,7 +154,7 @@ def main() -> None:
             if not (common.REAL / folder).is_dir():
                 print(f"\n== {folder}: not there, left out")
                 continue
-            files, poni = real(work, folder, min(sizes.ours, 160))
+            files, poni = real(work, folder, min(sizes.files, 160))
             sets.append(compare(f"real: {folder}", files, poni, work, replace(sizes, pools=())))
             shutil.rmtree(files[0].parent)
     common.save("cbf_pipeline", {"bins": BINS, "frames": sizes.ours, "sets": sets})

@@ -22,6 +22,7 @@ def spec(poni: Path, split: str = "bbox", error_model: str | None = "poisson") -
 
 def run(plan: Plan, source: Path | list[Path], output: Path, *, threads: int) -> int:
     """Open the files, integrate them and write the NeXus file, as `aureole integrate` does."""
+    output.unlink(missing_ok=True)
     with aureole.open_frames(source) as frames:
         report = integrate_series(
             plan, frames, output, options=RunOptions(threads=threads, overwrite=True, strict=True)
