@@ -183,22 +183,22 @@ template <class To> inline size_t byte_offset_windows(ByteOffset& s, To& to, siz
         } while (__builtin_expect(doubtful != 0, 0));
         __m512i low = _mm512_mask_blend_epi8(escapes, b0, b1);
         __m512i high = _mm512_mask_blend_epi8(escapes, _mm512_movm_epi8(_mm512_movepi8_mask(b0)), b2);
+        uint64_t starts = ~(escapes << 1 | escapes << 2 | tail);
         uint64_t wide = _mm512_mask_cmpeq_epi8_mask(escapes, high, escape);
-        if (__builtin_expect(wide != 0, 0)) {
-            if (_mm512_mask_testn_epi8_mask(wide, low, low) != 0) {    // a difference of 4 bytes or more: step by step
-                s.at = at + __builtin_popcountll(tail);
-                s.value = to.value();
-                while (s.at < at + 64) {
-                    if (!byte_offset_step<To::SUM>(s)) return n;
-                    to.put(n++, s.value);
-                }
-                at = s.at;
-                tail = 0;
-                to.begin(s.value);
-                continue;
-            }
+        if (__builtin_expect(wide != 0, 0)) wide = _mm512_mask_testn_epi8_mask(wide, low, low);
+        if (__builtin_expect(wide != 0, 0)) {    // up to the first difference of 4 bytes or more, and that one alone
+            starts &= (wide & -wide) - 1;
+            to.put_window(n, _mm512_maskz_compress_epi8(starts, low), _mm512_maskz_compress_epi8(starts, high));
+            n += size_t(__builtin_popcountll(starts));
+            s.at = at + __builtin_ctzll(wide);
+            s.value = to.value();
+            if (!byte_offset_step<To::SUM>(s)) return n;
+            to.put(n++, s.value);
+            to.begin(s.value);
+            at = s.at;
+            tail = 0;
+            continue;
         }
-        const uint64_t starts = ~(escapes << 1 | escapes << 2 | tail);
         to.put_window(n, _mm512_maskz_compress_epi8(starts, low), _mm512_maskz_compress_epi8(starts, high));
         n += size_t(__builtin_popcountll(starts));
         tail = (escapes >> 62 & 1) | (escapes >> 63) * 3;

@@ -3,6 +3,7 @@
 // depend on nothing else. Products and sums are never contracted into an FMA.
 #pragma once
 
+#include "lost.hpp"
 #include "tile.hpp"
 
 namespace aureole::AUREOLE_ISA {
@@ -82,44 +83,6 @@ template <size_t L, bool VARIANCE, bool SAME, class C> struct Product {
     }
 };
 
-// Whether no pixel of a block of 16 is invalid in any lane.
-AUREOLE_INLINE bool none_bad(const uint16_t* bad) {
-    uint64_t w[4];
-    memcpy(w, bad, sizeof w);
-    return (w[0] | w[1] | w[2] | w[3]) == 0;
-}
-
-// Sums over the invalid pixels of one tile, for the frames that have any.
-inline bool lose_tile(const IntegrateArgs& args, size_t first, size_t n, const uint16_t* used, const uint16_t* bad) {
-    const TableView& t = args.table;
-    for (size_t i = 0; i < n; ++i) {
-        if (i % 16 == 0 && (used[i / 16] == 0 || none_bad(bad + i))) {
-            i += 15;
-            continue;
-        }
-        const size_t pixel = first + i;
-        for (uint32_t lanes = bad[i]; lanes; lanes &= lanes - 1) {
-            Lost& lost = args.lost[__builtin_ctz(lanes)];
-            if (!lost.count) {
-                lost.count = static_cast<int64_t*>(calloc(t.n_bins, sizeof(int64_t)));
-                lost.linear = static_cast<double*>(calloc(t.n_bins * args.n_linear + 1, sizeof(double)));
-                lost.quadratic = static_cast<double*>(calloc(t.n_bins * args.n_quadratic + 1, sizeof(double)));
-                if (!lost.count || !lost.linear || !lost.quadratic) return false;
-            }
-            for (int64_t k = t.pixel_ptr[pixel]; k < t.pixel_ptr[pixel + 1]; ++k) {
-                const size_t bin = size_t(t.bin[k]);
-                const double c = double(t.coef[k]);
-                ++lost.count[bin];
-                for (size_t r = 0; r < args.n_linear; ++r)
-                    lost.linear[r * t.n_bins + bin] += c * args.linear[r * t.n_pixels + pixel];
-                for (size_t r = 0; r < args.n_quadratic; ++r)
-                    lost.quadratic[r * t.n_bins + bin] += c * (c * args.quadratic[r * t.n_pixels + pixel]);
-            }
-        }
-    }
-    return true;
-}
-
 // A tile of a batch, [pixel][lane].
 template <class C> struct Plane {
     C* memory;
@@ -136,6 +99,9 @@ template <size_t L, class C> inline void set_bad(C* plane, C value, size_t n, co
         for (uint32_t lanes = bad[p]; lanes; lanes &= lanes - 1) plane[p * L + size_t(__builtin_ctz(lanes))] = value;
 }
 
+// Negative and infinite, as intervals.
+inline constexpr double NO_VARIANCE[] = {-__builtin_inf(), -4.9406564584124654e-324, __builtin_inf(), __builtin_inf()};
+
 template <size_t L, class T> int32_t integrate_as(const IntegrateArgs& args) {
     const TableView& t = args.table;
     const bool own_plane = args.variance == FLOOR || args.variance == FRAMES;
@@ -144,12 +110,13 @@ template <size_t L, class T> int32_t integrate_as(const IntegrateArgs& args) {
     Sums signal = {}, variance = {};
     Plane<Cell<T>> values = {};
     Plane<double> variances = {};
+    LostSums<L> lost = {};
     bool good = batch.open(args.frames, args.n_frames, t.n_pixels, args.invalid) && signal.open(t.n_bins, L) &&
                 values.open(L);
     if (args.variance != NONE) good = good && variance.open(t.n_bins, L);
     if (own_plane) good = good && variances.open(L);
     if (args.variance == FRAMES)
-        good = good && other.open(args.variance_frames, args.n_frames, t.n_pixels, {0, nullptr});
+        good = good && other.open(args.variance_frames, args.n_frames, t.n_pixels, {2, NO_VARIANCE});
     Cell<T>* const v = values.memory;
     double* const u = variances.memory;
     for (size_t tile = 0; tile < t.n_tiles && good; ++tile) {
@@ -171,7 +138,7 @@ template <size_t L, class T> int32_t integrate_as(const IntegrateArgs& args) {
             Product<L, true, true, Cell<T>>{v, u, signal.memory, variance.memory, nullptr, nullptr}.tile(t, tile);
         else
             Product<L, true, false, Cell<T>>{v, u, signal.memory, variance.memory, nullptr, nullptr}.tile(t, tile);
-        if (batch.any_bad) good = lose_tile(args, first, n, used, batch.bad);
+        if (batch.any_bad) good = lost.add_tile(args, first, n, batch.bad);
     }
     for (size_t f = 0; f < args.n_frames && good; ++f) {
         args.status[f] = batch.streams[f].status;
@@ -179,6 +146,7 @@ template <size_t L, class T> int32_t integrate_as(const IntegrateArgs& args) {
         if (args.status[f] == NO_MEMORY) good = false;
     }
     if (good) signal.give(args.n_frames, args.status, args.signal);
+    good = good && lost.give(args);
     if (good && args.variance != NONE) variance.give(args.n_frames, args.status, args.variance_out);
     batch.close();
     other.close();
@@ -186,6 +154,7 @@ template <size_t L, class T> int32_t integrate_as(const IntegrateArgs& args) {
     variance.close();
     values.close();
     variances.close();
+    lost.close();
     return good ? OK : NO_MEMORY;
 }
 
