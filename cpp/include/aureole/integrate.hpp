@@ -94,9 +94,12 @@ template <class C> struct Plane {
     void close() { free(memory); }
 };
 
-template <size_t L, class C> inline void set_bad(C* plane, C value, size_t n, const uint16_t* bad) {
-    for (size_t p = 0; p < n; ++p)
-        for (uint32_t lanes = bad[p]; lanes; lanes &= lanes - 1) plane[p * L + size_t(__builtin_ctz(lanes))] = value;
+template <size_t L, class C, class T> inline void set_bad(C* plane, C value, const Batch<T>& batch) {
+    for (size_t i = 0; i < batch.n_bad; ++i) {
+        const size_t p = batch.bad_pixels[i];
+        for (uint32_t lanes = batch.bad[p]; lanes; lanes &= lanes - 1)
+            plane[p * L + size_t(__builtin_ctz(lanes))] = value;
+    }
 }
 
 // Negative and infinite, as intervals.
@@ -125,20 +128,20 @@ template <size_t L, class T> int32_t integrate_as(const IntegrateArgs& args) {
         batch.template next<L>(n, used, v);
         if (args.variance == FRAMES) {
             other.template next<L>(n, used, u);
-            batch.any_bad |= other.any_bad;
-            for (size_t p = 0; p < n && batch.any_bad; ++p) batch.bad[p] |= other.bad[p];
-            if (batch.any_bad) set_bad<L>(v, Cell<T>(0), n, batch.bad);
+            if (other.n_bad) batch.join_bad(other.bad, n);
+            set_bad<L>(v, Cell<T>(0), batch);
         } else if (args.variance == FLOOR) {
             for (size_t i = 0; i < n * L; ++i) u[i] = v[i] > 1 ? double(v[i]) : 1.0;
         }
-        if (own_plane && batch.any_bad) set_bad<L>(u, 0.0, n, batch.bad);
+        if (own_plane) set_bad<L>(u, 0.0, batch);
         if (args.variance == NONE)
             Product<L, false, false, Cell<T>>{v, u, signal.memory, nullptr, nullptr, nullptr}.tile(t, tile);
         else if (args.variance == SAME)
             Product<L, true, true, Cell<T>>{v, u, signal.memory, variance.memory, nullptr, nullptr}.tile(t, tile);
         else
             Product<L, true, false, Cell<T>>{v, u, signal.memory, variance.memory, nullptr, nullptr}.tile(t, tile);
-        if (batch.any_bad) good = lost.add_tile(args, first, n, batch.bad);
+        for (size_t i = 0; i < batch.n_bad && good; ++i)
+            good = lost.add(args, first + batch.bad_pixels[i], batch.bad[batch.bad_pixels[i]]);
     }
     for (size_t f = 0; f < args.n_frames && good; ++f) {
         args.status[f] = batch.streams[f].status;
@@ -184,7 +187,7 @@ template <size_t L, class T> int32_t deviations_as(const DeviationArgs& args) {
         const size_t first = tile * TILE, n = min(TILE, t.n_pixels - first);
         batch.template next<L>(n, t.used + first / 16, cells.memory);
         for (size_t i = 0; i < n * L; ++i) values.memory[i] = double(cells.memory[i]);
-        if (batch.any_bad) set_bad<L>(values.memory, __builtin_nan(""), n, batch.bad);
+        set_bad<L>(values.memory, __builtin_nan(""), batch);
         const uint16_t* pixel = t.entry_pixel + t.tile_entry[tile];
         const float* coef = t.entry_coef + t.tile_entry[tile];
         size_t k = 0;

@@ -43,12 +43,6 @@ template <size_t L> struct LostSums {
         return true;
     }
 
-    bool add_tile(const IntegrateArgs& args, size_t first, size_t n, const uint16_t* bad) {
-        for (size_t p = 0; p < n; ++p)
-            if (bad[p] && !add(args, first + p, bad[p])) return false;
-        return true;
-    }
-
     // Give the frames that are sound their sums.
     bool give(const IntegrateArgs& args) const {
         const size_t n = args.table.n_bins;

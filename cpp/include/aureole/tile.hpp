@@ -170,7 +170,8 @@ template <class T> struct Batch {
     DifferenceRow* rows;    // of frames that all are byte-offset: their pixels are summed up here, for all lanes at once
     u32v sum[N];            // pixel before
     uint16_t bad[TILE];     // lanes in which a pixel of the table is invalid
-    bool any_bad;
+    uint16_t bad_pixels[TILE];
+    size_t n_bad;           // how many of those there are, in rising order
     uint32_t live;          // lanes of frames that are sound so far
 
     bool open(const Source* frames, size_t n, size_t n_pixels, const Invalid& invalid) {
@@ -202,8 +203,7 @@ template <class T> struct Batch {
 
     // Decode the next n pixels; `used` has a bit for each pixel that is in the table. Invalid pixels become zero.
     template <size_t L> void next(size_t n, const uint16_t* used, Cell<T>* out) {
-        any_bad = false;
-        memset(bad, 0, sizeof bad);
+        while (n_bad) bad[bad_pixels[--n_bad]] = 0;
         for (size_t begin = 0; begin < n; begin += STEP) {
             const size_t m = min(STEP, n - begin);
             live = 0;
@@ -223,29 +223,37 @@ template <class T> struct Batch {
         }
     }
 
+    // Take over the bad pixels of another batch in the same tile.
+    void join_bad(const uint16_t* others, size_t n) {
+        n_bad = 0;
+        for (size_t p = 0; p < n; ++p)
+            if (bad[p] = uint16_t(bad[p] | others[p]); bad[p]) bad_pixels[n_bad++] = uint16_t(p);
+    }
+
   private:
-    // Clear the invalid pixels among the used ones of a block of words, [16 pixels][16 lanes].
-    template <size_t L> void clear_words(const u32v* block, size_t p, uint32_t used, T* out) {
+    // Clear the invalid pixels among the used ones of 16 pixels.
+    template <size_t L> void clear_words(size_t p, uint32_t used, T* out) {
         for (; used; used &= used - 1) {
-            const size_t i = size_t(__builtin_ctz(used));
+            const size_t pixel = p + size_t(__builtin_ctz(used));
             uint32_t found = 0;
-            for (size_t j = 0; j < N; ++j) {
-                u32v invalid = {};
+            for (size_t lane = 0; lane < L; lane += 2 * WIDTH) {
+                u32v words = {}, invalid = {};
+                memcpy(&words, out + pixel * L + lane, min(L, 2 * WIDTH) * sizeof(T));
                 for (size_t k = 0; k < bounds.n; ++k)
-                    invalid |= (u32v)(block[i * N + j] - uint32_t(bounds.low[k]) <= span(k) + u32v{});
-                found |= lanes(invalid) << (j * 2 * WIDTH);
+                    invalid |= (u32v)(words - uint32_t(bounds.low[k]) <= span(k) + u32v{});
+                found |= lanes(invalid) << lane;
             }
-            set_bad<L>(p + i, found, out + i * L);
+            set_bad(pixel, found, out + pixel * L);
         }
     }
 
     uint32_t span(size_t k) const { return uint32_t(bounds.high[k]) - uint32_t(bounds.low[k]); }
 
-    template <size_t L> AUREOLE_INLINE void set_bad(size_t pixel, uint32_t found, Cell<T>* cells) {
+    AUREOLE_INLINE void set_bad(size_t pixel, uint32_t found, Cell<T>* cells) {
         found &= live;
         if (__builtin_expect(found == 0, 1)) return;
         bad[pixel] = uint16_t(found);
-        any_bad = true;
+        bad_pixels[n_bad++] = uint16_t(pixel);
         for (; found; found &= found - 1) cells[__builtin_ctz(found)] = 0;
     }
 
@@ -256,33 +264,49 @@ template <class T> struct Batch {
         return next;
     }
 
-    // Put the wide differences of a block of 16 pixels in their places.
-    void widen(u32v* block, size_t at) {
-        uint32_t words[256];
-        memcpy(words, block, sizeof words);
-        for (size_t f = 0; f < n_frames; ++f)
-            for (DifferenceRow& r = rows[f]; r.next_wide() < at + 16; ++r.first_wide)
-                words[(r.next_wide() - at) * 16 + f] = uint32_t(r.wide[r.first_wide].value);
-        memcpy(block, words, sizeof words);
-    }
-
     template <size_t L> void sum_rows(size_t begin, size_t m, const uint16_t* used, T* out) {
         size_t wide = next_wide();
         for (size_t i = 0; i < m; i += 32) {
+            const size_t p = begin + i;
+            if (__builtin_expect(wide < i + 32, 0)) {
+                for (size_t k = i; k < min(i + 32, m); k += 16)
+                    sum_one_by_one<L>(k, begin + k, used[(begin + k) / 16], out);
+                wide = next_wide();
+                continue;
+            }
             const Turned turned([&](size_t f) { return rows[f].front() + i; });
-            for (size_t h = 0; h < 32 && i + h < m; h += 16) {
-                u32v block[16 * N];
-                for (size_t k = 0; k < 16; ++k)
-                    for (size_t j = 0; j < N; ++j) block[k * N + j] = turned.pixel(h + k, j);
-                if (__builtin_expect(wide < i + h + 16, 0)) {
-                    widen(block, i + h);
-                    wide = next_wide();
-                }
-                for (size_t j = 0; j < N; ++j)
-                    for (size_t k = 0; k < 16; ++k) block[k * N + j] = sum[j] += block[k * N + j];
-                finish<L>(block, begin + i + h, used[(begin + i + h) / 16], out);
+            sum_half<L, 0>(turned, p, used[p / 16], out);
+            if (i + 16 < m) sum_half<L, 16>(turned, p + 16, used[p / 16 + 1], out);
+        }
+    }
+
+    template <size_t L, size_t HALF>
+    AUREOLE_INLINE void sum_half(const Turned& turned, size_t p, uint32_t used, T* out) {
+        u32v block[16 * N];
+        for (size_t j = 0; j < N; ++j) {
+            u32v pixel = sum[j];
+            for (size_t k = 0; k < 16; ++k) block[k * N + j] = pixel += turned.pixel(HALF + k, j);
+            sum[j] = pixel;
+        }
+        finish<L>(block, p, used, out);
+    }
+
+    // The same for 16 pixels some of which have wide differences.
+    template <size_t L> void sum_one_by_one(size_t at, size_t p, uint32_t used, T* out) {
+        uint32_t last[16], block[16][16] = {};
+        memcpy(last, sum, sizeof last);
+        for (size_t f = 0; f < n_frames; ++f) {
+            DifferenceRow& r = rows[f];
+            for (size_t k = 0; k < 16; ++k) {
+                const bool wide = r.next_wide() == at + k;
+                last[f] += uint32_t(wide ? r.wide[r.first_wide++].value : int32_t(r.front()[at + k]));
+                block[k][f] = last[f];
             }
         }
+        memcpy(sum, last, sizeof last);
+        if (used == 0) return;
+        for (size_t k = 0; k < 16; ++k) memcpy(out + (p + k) * L, block[k], L * sizeof(T));
+        clear_words<L>(p, used, out);
     }
 
     template <size_t L> AUREOLE_INLINE void turn_words(size_t at, size_t p, uint32_t used, T* out) {
@@ -304,7 +328,7 @@ template <class T> struct Batch {
             }
             dirty |= (u32v)(least <= span(k) + u32v{});
         }
-        if (__builtin_expect(used != 0xffff || lanes(dirty), 0)) clear_words<L>(block, p, used, out + p * L);
+        if (__builtin_expect(used != 0xffff || lanes(dirty), 0)) clear_words<L>(p, used, out);
     }
 
     template <size_t L> AUREOLE_INLINE void turn_doubles(size_t at, size_t p, uint32_t used, double* tile) {
@@ -321,7 +345,7 @@ template <class T> struct Batch {
             }
         for (; used; used &= used - 1) {
             const size_t i = size_t(__builtin_ctz(used));
-            set_bad<L>(p + i, found[i], out + i * L);
+            set_bad(p + i, found[i], out + i * L);
         }
     }
 };
