@@ -30,7 +30,7 @@ BATCH = 16
 """Most frames that go through the table at once."""
 
 _BATCH_BYTES = 24 << 20
-"""Most memory for one sum of all frames of a batch: for cakes of many bins, batches get smaller."""
+"""Most memory for one sum of all frames of a whole batch; for cakes of more bins it has half as many."""
 
 _VARIANCE = {
     None: "none",
@@ -258,7 +258,7 @@ class Plan:
 
     def _batches(self, reading: Reading, threads: int | None) -> Generator[Batch, None, None]:
         threads = checked_threads(threads)
-        limit = max(1, min(BATCH, _BATCH_BYTES // (8 * int(np.prod(self.bins.shape)))))
+        limit = BATCH if 8 * BATCH * int(np.prod(self.bins.shape)) <= _BATCH_BYTES else BATCH // 2
         size = max(1, min(limit, -(-len(reading) // threads)))
         spans = [range(i, min(i + size, len(reading))) for i in range(0, len(reading), size)]
         return in_order(partial(self._batch, reading), spans, threads)
