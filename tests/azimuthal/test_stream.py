@@ -66,12 +66,11 @@ def test_few_frames_are_spread_over_the_threads(plan):
     assert list(plan.stream(Source(0), threads=4)) == []
 
 
-def test_batches_shrink_where_bins_are_many(spec_of, monkeypatch):
+def test_batches_are_halved_where_bins_are_many(spec_of, monkeypatch):
     plan = spec_of(cake=True).plan("reference")
-    monkeypatch.setattr(plan_module, "_BATCH_BYTES", 36 * 8 * 5)
-    assert max(len(batch.frames) for batch in plan.stream(Source(40), threads=1)) == 5
-    monkeypatch.setattr(plan_module, "_BATCH_BYTES", 1)
-    assert max(len(batch.frames) for batch in plan.stream(Source(3), threads=1)) == 1
+    for most, frames in ((36 * 8 * 16, 16), (36 * 8 * 16 - 1, 8), (1, 8)):
+        monkeypatch.setattr(plan_module, "_BATCH_BYTES", most)
+        assert max(len(batch.frames) for batch in plan.stream(Source(40), threads=1)) == frames
 
 
 def test_a_slow_taker_does_not_pile_up_results(plan, monkeypatch):
