@@ -110,13 +110,10 @@ def show(kind: str, source: Path, poni: Path, work: Path, repeats: int) -> dict[
     bandwidth = 2 * _COPY / copy.median * 1e3
     rate = _MATRIX**3 * _PRODUCTS / multiply.median * 1e3
     needs = facts_of(plan, payload)
-    # Bytes of a CBF are copied from the page cache to that of the processor, and decoded there. A chunk of HDF5 is
-    # copied to memory (read, write), and then read by the decoder.
-    moved = (
-        (1 if kind == "CBF" else 3) * needs["compressed_bytes"]
-        + needs["table_bytes_a_frame"]
-        + 2 * needs["output_bytes"]
-    )
+    # Bytes of a CBF are copied from the page cache to that of the processor, and decoded there. A chunk of
+    # HDF5 is copied to memory (read, write), and then read by the decoder.
+    passes = 1 if kind == "CBF" else 3
+    moved = passes * needs["compressed_bytes"] + needs["table_bytes_a_frame"] + 2 * needs["output_bytes"]
     memory_ms, work_ms = moved / bandwidth * 1e3, needs["multiply_adds"] / rate * 1e3
     floor = max(memory_ms, work_ms)
     for name, value in needs.items():
