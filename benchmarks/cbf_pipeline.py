@@ -58,7 +58,7 @@ def compare(name: str, files: list[Path], poni: Path, work: Path, sizes: Sizes) 
     )
     pools = [
         Row(
-            f"pool of {n} readers",
+            f"pool of {n} reader{'s' * (n > 1)}",
             partial(peers.pool_of_readers, peers.read_unchecked, few, out, ai, method, readers=n),
         )
         for n in sizes.pools
@@ -118,6 +118,7 @@ def real(work: Path, folder: str, count: int) -> tuple[list[Path], Path]:
     """Copy a real frame many times, so that its bytes come from memory, and not from the processor's cache.
 
     The PONI gets the detector that the frame is from: some of the files say only how large a pixel is.
+    A mask that lies beside the frame is used by all.
     """
     image, poni = REAL_FRAMES[folder]
     target = work / folder.rpartition("/")[2]
@@ -129,6 +130,8 @@ def real(work: Path, folder: str, count: int) -> tuple[list[Path], Path]:
     model = "Pilatus 2M CdTe" if "cdte" in folder else "Pilatus 2M"
     geometry = replace(known, detector=aureole.detector(model))
     (target / "geometry.poni").write_text(format_poni(geometry))
+    if (mask := common.REAL / folder / "mask.edf").exists():
+        shutil.copyfile(mask, target / mask.name)
     return files, target / "geometry.poni"
 
 

@@ -28,6 +28,12 @@ UNIT = "q_nm^-1"
 CORES = available_threads()
 
 
+def mask_beside(poni: Path) -> np.ndarray | None:
+    """Return the mask that lies beside a PONI, if one does: true where pixels are left out."""
+    path = poni.with_name("mask.edf")
+    return fabio.open(str(path)).data != 0 if path.exists() else None
+
+
 @dataclass
 class Row:
     """One way to do the work: `run` does it and returns how many units (frames) it did."""

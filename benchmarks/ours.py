@@ -10,13 +10,17 @@ import numpy as np
 import aureole
 from aureole.azimuthal import Plan
 from aureole.runs import RunOptions, integrate_series
-from common import BINS, UNIT
+from common import BINS, UNIT, mask_beside
 
 
 def spec(poni: Path, split: str = "bbox", error_model: str | None = "poisson") -> aureole.IntegrationSpec:
-    """Return the request that the peers get too: 1000 bins of q, Poisson errors, solid angle."""
+    """Return the request that the peers get too: 1000 bins of q, Poisson errors, solid angle, a mask."""
     return aureole.IntegrationSpec(
-        aureole.load(poni), radial=aureole.Axis(UNIT, BINS), split=split, error_model=error_model
+        aureole.load(poni),
+        radial=aureole.Axis(UNIT, BINS),
+        split=split,
+        error_model=error_model,
+        mask=mask_beside(poni),
     )
 
 

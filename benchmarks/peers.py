@@ -28,7 +28,7 @@ import hdf5plugin  # noqa: F401 (registers the filter)
 import numpy as np
 import pyFAI
 
-from common import BINS, CORES, UNIT
+from common import BINS, CORES, UNIT, mask_beside
 
 logging.getLogger("pyFAI").setLevel(logging.ERROR)
 logging.getLogger("fabio").setLevel(logging.ERROR)
@@ -47,7 +47,10 @@ Reader = Callable[[Any], np.ndarray]
 
 
 def integrator(poni: Path) -> Any:
-    return pyFAI.load(str(poni))
+    ai = pyFAI.load(str(poni))
+    if (mask := mask_beside(poni)) is not None:
+        ai.mask = mask | (ai.detector.mask != 0)
+    return ai
 
 
 def integrate(ai: Any, image: np.ndarray, method: Method) -> Any:

@@ -25,8 +25,8 @@ class FileFeed : public Feed {
     }
 
   private:
-    // The windows of a batch fit into the second level of the cache, beside the tile.
-    static constexpr size_t WINDOW = 1 << 16;
+    // Few calls into the system, and the windows of a batch stay in cache.
+    static constexpr size_t WINDOW = 1 << 17;
 
     int32_t open_file() {
         descriptor_ = open(path_.c_str(), O_RDONLY | O_NONBLOCK | O_CLOEXEC);

@@ -140,8 +140,7 @@ template <size_t L, class T> int32_t integrate_as(const IntegrateArgs& args) {
             Product<L, true, true, Cell<T>>{v, u, signal.memory, variance.memory, nullptr, nullptr}.tile(t, tile);
         else
             Product<L, true, false, Cell<T>>{v, u, signal.memory, variance.memory, nullptr, nullptr}.tile(t, tile);
-        for (size_t i = 0; i < batch.n_bad && good; ++i)
-            good = lost.add(args, first + batch.bad_pixels[i], batch.bad[batch.bad_pixels[i]]);
+        good = lost.add(args, first, batch.bad_pixels, batch.n_bad, batch.bad);
     }
     for (size_t f = 0; f < args.n_frames && good; ++f) {
         args.status[f] = batch.streams[f].status;

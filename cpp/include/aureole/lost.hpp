@@ -18,27 +18,21 @@ template <size_t L> struct LostSums {
     double* memory;       // made when the first invalid pixel comes
     uint32_t touched;     // lanes that have lost any
 
-    bool add(const IntegrateArgs& args, size_t pixel, uint32_t lanes) {
-        constexpr size_t N = L / WIDTH;
+    // Add n pixels of a tile that begins at pixel `first`; `lanes` has by pixel of the tile the lanes that lose it.
+    bool add(const IntegrateArgs& args, size_t first, const uint16_t* pixels, size_t n, const uint16_t* lanes) {
         const TableView& t = args.table;
-        const size_t rows = 1 + args.n_linear + args.n_quadratic;
-        if (!memory) memory = static_cast<double*>(calloc(rows * t.n_bins * L, sizeof(double)));
-        if (!memory) return false;
-        touched |= lanes;
-        i64v mask[N];
-        for (size_t i = 0; i < N; ++i) mask[i] = lane_mask(lanes >> (WIDTH * i));
-        for (int64_t k = t.pixel_ptr[pixel]; k < t.pixel_ptr[pixel + 1]; ++k) {
-            const double c = double(t.coef[k]);
-            double* sum = memory + size_t(t.bin[k]) * L;
-            const auto add_row = [&](double x) {
-                const i64v value = (i64v)splat(x);
-                for (size_t i = 0; i < N; ++i)
-                    store(sum + WIDTH * i, load<f64v>(sum + WIDTH * i) + (f64v)(value & mask[i]));
-                sum += t.n_bins * L;
-            };
-            add_row(1.0);
-            for (size_t r = 0; r < args.n_linear; ++r) add_row(c * args.linear[r * t.n_pixels + pixel]);
-            for (size_t r = 0; r < args.n_quadratic; ++r) add_row(c * (c * args.quadratic[r * t.n_pixels + pixel]));
+        if (n && !memory)
+            memory = static_cast<double*>(
+                calloc((1 + args.n_linear + args.n_quadratic) * t.n_bins * L, sizeof(double)));
+        if (n && !memory) return false;
+        for (size_t i = 0; i < n; ++i) {
+            if (i + AHEAD < n) {    // what the table says by pixel is nowhere near the cache
+                __builtin_prefetch(t.pixel_ptr + first + pixels[i + AHEAD]);
+                const int64_t k = t.pixel_ptr[first + pixels[i + AHEAD / 2]];
+                __builtin_prefetch(t.bin + k);
+                __builtin_prefetch(t.coef + k);
+            }
+            add_pixel(args, first + pixels[i], lanes[pixels[i]]);
         }
         return true;
     }
@@ -63,6 +57,30 @@ template <size_t L> struct LostSums {
     }
 
     void close() { free(memory); }
+
+  private:
+    static constexpr size_t AHEAD = 16;
+
+    void add_pixel(const IntegrateArgs& args, size_t pixel, uint32_t lanes) {
+        constexpr size_t N = L / WIDTH;
+        const TableView& t = args.table;
+        touched |= lanes;
+        i64v mask[N];
+        for (size_t i = 0; i < N; ++i) mask[i] = lane_mask(lanes >> (WIDTH * i));
+        for (int64_t k = t.pixel_ptr[pixel]; k < t.pixel_ptr[pixel + 1]; ++k) {
+            const double c = double(t.coef[k]);
+            double* sum = memory + size_t(t.bin[k]) * L;
+            const auto add_row = [&](double x) {
+                const i64v value = (i64v)splat(x);
+                for (size_t i = 0; i < N; ++i)
+                    store(sum + WIDTH * i, load<f64v>(sum + WIDTH * i) + (f64v)(value & mask[i]));
+                sum += t.n_bins * L;
+            };
+            add_row(1.0);
+            for (size_t r = 0; r < args.n_linear; ++r) add_row(c * args.linear[r * t.n_pixels + pixel]);
+            for (size_t r = 0; r < args.n_quadratic; ++r) add_row(c * (c * args.quadratic[r * t.n_pixels + pixel]));
+        }
+    }
 };
 
 }  // namespace aureole::AUREOLE_ISA

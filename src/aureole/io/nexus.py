@@ -198,7 +198,7 @@ class PatternWriter:
         self._file: h5py.File | None = None
         try:
             self._file = h5py.File(self._pending.temporary, "w")
-            self._data = _write_skeleton(self._file, layout, frames)
+            self._rows = _write_skeleton(self._file, layout, frames)
         except BaseException as error:
             self.discard()
             if isinstance(error, OSError):
@@ -249,7 +249,7 @@ class PatternWriter:
                 for name, values in rows.items():
                     if marked.any():
                         values = np.where(marked.reshape(-1, *(1,) * (values.ndim - 1)), np.nan, values)
-                    self._data[name][start : start + count] = values
+                    self._rows[name][start : start + count] = values
             except OSError as error:
                 raise OutputError(f"{self._pending.target}: cannot be written ({error})") from None
             status[~marked] = FrameStatus.DONE
@@ -261,8 +261,8 @@ class PatternWriter:
             if message:
                 self._messages[frame] = message
             if status != FrameStatus.DONE:
-                for name in {"I", "I_errors"} & set(self._data):
-                    self._data[name][frame] = np.nan
+                for rows in self._rows.values():
+                    rows[frame] = np.nan
 
     def close(self) -> None:
         """Complete the file and give it its name; nothing happens when that was done already.
@@ -355,7 +355,8 @@ def new_entry(file: h5py.File) -> h5py.Group:
     return entry
 
 
-def _write_skeleton(file: h5py.File, layout: PatternLayout, frames: int) -> h5py.Group:
+def _write_skeleton(file: h5py.File, layout: PatternLayout, frames: int) -> dict[str, h5py.Dataset]:
+    """Write all but the rows, and return the data sets that they go to."""
     entry = new_entry(file)
     if layout.definition is not None:
         entry["definition"] = layout.definition
@@ -428,7 +429,7 @@ def _write_arrays(group: h5py.Group, arrays: Mapping[str, NDArray[np.generic]]) 
         dataset.attrs["interpretation"] = "image"
 
 
-def _write_data(entry: h5py.Group, layout: PatternLayout, frames: int) -> h5py.Group:
+def _write_data(entry: h5py.Group, layout: PatternLayout, frames: int) -> dict[str, h5py.Dataset]:
     data = new_group(entry, "data", "NXdata")
     interpretation = "spectrum" if len(layout.row_shape) == 1 else "image"
     strict = layout.definition is not None
@@ -448,18 +449,19 @@ def _write_data(entry: h5py.Group, layout: PatternLayout, frames: int) -> h5py.G
     row_bytes = 4 * int(np.prod(layout.row_shape))
     chunk = (max(1, min(frames, _CHUNK_BYTES // row_bytes)), *layout.row_shape)
     series = {"I": "intensity"} | ({"I_errors": "estimated intensity error"} if layout.sigma else {})
+    rows = {}
     for name, long_name in series.items():
-        dataset = data.create_dataset(
+        rows[name] = dataset = data.create_dataset(
             name, (frames, *layout.row_shape), np.float32, chunks=chunk, fillvalue=np.float32(np.nan)
         )
         dataset.attrs["long_name"] = long_name
         dataset.attrs["units"] = _ARBITRARY
-    data["I"].attrs["interpretation"] = interpretation
+    rows["I"].attrs["interpretation"] = interpretation
     if layout.norm is not None:
         data["norm"] = layout.norm
         data["norm"].attrs["long_name"] = "effective number of pixels contributing to the corresponding bin"
         data["norm"].attrs["units"] = _ARBITRARY
-    return data
+    return rows
 
 
 def _labelled(axis: AxisData, what: str = "") -> str:

@@ -1,0 +1,137 @@
+"""What the benchmarks measured last, as the page docs/reference/speed.md.
+
+.venv/bin/python benchmarks/run.py && .venv/bin/python benchmarks/report.py
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from common import RESULTS
+
+PAGE = Path(__file__).resolve().parents[1] / "docs" / "reference" / "speed.md"
+Facts = dict[str, Any]
+
+
+def load(name: str) -> Facts:
+    found: Facts = json.loads((RESULTS / f"{name}.json").read_text(encoding="utf-8"))
+    return found
+
+
+def table(rows: list[Facts], per: str = "ms a frame", peer: str | None = None) -> Iterator[str]:
+    """Yield times and how much faster each is than the first row whose name begins with `peer`."""
+    base = next((row["median_ms"] for row in rows if peer and row["name"].startswith(peer)), None)
+    yield f"| | {per} | spread |" + (" times faster |" if base else "")
+    yield "|---|---|---|" + ("---|" if base else "")
+    for row in rows:
+        median = row["median_ms"]
+        line = f"| {row['name']} | {median:.2f} | {row['mad_ms']:.2f} |"
+        yield line + (f" {base / median:.1f} |" if base else "")
+    yield ""
+
+
+def verdict(what: str, ratio: Facts, wanted: float | None = None) -> str:
+    found = f"**{ratio['median']:.1f} times** ({ratio['lowest']:.1f} to {ratio['highest']:.1f})"
+    if wanted is None:
+        return f"- against {what}: {found}"
+    reached = "reached" if ratio["median"] >= wanted else "**not reached**"
+    return f"- against {what}: {found}; wanted {wanted:g}, {reached}"
+
+
+def cbf() -> Iterator[str]:
+    facts = load("cbf_pipeline")
+    yield "## CBF files to patterns in HDF5\n"
+    yield "`benchmarks/cbf_pipeline.py`. Pilatus 2M frames in the page cache, 1000 bins of q, `bbox`, Poisson"
+    yield "errors; reading, decoding, integrating, writing; plans and the peers' first calls are not in it."
+    yield "Spread is the median deviation among the repeats.\n"
+    for one in facts["sets"]:
+        yield f"### {one['name']}\n"
+        size, escapes = one["bytes_a_frame"] / 1e6, one["escape_fraction"]
+        yield f"{size:.2f} MB a frame, {escapes:.1%} of the differences wider than a byte.\n"
+        yield from table(one["rows"], peer="sequential")
+        yield verdict("the sequential snippet", one["ratios"]["sequential"], 40)
+        yield verdict(f"the strongest ({one['strongest']})", one["ratios"]["strongest"], 20)
+        yield f"- one core: {one['one_core_ms']:.2f} ms a frame; wanted 4\n"
+
+
+def eiger() -> Iterator[str]:
+    facts = load("eiger_pipeline")
+    yield "## Eiger 4M to patterns in HDF5\n"
+    yield "`benchmarks/eiger_pipeline.py`. 32-bit pixels, bitshuffle-LZ4,"
+    yield f"{facts['bytes_a_frame'] / 1e6:.2f} MB a frame.\n"
+    yield from table(facts["rows"], peer="sequential")
+    yield verdict("h5py + hdf5plugin + pyFAI", facts["ratios"]["sequential"], 15)
+    yield verdict(f"the strongest ({facts['strongest']})", facts["ratios"]["strongest"]) + "\n"
+
+
+def plan() -> Iterator[str]:
+    yield "## Making a plan\n"
+    yield "`benchmarks/plan.py`. Pilatus 2M CdTe, 1000 bins, Poisson errors: the first pattern of a"
+    yield "geometry.\n"
+    for one in load("plan")["sets"]:
+        yield f"### {one['split']}\n"
+        yield from table(one["rows"], "ms", peer="pyFAI csr")
+        for peer, ratio in one["ratios"].items():
+            yield verdict(peer, ratio, 3)
+        yield ""
+
+
+def start() -> Iterator[str]:
+    yield "## Starting\n"
+    yield "`benchmarks/startup.py`; wanted below 300 ms.\n"
+    yield "| | ms | spread |"
+    yield "|---|---|---|"
+    for row in load("startup")["rows"]:
+        yield f"| {row['name']} | {row['median_ms']:.0f} | {row['mad_ms']:.1f} |"
+    yield ""
+
+
+def memory() -> Iterator[str]:
+    facts = load("memory")
+    yield "## Memory\n"
+    peak, growth = facts["peak_bytes"] / 2**20, facts["growth_bytes"] / 2**20
+    yield f"`benchmarks/memory.py`. {facts['frames']} CBF frames, hard links to {facts['distinct']} distinct"
+    yield f"ones: peak **{peak:.0f} MiB** (wanted 1024), {growth:+.1f} MiB from the first tenth of the frames"
+    yield f"to the last, {facts['frames_per_second']:.0f} frames/s.\n"
+
+
+def floor() -> Iterator[str]:
+    yield "## The floor\n"
+    yield "`benchmarks/floor.py`, on one core: what a frame needs, how fast this machine moves bytes and"
+    yield "multiplies, and how far from that we are."
+    yield "[What the numbers mean](../explanation/how-it-is-fast.md).\n"
+    for one in load("floor")["sets"]:
+        needs = one["needs"]
+        yield f"### {one['kind']}\n"
+        moved, bandwidth = one["bytes_moved"] / 1e6, one["bandwidth"] / 1e9
+        yield f"- {moved:.1f} MB at {bandwidth:.0f} GB/s: {one['memory_ms']:.2f} ms"
+        yield (
+            f"- {needs['multiply_adds'] / 1e6:.1f} million multiply-adds (float64) at "
+            f"{one['multiply_adds_per_second'] / 1e9:.0f} · 10⁹/s: {one['arithmetic_ms']:.2f} ms"
+        )
+        above = f"**{one['above_floor']:.1f} times**"
+        yield f"- floor {one['floor_ms']:.2f} ms; all of it takes {above} as long\n"
+        yield from table(one["rows"])
+
+
+def main() -> None:
+    machine = load("cbf_pipeline")["machine"]
+    versions = ", ".join(f"{name} {machine[name]}" for name in ("python", "numpy", "h5py", "pyFAI", "fabio"))
+    lines = [
+        "# Speed\n",
+        "Measured, not promised: `make bench` measures all of it on your machine, each peer in the same run",
+        "as we, and `.venv/bin/python benchmarks/report.py` writes this page. Frames are simulated, but for",
+        "those called real.\n",
+        f"This page: {machine['processor']}, {machine['cores']} cores; {versions}.\n",
+    ]
+    for part in (cbf, eiger, plan, start, memory, floor):
+        lines += part()
+    PAGE.write_text("\n".join(lines).rstrip() + "\n", encoding="utf-8")
+    print(f"written to {PAGE}")
+
+
+if __name__ == "__main__":
+    main()
