@@ -160,7 +160,7 @@ def pool_of_readers(
 def threads(
     read: Reader, places: Sequence[Any], path: Path, integrators: Sequence[Any], method: Method
 ) -> int:
-    """Threads that each read and integrate, with an integrator of their own; the main thread saves."""
+    """Threads that each read and integrate, with an integrator of their own; the main thread saves all."""
     free: Queue[Any] = Queue()
     for ai in integrators:
         free.put(ai)
@@ -223,7 +223,10 @@ def processes(pool: Pool, places: Sequence[Any], path: Path) -> int:
 
 
 def save_all(found: Iterable[tuple[np.ndarray, np.ndarray]], path: Path, count: int) -> int:
-    with output(path, count) as (intensities, errors):
-        for index, (intensity, error) in enumerate(found):
-            intensities[index], errors[index] = intensity, error
+    """Save all results at once: writing one row after the other would cost the peer time."""
+    rows = np.empty((2, count, BINS), np.float32)
+    for index, (intensity, error) in enumerate(found):
+        rows[0, index], rows[1, index] = intensity, error
+    with h5py.File(path, "w") as result:
+        result["intensities"], result["errors"] = rows
     return count

@@ -6,6 +6,7 @@
 #include <nanobind/stl/string.h>
 #include <nanobind/stl/vector.h>
 
+#include <initializer_list>
 #include <memory>
 #include <optional>
 
@@ -13,6 +14,16 @@
 #include "file_feed.hpp"
 
 namespace aureole {
+
+inline void require(bool fits, const char* what) {
+    if (!fits) throw nanobind::value_error(what);
+}
+
+// Memory of malloc as an array that owns it.
+template <class T> nanobind::object owned(T* data, std::initializer_list<size_t> shape) {
+    nanobind::capsule owner(data, [](void* p) noexcept { free(p); });
+    return nanobind::cast(nanobind::ndarray<nanobind::numpy, T>(data, shape, owner));
+}
 
 template <class T> using In = nanobind::ndarray<const T, nanobind::ndim<1>, nanobind::c_contig, nanobind::device::cpu>;
 template <class T> using In2 = nanobind::ndarray<const T, nanobind::ndim<2>, nanobind::c_contig, nanobind::device::cpu>;

@@ -20,7 +20,7 @@ void register_decode(nb::module_& m) {
             const Payload held(payload);
             const Source source = held.source(encoding, dtype);
             if (out.size() != n_pixels * ITEMSIZE[dtype]) throw nb::value_error("decode: the image has another size");
-            const Kernels& k = isa.empty() ? kernels() : kernels_for(isa);
+            const Kernels& k = kernels_for(isa);
             int32_t status;
             {
                 nb::gil_scoped_release release;

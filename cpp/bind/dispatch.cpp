@@ -48,6 +48,7 @@ std::vector<std::string> available_isas() {
 }
 
 const Kernels& kernels_for(const std::string& isa) {
+    if (isa.empty()) return kernels();
     std::string names;
     for (const Kernels* row : available()) {
         if (isa == row->name) return *row;

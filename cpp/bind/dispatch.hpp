@@ -11,7 +11,8 @@ namespace aureole {
 // Names of the instruction sets that this build has and this machine can run, the best last.
 std::vector<std::string> available_isas();
 
-// The kernels of one instruction set; throws std::invalid_argument where it is not available.
+// The kernels of one instruction set, or those of `kernels()` without a name; throws std::invalid_argument where it is
+// not available.
 const Kernels& kernels_for(const std::string& isa);
 
 // The name of `kernels()`; empty where AUREOLE_ISA names none that is available.

@@ -3,9 +3,11 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <atomic>
 #include <string>
 #include <utility>
 
@@ -20,38 +22,54 @@ class FileFeed : public Feed {
         : Feed{next, WINDOW}, path_(std::move(path)), offset_(offset), device_(device), inode_(inode) {}
     FileFeed(const FileFeed&) = delete;
     FileFeed& operator=(const FileFeed&) = delete;
-    ~FileFeed() {
-        if (descriptor_ >= 0) close(descriptor_);
-    }
+    ~FileFeed() { close_file(); }
 
   private:
     // Few calls into the system, and the windows of a batch stay in cache.
     static constexpr size_t WINDOW = 1 << 17;
 
+    // Files stay open from window to window while they are few among those that the process may have.
+    static inline std::atomic<size_t> open_files_ = 0;
+    static bool may_stay_open() {
+        rlimit most;
+        return getrlimit(RLIMIT_NOFILE, &most) == 0 && open_files_.load() <= most.rlim_cur / 4;
+    }
+
     int32_t open_file() {
         descriptor_ = open(path_.c_str(), O_RDONLY | O_NONBLOCK | O_CLOEXEC);
-        if (descriptor_ < 0) return errno == ENOENT ? GONE : UNREADABLE;
+        if (descriptor_ < 0) return -errno;
+        ++open_files_;
         struct stat status;
-        if (fstat(descriptor_, &status) != 0) return UNREADABLE;
+        if (fstat(descriptor_, &status) != 0) return -errno;
         return uint64_t(status.st_dev) == device_ && uint64_t(status.st_ino) == inode_ ? OK : CHANGED;
+    }
+
+    void close_file() {
+        if (descriptor_ < 0) return;
+        close(descriptor_);
+        descriptor_ = -1;
+        --open_files_;
+    }
+
+    int32_t read_on(uint8_t* to, size_t n) {
+        while (n) {
+            const ssize_t got = pread(descriptor_, to, n, off_t(offset_));
+            if (got == 0) return CHANGED;    // it has become shorter
+            if (got < 0 && errno != EINTR) return -errno;
+            if (got < 0) continue;
+            to += got;
+            n -= size_t(got);
+            offset_ += got;
+        }
+        return OK;
     }
 
     static int32_t next(Feed* feed, uint8_t* to, size_t n) {
         FileFeed* self = static_cast<FileFeed*>(feed);
-        if (self->descriptor_ < 0) {
-            const int32_t status = self->open_file();
-            if (status != OK) return status;
-        }
-        while (n) {
-            const ssize_t got = pread(self->descriptor_, to, n, off_t(self->offset_));
-            if (got == 0) return CHANGED;    // it has become shorter
-            if (got < 0 && errno != EINTR) return UNREADABLE;
-            if (got < 0) continue;
-            to += got;
-            n -= size_t(got);
-            self->offset_ += got;
-        }
-        return OK;
+        int32_t status = self->descriptor_ < 0 ? self->open_file() : int32_t(OK);
+        if (status == OK) status = self->read_on(to, n);
+        if (!may_stay_open()) self->close_file();
+        return status;
     }
 
     std::string path_;

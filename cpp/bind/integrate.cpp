@@ -1,9 +1,11 @@
 // The sparse table and the fused integrator: checks shapes and types, releases the GIL, calls.
 #include <nanobind/stl/optional.h>
+#include <nanobind/stl/pair.h>
 
 #include <algorithm>
 #include <new>
 #include <optional>
+#include <utility>
 
 #include "aureole/table.hpp"
 #include "aureole/workers.hpp"
@@ -15,10 +17,6 @@ using namespace nb::literals;
 namespace aureole {
 namespace {
 
-void require(bool fits, const char* what) {
-    if (!fits) throw nb::value_error(what);
-}
-
 // A table with the arrays of Python that it points into.
 struct BoundTable {
     In<int64_t> pixel_ptr;
@@ -29,16 +27,19 @@ struct BoundTable {
     TableView view() const { return table.view(); }
 };
 
+using Encoded = std::vector<std::pair<nb::object, int>>;    // payload and encoding of each frame
+
 // The encoded frames of a batch, all of one type of pixel.
 struct Frames {
     std::vector<Payload> held;
     std::vector<Source> sources;
 
-    Frames(nb::sequence payloads, const std::vector<int>& encodings, int dtype) {
-        for (nb::handle payload : payloads) held.emplace_back(payload);
-        require(held.size() == encodings.size(), "one encoding for each payload");
-        require(held.size() <= MAX_LANES, "too many frames for one batch");
-        for (size_t i = 0; i < held.size(); ++i) sources.push_back(held[i].source(encodings[i], dtype));
+    Frames(const Encoded& frames, int dtype) {
+        require(frames.size() <= MAX_LANES, "too many frames for one batch");
+        for (const auto& [payload, encoding] : frames) {
+            held.emplace_back(payload);
+            sources.push_back(held.back().source(encoding, dtype));
+        }
     }
 };
 
@@ -62,11 +63,6 @@ void count_entries(const TableView& t, int64_t* count) {
     }
 }
 
-template <class T> nb::object owned(T* data, std::initializer_list<size_t> shape) {
-    nb::capsule owner(data, [](void* p) noexcept { free(p); });
-    return nb::cast(nb::ndarray<nb::numpy, T>(data, shape, owner));
-}
-
 // One (frame, count, linear, quadratic) for each frame that lost pixels.
 nb::list lost_of(const std::vector<Lost>& lost, size_t n_linear, size_t n_quadratic, size_t n_bins) {
     nb::list out;
@@ -77,12 +73,11 @@ nb::list lost_of(const std::vector<Lost>& lost, size_t n_linear, size_t n_quadra
     return out;
 }
 
-nb::tuple integrate(const BoundTable& table, nb::sequence payloads, const std::vector<int>& encodings, int dtype,
-                    In2<double> invalid, In2<double> linear, In2<double> quadratic, int variance,
-                    nb::sequence variance_payloads, const std::vector<int>& variance_encodings, int variance_dtype,
-                    Out2<double> signal, Out2<double> variance_out, const std::string& isa) {
-    Frames frames(payloads, encodings, dtype);
-    Frames others(variance_payloads, variance_encodings, variance_dtype);
+// Gives the status of each frame, whether it is that of its variance, and what frames lost.
+nb::tuple integrate(const BoundTable& table, const Encoded& encoded, int dtype, In2<double> invalid,
+                    In2<double> linear, In2<double> quadratic, int variance, const Encoded& encoded_variances,
+                    int variance_dtype, Out2<double> signal, Out2<double> variance_out, const std::string& isa) {
+    Frames frames(encoded, dtype), others(encoded_variances, variance_dtype);
     const TableView t = table.view();
     const size_t n = frames.sources.size();
     require(variance >= NONE && variance <= FRAMES, "unknown variance mode");
@@ -93,11 +88,12 @@ nb::tuple integrate(const BoundTable& table, nb::sequence payloads, const std::v
     require(variance == NONE || (variance_out.shape(0) == n && variance_out.shape(1) == t.n_bins),
             "variance: shape (frames, n_bins)");
     std::vector<int32_t> status(n, OK);
+    std::vector<uint8_t> blames_variance(n, 0);
     std::vector<Lost> lost(n, Lost{});
     const IntegrateArgs args = {t, invalid_of(invalid), n, frames.sources.data(), others.sources.data(), variance,
                                 linear.shape(0), quadratic.shape(0), linear.data(), quadratic.data(), signal.data(),
-                                variance_out.data(), status.data(), lost.data()};
-    const Kernels& k = isa.empty() ? kernels() : kernels_for(isa);
+                                variance_out.data(), status.data(), blames_variance.data(), lost.data()};
+    const Kernels& k = kernels_for(isa);
     int32_t outcome;
     {
         nb::gil_scoped_release release;
@@ -105,14 +101,14 @@ nb::tuple integrate(const BoundTable& table, nb::sequence payloads, const std::v
     }
     nb::list given = lost_of(lost, args.n_linear, args.n_quadratic, t.n_bins);
     check(outcome);
-    return nb::make_tuple(status, given);
+    return nb::make_tuple(status, blames_variance, given);
 }
 
-std::vector<int32_t> deviations(const BoundTable& table, nb::sequence payloads, const std::vector<int>& encodings,
-                                int dtype, In2<double> invalid, In<double> norm, std::optional<In<double>> dark,
+std::vector<int32_t> deviations(const BoundTable& table, const Encoded& encoded, int dtype, In2<double> invalid,
+                                In<double> norm, std::optional<In<double>> dark,
                                 In2<double> mean, Out2<double> square, Out2<double> weighted,
                                 const std::string& isa) {
-    Frames frames(payloads, encodings, dtype);
+    Frames frames(encoded, dtype);
     const TableView t = table.view();
     const size_t n = frames.sources.size();
     require(norm.size() == t.n_pixels && (!dark || dark->size() == t.n_pixels), "norm, dark: shape (n_pixels,)");
@@ -123,7 +119,7 @@ std::vector<int32_t> deviations(const BoundTable& table, nb::sequence payloads, 
     const DeviationArgs args = {t, invalid_of(invalid), n, frames.sources.data(), norm.data(),
                                 dark ? dark->data() : nullptr, mean.data(), square.data(), weighted.data(),
                                 status.data()};
-    const Kernels& k = isa.empty() ? kernels() : kernels_for(isa);
+    const Kernels& k = kernels_for(isa);
     {
         nb::gil_scoped_release release;
         check(k.deviations(args));
@@ -178,10 +174,9 @@ void register_integrate(nb::module_& m) {
         .def_prop_ro("n_pixels", [](const BoundTable& t) { return t.view().n_pixels; })
         .def_prop_ro("n_bins", [](const BoundTable& t) { return t.view().n_bins; })
         .def_prop_ro("nbytes", [](const BoundTable& t) { return t.table.bytes(); });
-    m.def("integrate", &integrate, "table"_a, "payloads"_a, "encodings"_a, "dtype"_a, "invalid"_a, "linear"_a,
-          "quadratic"_a, "variance"_a, "variance_payloads"_a, "variance_encodings"_a, "variance_dtype"_a, "signal"_a,
-          "variance_out"_a, "isa"_a = "");
-    m.def("deviations", &deviations, "table"_a, "payloads"_a, "encodings"_a, "dtype"_a, "invalid"_a, "norm"_a,
+    m.def("integrate", &integrate, "table"_a, "frames"_a, "dtype"_a, "invalid"_a, "linear"_a, "quadratic"_a,
+          "variance"_a, "variance_frames"_a, "variance_dtype"_a, "signal"_a, "variance_out"_a, "isa"_a = "");
+    m.def("deviations", &deviations, "table"_a, "frames"_a, "dtype"_a, "invalid"_a, "norm"_a,
           "dark"_a.none(), "mean"_a, "square"_a, "weighted"_a, "isa"_a = "");
     m.def("project", &project, "table"_a, "linear"_a, "quadratic"_a, "count"_a, "linear_sums"_a, "quadratic_sums"_a,
           "n_threads"_a);

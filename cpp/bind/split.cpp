@@ -17,14 +17,8 @@ using namespace nb::literals;
 namespace aureole {
 namespace {
 
-void require(bool fits, const char* what) {
-    if (!fits) throw nb::value_error(what);
-}
-
 template <class T> nb::object give(Array<T>& array, std::initializer_list<size_t> shape) {
-    T* data = array.release();
-    nb::capsule owner(data, [](void* p) noexcept { free(p); });
-    return nb::cast(nb::ndarray<nb::numpy, T>(data, shape, owner));
+    return owned(array.release(), shape);
 }
 
 // Where centres and borders of the pixels are, in metres from the point of normal incidence.
@@ -106,7 +100,7 @@ void check_needs(const Needs& needs, const BoundPixels& pixels) {
     require(!needs.azimuthal.vertex || y.field || y.vertex, "split: this mode needs the azimuthal vertices");
 }
 
-const Kernels& kernels_of(const std::string& isa) { return isa.empty() ? kernels() : kernels_for(isa); }
+const Kernels& kernels_of(const std::string& isa) { return kernels_for(isa); }
 
 nb::tuple bound_split(int mode, const BoundPixels& pixels, std::optional<Axis> radial, std::optional<Axis> azimuthal,
                       size_t threads, const std::string& isa) {

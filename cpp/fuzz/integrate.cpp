@@ -152,11 +152,12 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
     for (size_t i = 0; i < n; ++i) mean[i] = double(i % 5);
     const Exact<double> rows(c.rows.data(), c.rows.size());
     const Exact<int32_t> status(c.n_frames), second(c.n_frames);
+    const Exact<uint8_t> blames(c.n_frames);
     std::vector<Lost> lost(c.n_frames, Lost{});
 
     const IntegrateArgs args = {table.view(), c.invalid, c.n_frames, first.sources.data(), others.sources.data(), c.variance, 2, 1,
                                 rows.data(), rows.data() + 2 * c.n_pixels, signal.data(), variance.data(),
-                                status.data(), lost.data()};
+                                status.data(), blames.data(), lost.data()};
     require(native::integrate(args) == OK, "integrate: failed");
     const DeviationArgs more = {table.view(), c.invalid, c.n_frames, again.sources.data(), rows.data(),
                                 rows.data() + c.n_pixels, mean.data(), square.data(), weighted.data(), second.data()};
@@ -166,6 +167,8 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
     for (size_t f = 0; f < c.n_frames; ++f) {
         const size_t row = f * c.n_bins;
         require(status[f] == c.status(f), "integrate: another status");
+        if (status[f] != OK)
+            require((blames[f] != 0) == (c.frames[f].image.status == OK), "integrate: another image is to blame");
         require(second[f] == c.frames[f].image.status, "deviations: another status");
         if (status[f] != OK) {
             require_same(signal.data() + row, zeros, "integrate: a corrupt frame has a signal");

@@ -37,24 +37,23 @@ class Table:
 
 def integrate(
     table: Table,
-    payloads: Sequence[Buffer | FilePart],
-    encodings: Sequence[int],
+    frames: Sequence[tuple[Buffer | FilePart, int]],
     dtype: int,
     invalid: NDArray[np.float64],
     linear: NDArray[np.float64],
     quadratic: NDArray[np.float64],
     variance: int,
-    variance_payloads: Sequence[Buffer | FilePart],
-    variance_encodings: Sequence[int],
+    variance_frames: Sequence[tuple[Buffer | FilePart, int]],
     variance_dtype: int,
     signal: NDArray[np.float64],
     variance_out: NDArray[np.float64],
     isa: str = "",
-) -> tuple[list[int], list[tuple[int, NDArray[np.int64], NDArray[np.float64], NDArray[np.float64]]]]: ...
+) -> tuple[
+    list[int], list[int], list[tuple[int, NDArray[np.int64], NDArray[np.float64], NDArray[np.float64]]]
+]: ...
 def deviations(
     table: Table,
-    payloads: Sequence[Buffer | FilePart],
-    encodings: Sequence[int],
+    frames: Sequence[tuple[Buffer | FilePart, int]],
     dtype: int,
     invalid: NDArray[np.float64],
     norm: NDArray[np.float64],

@@ -18,6 +18,8 @@ not use.
 
 from __future__ import annotations
 
+from errno import EMFILE, ENFILE, ENOENT
+
 
 class AureoleError(Exception):
     """Base of all errors that Aureole raises on purpose; its text is one line for the user."""
@@ -69,3 +71,20 @@ class FrameMissing(FrameError):
 
 class FrameCorrupt(FrameError):
     """The frame is there, and is not what it promises."""
+
+
+def refused(name: str, error: OSError) -> FrameError:
+    """Return what it means for a frame that the system did not let us read it.
+
+    Raises
+    ------
+    InputError
+        The system had no more open files to give: that says nothing of the frame.
+    """
+    if error.errno in (EMFILE, ENFILE):
+        raise InputError(
+            f"{name}: too many open files; allow more (ulimit -n) or use fewer threads"
+        ) from None
+    if error.errno == ENOENT:
+        return FrameMissing(name, "no such file")
+    return FrameCorrupt(name, f"cannot be read ({error.strerror or error})")

@@ -12,7 +12,7 @@ from typing import NamedTuple, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from aureole.errors import FrameCorrupt, FrameMissing
+from aureole.errors import refused
 
 Buffer = bytes | bytearray | memoryview | NDArray[np.uint8]
 
@@ -101,10 +101,8 @@ class EncodedFrame:
             return self.payload
         try:
             return self.payload.read()
-        except FileNotFoundError:
-            raise FrameMissing(self.name, "the file is gone") from None
         except OSError as error:
-            raise FrameCorrupt(self.name, f"cannot be read ({error.strerror or error})") from None
+            raise refused(self.name, error) from None
 
     @classmethod
     def from_array(

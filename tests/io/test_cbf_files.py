@@ -1,3 +1,4 @@
+import os
 import re
 from pathlib import Path
 
@@ -290,6 +291,17 @@ def test_a_huge_file_is_not_read(tmp_path):
         file.truncate(1 << 36)
     with pytest.raises(FrameCorrupt, match=r"64\.0 GiB"):
         read_cbf(tmp_path / "huge.cbf")
+
+
+def test_an_image_that_is_too_large_is_refused_before_it_is_made(tmp_path):
+    head = edited(r"X-Binary-Number-of-Elements: 35\r\n", "")
+    for field, number in {"Fastest-Dimension": 70000, "Second-Dimension": 70000, "Size": 4900000000}.items():
+        head = edited(rf"{field}: \d+", f"{field}: {number}", head)
+    path = tmp_path / "large.cbf"
+    path.write_bytes(head)
+    os.truncate(path, 5_000_000_000)
+    with pytest.raises(FrameCorrupt, match=r"70000 x 70000 pixels are 18\.3 GiB, too large"):
+        CbfFiles([str(path)]).read(0)
 
 
 def test_header_is_read_without_the_pixels_even_if_it_is_long(tmp_path):

@@ -1,13 +1,16 @@
 """Frames that are decoded while they are read from their file: the same pixels, the same complaints."""
 
 import os
+import resource
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import replace
 
 import numpy as np
 import pytest
 from encoders import frame
 
-from aureole.errors import FrameCorrupt, FrameMissing
+from aureole.errors import FrameCorrupt, FrameMissing, InputError
 from aureole.frames import Encoding, FilePart
 from aureole.kernels import Entries, isas, reference
 from aureole.kernels.cpu import Table, decode, integrate
@@ -114,3 +117,39 @@ def test_a_file_that_may_not_be_read_says_so(tmp_path):
     for read in (decode, lambda one: one.encoded()):
         with pytest.raises(FrameCorrupt, match="cannot be read"):
             read(stored)
+
+
+@contextmanager
+def open_files_left(count):
+    """Let this process open so many files more."""
+    before = resource.getrlimit(resource.RLIMIT_NOFILE)
+    probe = os.open(os.devnull, os.O_RDONLY)
+    os.close(probe)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (probe + count, before[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, before)
+
+
+def test_more_frames_under_way_than_files_may_be_open(tmp_path):
+    entries, many = table(), 8
+    stored = [in_file(tmp_path / f"{i}", frame(image_of("i4", i), Encoding.RAW)) for i in range(16)]
+    native = Table(entries)
+
+    def work(_):
+        return integrate(native, stored, invalid=NONE, linear=NONE, quadratic=NONE, variance="none")
+
+    wanted = work(0).signal
+    with ThreadPoolExecutor(many) as pool, open_files_left(2 * many):
+        for found in pool.map(work, range(4 * many)):
+            assert found.failures == [None] * 16
+            np.testing.assert_array_equal(found.signal, wanted)
+
+
+def test_a_process_without_files_left_does_not_blame_the_frame(tmp_path):
+    stored = in_file(tmp_path / "a", frame(image_of("i4"), Encoding.BYTE_OFFSET))
+    with open_files_left(0):
+        for read in (decode, lambda one: one.encoded()):
+            with pytest.raises(InputError, match=r"too many open files; allow more \(ulimit -n\)"):
+                read(stored)

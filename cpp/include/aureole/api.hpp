@@ -13,7 +13,7 @@ enum DType : int32_t { I8, U8, I16, U16, I32, U32, I64, U64, F32, F64 };
 
 inline constexpr uint8_t ITEMSIZE[] = {1, 1, 2, 2, 4, 4, 8, 8, 4, 8};
 
-// Why a frame could not be decoded.
+// Why a frame could not be decoded; what the system says, errno, is negative.
 enum Status : int32_t {
     OK = 0,
     TRUNCATED,      // the data end before the last pixel
@@ -21,8 +21,6 @@ enum Status : int32_t {
     BAD_HEADER,     // a chunk header that promises another image
     BAD_LZ4,        // an LZ4 block that reads or writes outside of itself
     UNSUPPORTED,    // no decoder for this encoding and type
-    GONE,           // a feed has nothing to read from any more
-    UNREADABLE,     // reading failed
     CHANGED,        // what is read from is not what it was
     NO_MEMORY
 };
@@ -30,7 +28,7 @@ enum Status : int32_t {
 // Gives the bytes of a frame one after the other, for frames that are not in memory: they are decoded while they are
 // still in the cache.
 struct Feed {
-    // The next n bytes; OK, GONE, UNREADABLE or CHANGED.
+    // The next n bytes; OK, CHANGED, or -errno.
     int32_t (*read)(Feed* self, uint8_t* to, size_t n);
     size_t window;    // bytes to read at a time
 };
@@ -98,6 +96,7 @@ struct IntegrateArgs {
     double* signal;                // out: n_frames * n_bins
     double* variance_out;          // out: n_frames * n_bins, unless NONE
     int32_t* status;               // out: n_frames
+    uint8_t* blames_variance;      // out: n_frames; whether the status is that of the variance
     Lost* lost;                    // out: n_frames; malloc'ed where a frame lost pixels, else null
 };
 

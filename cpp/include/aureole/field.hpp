@@ -35,11 +35,11 @@ AUREOLE_INLINE double angle(double y, double x) {
     return __builtin_copysign(x < 0.0 ? PI - quadrant : quadrant, y);
 }
 
-// Half of sin^2 of half an angle, without loss of digits near the beam; from the squared distance to the beam, the
-// distance to the sample and the component along the beam.
+// sin^2 of half an angle, without loss of digits near the beam; from the squared distance to the beam, the distance to
+// the sample and the component along the beam.
 AUREOLE_INLINE double squared_sine(double squared, double length, double along) {
     const double forward = squared / ((__builtin_fabs(along) + length) * length);
-    return along >= 0.0 ? forward : (length - along) / length;
+    return 0.5 * (along >= 0.0 ? forward : (length - along) / length);
 }
 
 // out = scale * value(t1, t2, t3, squared distance to the sample)

@@ -89,6 +89,7 @@ template <class C> struct Plane {
 
     bool open(size_t lanes) {
         memory = static_cast<C*>(aligned_alloc(64, TILE * lanes * sizeof(C)));
+        if (memory) memset(memory, 0, TILE * lanes * sizeof(C));    // pixels that nobody uses are never written
         return memory != nullptr;
     }
     void close() { free(memory); }
@@ -102,8 +103,9 @@ template <size_t L, class C, class T> inline void set_bad(C* plane, C value, con
     }
 }
 
-// Negative and infinite, as intervals.
-inline constexpr double NO_VARIANCE[] = {-__builtin_inf(), -4.9406564584124654e-324, __builtin_inf(), __builtin_inf()};
+// Negative and infinite, as intervals. The least negative number is a normal one: a process may take subnormal ones for
+// zero, and zero is a variance.
+inline constexpr double NO_VARIANCE[] = {-__builtin_inf(), -2.2250738585072014e-308, __builtin_inf(), __builtin_inf()};
 
 template <size_t L, class T> int32_t integrate_as(const IntegrateArgs& args) {
     const TableView& t = args.table;
@@ -144,7 +146,8 @@ template <size_t L, class T> int32_t integrate_as(const IntegrateArgs& args) {
     }
     for (size_t f = 0; f < args.n_frames && good; ++f) {
         args.status[f] = batch.streams[f].status;
-        if (args.status[f] == OK && args.variance == FRAMES) args.status[f] = other.streams[f].status;
+        args.blames_variance[f] = args.status[f] == OK && args.variance == FRAMES;
+        if (args.blames_variance[f]) args.status[f] = other.streams[f].status;
         if (args.status[f] == NO_MEMORY) good = false;
     }
     if (good) signal.give(args.n_frames, args.status, args.signal);

@@ -32,9 +32,9 @@ template <class T> class Array {
         data_ = static_cast<T*>(memory);
         size_ = size;
 #if defined(__linux__)
-        constexpr size_t HUGE = size_t(2) << 20;
-        const size_t begin = (size_t(memory) + HUGE - 1) / HUGE * HUGE, end = size_t(memory) + size * sizeof(T);
-        if (end >= begin + HUGE) madvise(reinterpret_cast<void*>(begin), end - begin, MADV_HUGEPAGE);
+        constexpr size_t HUGE_PAGE = size_t(2) << 20;
+        const size_t begin = (size_t(memory) + HUGE_PAGE - 1) / HUGE_PAGE * HUGE_PAGE, end = size_t(memory) + size * sizeof(T);
+        if (end >= begin + HUGE_PAGE) madvise(reinterpret_cast<void*>(begin), end - begin, MADV_HUGEPAGE);
 #endif
     }
     T* data() { return data_; }

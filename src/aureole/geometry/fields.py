@@ -17,7 +17,7 @@ The bits do not depend on threads or instruction set.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from math import cos, sin, sqrt
+from math import cos, sin
 
 import numpy as np
 from numpy.typing import NDArray
@@ -34,9 +34,6 @@ _FUNCTIONS = {
     name: code
     for code, name in enumerate(["identity", "reciprocal", "square", "log", "log10", "log1p", "arcsinh"])
 }
-
-_OF_HALF_SQUARE = {"sin_theta", "qx", "qy"}
-"""Bases that the kernel gives as √2 times what they are."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,10 +59,7 @@ class Plane:
 
     def coordinate(self, unit: Unit) -> Field:
         """Return what the kernel computes a coordinate from."""
-        scale = unit.scale(self.wavelength)
-        if unit.base in _OF_HALF_SQUARE:
-            scale *= sqrt(0.5)
-        return self._field(_BASES[unit.base], _FUNCTIONS[unit.function], scale)
+        return self._field(_BASES[unit.base], _FUNCTIONS[unit.function], unit.scale(self.wavelength))
 
     def solid_angle(self) -> Field:
         """Return the same for cos³ of the angle of incidence."""

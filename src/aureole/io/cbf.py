@@ -19,14 +19,13 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from aureole.errors import FrameCorrupt, FrameMissing
+from aureole.errors import FrameCorrupt, refused
 from aureole.frames import EncodedFrame, Encoding, FilePart
 from aureole.io.buffers import read_at
 from aureole.io.store import LARGEST_FRAME, Address, Store
 
 SECTION = b"--CIF-BINARY-FORMAT-SECTION--"
 MARKER = b"\x0c\x1a\x04\xd5"
-_LARGEST_FILE = LARGEST_FRAME
 _SHOWN = 60
 _HEAD = 1 << 13
 """Bytes in which the header of a detector ends; the search goes on where it does not."""
@@ -188,6 +187,11 @@ def _describe(head: bytes, section: int, marker: int, total: int, name: str) -> 
     least = pixels * (dtype.itemsize if encoding is Encoding.RAW else 1)
     if size < least or (encoding is Encoding.RAW and size > least):
         raise FrameCorrupt(name, f"{shape[0]} x {shape[1]} pixels of {dtype} cannot be {size} bytes")
+    if pixels * dtype.itemsize > LARGEST_FRAME:
+        gibibytes = pixels * dtype.itemsize / 2**30
+        raise FrameCorrupt(
+            name, f"{shape[0]} x {shape[1]} pixels are {gibibytes:.1f} GiB, too large for one frame"
+        )
     swapped = encoding is Encoding.RAW and mime.get("x-binary-element-byte-order", "").upper() == "BIG_ENDIAN"
     return _Section(encoding, shape, dtype, start, size, swapped, mime, CbfHeader(head[:section], mime))
 
@@ -299,11 +303,10 @@ def _opened(path: str) -> Iterator[tuple[int, os.stat_result]]:
             yield descriptor, status
         finally:
             os.close(descriptor)
-    except FileNotFoundError:
-        raise FrameMissing(path, "no such file") from None
-    except (OSError, ValueError) as error:
-        reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
-        raise FrameCorrupt(path, f"cannot be read ({reason})") from None
+    except OSError as error:
+        raise refused(path, error) from None
+    except ValueError as error:
+        raise FrameCorrupt(path, f"cannot be read ({error})") from None
 
 
 def read_bytes(path: str) -> memoryview[int]:
@@ -317,7 +320,7 @@ def read_bytes(path: str) -> memoryview[int]:
         It cannot be read, or is not an ordinary file.
     """
     with _opened(path) as (descriptor, status):
-        if status.st_size > _LARGEST_FILE:
+        if status.st_size > LARGEST_FRAME:
             raise FrameCorrupt(path, f"{status.st_size / 2**30:.1f} GiB is too large for one frame")
         return read_at(descriptor, status.st_size)
 

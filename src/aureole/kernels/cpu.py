@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from aureole import _core
-from aureole.errors import FrameCorrupt, FrameError, FrameMissing, InputError
-from aureole.frames import EncodedFrame
+from aureole.errors import FrameCorrupt, FrameError, InputError, refused
+from aureole.frames import Buffer, EncodedFrame, FilePart
 from aureole.kernels.sums import BatchSums, Deviations, Entries, Projection
 from aureole.threads import checked_threads
 
@@ -38,15 +38,14 @@ _REASONS = {
     3: "the chunk header promises another image",
     4: "an LZ4 block reads or writes outside of itself",
     5: "there is no decoder for this encoding with this type of pixel",
-    7: "the file cannot be read any more",
-    8: "the file changed while it was read",
+    6: "the file changed while it was read",
 }
-_GONE = 6
+"""What the kernels' statuses mean; negative ones are errors of the system."""
 
 
 def _failure(status: int, name: str) -> FrameError:
-    if status == _GONE:
-        return FrameMissing(name, "the file is gone")
+    if status < 0:
+        return refused(name, OSError(-status, os.strerror(-status)))
     return FrameCorrupt(name, _REASONS[status])
 
 
@@ -185,28 +184,27 @@ def integrate(
     n = len(frames)
     signal = np.empty((n, table.n_bins))
     variances = np.empty((n if variance != "none" else 0, table.n_bins))
-    statuses, lost = _core.integrate(
+    statuses, of_variance, lost = _core.integrate(
         table.native,
-        [frame.payload for frame in frames],
-        [int(frame.encoding) for frame in frames],
+        _encoded(frames),
         _common_dtype(frames),
         np.ascontiguousarray(invalid, np.float64),
         np.ascontiguousarray(linear, np.float64),
         np.ascontiguousarray(quadratic, np.float64),
         _VARIANCE[variance],
-        [frame.payload for frame in variance_frames],
-        [int(frame.encoding) for frame in variance_frames],
+        _encoded(variance_frames),
         _common_dtype(variance_frames),
         signal,
         variances,
         isa,
     )
     lost = [row for row in lost if statuses[row[0]] == 0]
+    failures = [
+        _failure(status, (variance_frames if of_variance[i] else frames)[i].name) if status else None
+        for i, status in enumerate(statuses)
+    ]
     return BatchSums(
-        [
-            _failure(status, frame.name) if status else None
-            for status, frame in zip(statuses, frames, strict=True)
-        ],
+        failures,
         signal,
         variances if variance != "none" else None,
         np.array([row[0] for row in lost], np.intp),
@@ -248,8 +246,7 @@ def deviations(
     weighted = np.empty_like(square)
     statuses = _core.deviations(
         table.native,
-        [frame.payload for frame in frames],
-        [int(frame.encoding) for frame in frames],
+        _encoded(frames),
         _common_dtype(frames),
         np.ascontiguousarray(invalid, np.float64),
         np.ascontiguousarray(norm, np.float64),
@@ -263,6 +260,10 @@ def deviations(
         if status:
             raise _failure(status, frame.name)
     return Deviations(square, weighted)
+
+
+def _encoded(frames: Sequence[EncodedFrame]) -> list[tuple[Buffer | FilePart, int]]:
+    return [(frame.payload, int(frame.encoding)) for frame in frames]
 
 
 def _common_dtype(frames: Sequence[EncodedFrame]) -> int:
