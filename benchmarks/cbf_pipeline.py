@@ -1,9 +1,9 @@
 """CBF files in the page cache to patterns in HDF5: 1000 bins, bbox, Poisson errors.
 
 Against the sequential snippet of J. Kieffer, S. Petitdemange and T. Vincent, J. Synchrotron Rad. 25 (2018)
-612, its pools of readers, and the best arrangement of fabio and pyFAI known to us: threads or
-processes that each read (MD5 off) and integrate, whose results are written at once. Plans, and the first calls
-of pyFAI that make its tables, are not in the times.
+612, its pools of readers, and the best arrangement of fabio and pyFAI known to us: threads or processes that
+each read (MD5 off) and integrate, whose results are written at once. Plans, and the first calls of pyFAI that
+make its tables, are not in the times.
 """
 
 from __future__ import annotations

@@ -112,7 +112,7 @@ struct Expected {
             double u = x;
             if (c.variance == FLOOR) u = x > 1.0 ? x : 1.0;
             if (c.variance == FRAMES) u = slow_double(c.variances[f].image.bytes, p, c.variance_dtype);
-            const bool invalid = slow_invalid(x, c.invalid), bad = invalid || !(c.variance != FRAMES || (isfinite(u) && u >= 0));
+            const bool invalid = slow_invalid(x, c.invalid), bad = invalid || !(c.variance != FRAMES || (isfinite(u) && u > native::NO_VARIANCE[1]));
             const double norm = c.rows[p], s = x - c.rows[c.n_pixels + p];
             for (size_t k = size_t(e.ptr[p]); k < size_t(e.ptr[p + 1]); ++k) {
                 const size_t bin = size_t(e.bins[k]);

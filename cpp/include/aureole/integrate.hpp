@@ -103,8 +103,7 @@ template <size_t L, class C, class T> inline void set_bad(C* plane, C value, con
     }
 }
 
-// Negative and infinite, as intervals. The least negative number is a normal one: a process may take subnormal ones for
-// zero, and zero is a variance.
+// Negative and infinite, as intervals. Subnormal numbers are no less than zero: a process may take them for it.
 inline constexpr double NO_VARIANCE[] = {-__builtin_inf(), -2.2250738585072014e-308, __builtin_inf(), __builtin_inf()};
 
 template <size_t L, class T> int32_t integrate_as(const IntegrateArgs& args) {

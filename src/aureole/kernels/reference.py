@@ -186,7 +186,7 @@ def integrate(
         failures.append(None)
         bad = is_invalid(raw, invalid)
         if variance == "frames":
-            bad |= ~(np.isfinite(spread) & (spread >= 0.0))
+            bad |= ~(np.isfinite(spread) & (spread > -np.finfo(np.float64).smallest_normal))
         used = np.diff(entries.pixel_ptr) > 0
         raw = np.where(bad, 0.0, raw)
         spread = np.where(bad, 0.0, np.maximum(raw, 1.0) if variance == "floor" else spread)
