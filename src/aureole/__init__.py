@@ -1,4 +1,4 @@
-"""X-ray detector frames to diffraction patterns, maps and tomograms, in real time.
+"""Aureole turns X-ray detector frames into diffraction patterns and cakes, with errors, on a plain CPU.
 
 The names below are the public interface; each is loaded when it is first used, so that importing the package
 costs next to nothing.

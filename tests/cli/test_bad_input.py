@@ -1,6 +1,7 @@
 """Bad frames are reported and passed over; everything else that is wrong is one line and exit code 2."""
 
 import os
+import re
 import sys
 from pathlib import Path
 
@@ -192,7 +193,7 @@ def test_wrong_poni_files(scan, refused, text, words):
     [
         ("nowhere/out.h5", "there is no folder"),
         (".", "is a folder"),
-        ("out.png", "the ending"),
+        ("out.png", ".nx5, .hdf, .xy"),
         ("out", "the ending"),
         ("out.xy", "6 frames"),
     ],
@@ -200,6 +201,22 @@ def test_wrong_poni_files(scan, refused, text, words):
 def test_outputs_that_cannot_be(scan, refused, output, words):
     line = refused("integrate", scan.folder, "--poni", scan.poni, "-o", scan.out / output)
     assert words in line
+
+
+@pytest.mark.parametrize("options", [[], ["--unit", "chi_deg", "--radial-range", 2, 3]])
+def test_a_wavelength_that_is_missing(run, scan, refused, options):
+    scan.poni.write_text(re.sub("Wavelength.*\n", "", scan.poni.read_text()))
+    command = ("integrate", scan.folder, "--poni", scan.poni, "-o", scan.out / "out.h5", *options)
+    assert "give --energy or --wavelength" in refused(*command)
+    assert run(*command, "--energy", 12).code == 0
+
+
+def test_an_output_that_exists(scan, refused):
+    (scan.out / "out.h5").write_text("precious")
+    line = refused(
+        "integrate", scan.folder, "--poni", scan.poni, "-o", scan.out / "out.h5", leaves=["out.h5"]
+    )
+    assert "(--overwrite)" in line
 
 
 def test_a_cake_is_no_text(scan, refused):

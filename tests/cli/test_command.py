@@ -101,12 +101,21 @@ def test_the_module_is_the_command(scan):
     assert "\x1b" not in done.stdout + done.stderr
 
 
+# Background jobs of scripts ignore SIGINT, and so does what they start: also the tests, if run as one.
+LISTENING = """
+import signal, sys
+signal.signal(signal.SIGINT, signal.default_int_handler)
+from aureole.cli import main
+sys.exit(main())
+"""
+
+
 def slow_scan(scan):
     """Make the scan last: many frames, and a backend that takes its time."""
     for index in range(6, 3000):
         os.link(scan.files[index % 6], scan.folder / f"scan_{index:04d}.cbf")
     return [
-        sys.executable, "-m", "aureole", "integrate", str(scan.folder), "--poni", str(scan.poni),
+        sys.executable, "-c", LISTENING, "integrate", str(scan.folder), "--poni", str(scan.poni),
         "-o", str(scan.out / "out.h5"), "--backend", "reference", "--npt", "1000", "--split", "full",
     ]  # fmt: skip
 

@@ -1,4 +1,4 @@
-"""aureole info, convert, plot and demo."""
+"""aureole info, convert and plot."""
 
 import os
 from dataclasses import replace
@@ -83,6 +83,43 @@ def test_info_of_a_result(run, scan, result):
     ):  # fmt: skip
         assert words in done.out
     assert "gone.cbf: no such file" in done.out
+
+
+def test_info_of_a_result_says_what_was_asked_for(run, scan, result):
+    plain = run("info", result(name="plain.h5")).out
+    for line in (
+        "radial range     not given: all valid pixels",
+        "azimuthal range  not given",
+        "monitor          none",
+    ):
+        assert line in plain
+    assert "masked           0.00 % of the pixels" in plain
+    mask = np.zeros((40, 50), np.uint8)
+    mask[:4] = 1
+    np.save(scan.root / "mask.npy", mask)
+    flat = np.ones((40, 50), np.float32)
+    flat[:, 0] = 0.0
+    np.save(scan.root / "flat.npy", flat)
+    done = run("info", result(
+        "--radial-range", 5, 19, "--azimuth-range", -30, 60, "--monitor", "Flux",
+        "--mask", scan.root / "mask.npy", "--flat", scan.root / "flat.npy",
+    ))  # fmt: skip
+    assert done.code == 0, done.err
+    for line in (
+        "radial range     5 to 19 (q_nm^-1)", "azimuthal range  -30 to 60 (chi_deg)", "monitor          Flux",
+        f"mask             gaps of the detector, {scan.root / 'mask.npy'}",
+        # a tenth, and of the rest one column of fifty
+        "masked           11.80 % of the pixels",
+    ):  # fmt: skip
+        assert line in done.out
+
+
+def test_info_of_frames_that_the_library_decodes(run, scan):
+    with h5py.File(scan.root / "gz.h5", "w") as file:
+        file.create_dataset("data", data=scan.images, chunks=(1, 40, 50), compression="gzip")
+    done = run("info", scan.root / "gz.h5")
+    assert "compressed by gzip" in done.out
+    assert "encoding         none when the kernel gets it: 0.01 MB a frame" in done.out
 
 
 @pytest.mark.parametrize("what", ["nowhere.cbf", "text.cbf", "text.poni", "empty.h5", "other.h5"])
@@ -267,27 +304,3 @@ def test_real_frames_that_are_not_flipped(run, data, tmp_path):
         "--calibrant", "CeO2", "-o", tmp_path / "rings.png",
     )  # fmt: skip
     assert (done.code, done.err) == (0, "")
-
-
-def test_the_demo(run, tmp_path, refused, scan):
-    folder = tmp_path / "demo"
-    arguments = ("demo", "--output", folder, "--frames", 8, "--distinct", 4, "--detector", "Pilatus 100k")
-    first = run(*arguments)
-    assert first.code == 0, first.err
-    assert "frames/s" in first.out
-    for name in ("patterns.h5", "patterns.png", "rings.png"):
-        assert str(folder / name) in first.out
-    picture(folder / "patterns.png")
-    picture(folder / "rings.png")
-    before = (folder / "frames" / "frame_00000.cbf").stat().st_mtime_ns
-    again = run(*arguments)
-    assert again.code == 0, again.err
-    assert "by an earlier run" in again.out
-    assert (folder / "frames" / "frame_00000.cbf").stat().st_mtime_ns == before
-    assert "holds 8 frames, not 9" in refused("demo", "--output", folder, "--frames", 9)
-
-
-def test_the_demo_keeps_what_is_not_its_own(scan, refused):
-    (scan.out / "patterns.h5").write_text("precious")
-    line = refused("demo", "--output", scan.out, "--frames", 2, leaves=["patterns.h5"])
-    assert "exists" in line

@@ -20,7 +20,8 @@ X-ray detector frames to diffraction patterns, in real time.
 Give a verb; 'aureole VERB --help' explains its options and has an example."""
 
 _EPILOG = """\
-exit codes: 0 clean, 1 finished with bad or missing frames, 2 usage, input or output error
+exit codes: 0 clean, 1 finished with bad or missing frames, 2 usage, input or output error,
+130 interrupted, 143 terminated
 
 example:
   aureole integrate 'scan_*.cbf' --poni detector.poni -o patterns.h5
@@ -30,6 +31,7 @@ example:
 def make_parser() -> Parser:
     """Return the parser of all verbs."""
     parser = Parser(prog="aureole", description=_DESCRIPTION, epilog=_EPILOG)
+    parser.set_defaults(stopped="nothing was written")
     parser.add_argument("--version", action="version", version=version_text())
     verbs = parser.add_subparsers(dest="verb", metavar="VERB", title="verbs")
     for verb in _VERBS:
@@ -48,7 +50,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     Returns
     -------
     int
-        0 clean, 1 finished with bad or missing frames, 2 usage, input or output error, 130 interrupted.
+        0 clean, 1 finished with bad or missing frames, 2 usage, input or output error, 130 interrupted,
+        143 terminated.
     """
     parser = make_parser()
     try:
@@ -63,4 +66,4 @@ def main(argv: Sequence[str] | None = None) -> int:
     if args.verb is None:
         parser.print_help(sys.stderr)
         return 2
-    return guarded(f"aureole {args.verb}", lambda: args.run(args))
+    return guarded(f"aureole {args.verb}", lambda: args.run(args), stopped=args.stopped)

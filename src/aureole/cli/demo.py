@@ -3,24 +3,30 @@
 from __future__ import annotations
 
 import argparse
+import os
+import re
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
 from aureole.cli.terminal import progress_bar
-from aureole.errors import OutputError
+from aureole.errors import OutputError, SpecError
 
 if TYPE_CHECKING:
+    from aureole.geometry import Geometry
     from aureole.io import Frames
 
 _DESCRIPTION = """\
 Simulate a powder in an oven as a Pilatus3 2M CdTe sees it, integrate the frames with
 errors, draw the result, and say how fast that was. A second run in the same folder
-takes the frames that are there."""
+takes the frames that are there, or replaces them if they are not those asked for."""
 
 _EPILOG = """\
 example:
   aureole demo --output demo"""
+
+_OURS = re.compile(r"frame_\d{5,}\.cbf")
 
 
 def add_parser(verbs: argparse._SubParsersAction[Any]) -> None:
@@ -32,7 +38,7 @@ def add_parser(verbs: argparse._SubParsersAction[Any]) -> None:
         description=_DESCRIPTION,
         epilog=_EPILOG,
     )
-    parser.set_defaults(run=run)
+    parser.set_defaults(run=run, stopped="what was complete is kept")
     parser.add_argument(
         "-o", "--output", metavar="DIR", type=Path, default=Path("demo"), help="folder (default: demo)"
     )
@@ -98,34 +104,58 @@ def run(args: argparse.Namespace) -> int:
 def _scan(args: argparse.Namespace) -> tuple[Frames, Path]:
     """Return the frames and the PONI file of the scan, made now or by an earlier run in the same folder."""
     from aureole.io import open_frames
-    from aureole.runs.report import check_output
-    from aureole.simulate import write_scan
+    from aureole.simulate import Powder, write_scan
 
     folder, poni = args.output / "frames", args.output / "scan.poni"
-    if folder.is_dir() and poni.is_file():
-        frames = open_frames(folder)
-        if len(frames) != args.frames:
-            raise OutputError(
-                f"{folder}: holds {len(frames)} frames, not {args.frames}; remove it or choose another folder"
-            )
-        _say("simulated", f"{len(frames)} frames, by an earlier run")
-        return frames, poni
-    for name in ("patterns.h5", "patterns.png", "rings.png"):
-        if args.output.is_dir():
-            check_output(args.output / name)
+    distinct = max(1, args.frames // 2) if args.distinct is None else min(args.distinct, args.frames)
+    if min(args.frames, distinct) < 1:
+        raise SpecError(f"a scan has at least one frame, not {min(args.frames, distinct)}")
+    geometry = Powder(detector=args.detector).geometry()
+    made = f"{args.frames} frames" + (f" ({distinct} distinct ones)" if distinct < args.frames else "")
+    earlier = _earlier_frames(folder)
+    distinct_earlier = len({path.stat().st_ino for path in earlier})
+    if (len(earlier), distinct_earlier) == (args.frames, distinct) and _is_of(poni, geometry):
+        _say("simulated", f"{made}, by an earlier run")
+        return open_frames(folder), poni
+    if not earlier:
+        _refuse_others_results(args.output)
     begin = perf_counter()
-    distinct = max(1, args.frames // 2) if args.distinct is None else args.distinct
-    scan = write_scan(
-        args.output,
-        args.frames,
-        detector=args.detector,
-        distinct=min(distinct, args.frames),
-        threads=args.threads,
-    )
-    frames = open_frames(scan.frames)
-    size = sum(path.stat().st_size for path in scan.frames.iterdir()) / len(frames)
-    _say("simulated", f"{len(frames)} frames of {size / 1e6:.1f} MB in {perf_counter() - begin:.1f} s")
-    return frames, scan.poni
+    args.output.mkdir(parents=True, exist_ok=True)
+    # What is under way lies apart, so that an interrupted run leaves no scan that is half of one.
+    with TemporaryDirectory(prefix=".simulating-", dir=args.output, ignore_cleanup_errors=True) as work:
+        scan = write_scan(work, args.frames, detector=args.detector, distinct=distinct, threads=args.threads)
+        if earlier:
+            folder.rename(Path(work) / "earlier")
+        scan.frames.rename(folder)
+        scan.poni.replace(poni)
+    frames = open_frames(folder)
+    size = sum(path.stat().st_size for path in folder.iterdir()) / len(frames)
+    _say("simulated", f"{made} of {size / 1e6:.1f} MB in {perf_counter() - begin:.1f} s")
+    return frames, poni
+
+
+def _earlier_frames(folder: Path) -> list[Path]:
+    """Return the frames that an earlier run made; whatever else is in their folder is not ours to touch."""
+    paths = sorted(folder.iterdir()) if folder.is_dir() else []
+    for path in paths:
+        with path.open("rb") as file:
+            if not (_OURS.fullmatch(path.name) and b", simulated" in file.read(4096)):
+                raise OutputError(f"{path}: was not made by the demo; choose another folder (--output)")
+    return paths
+
+
+def _is_of(poni: Path, geometry: Geometry) -> bool:
+    from aureole.io import load
+
+    return poni.is_file() and load(poni) == geometry
+
+
+def _refuse_others_results(folder: Path) -> None:
+    for name in ("scan.poni", "patterns.h5", "patterns.png", "rings.png"):
+        if os.path.lexists(folder / name):
+            raise OutputError(
+                f"{folder / name}: exists, without frames of the demo; choose another folder (--output)"
+            )
 
 
 def _say(title: str, text: str) -> None:

@@ -24,6 +24,8 @@ _BAND = 3.0
 """Half width of the band of errors in standard errors."""
 _STEEP = 300.0
 """Ratio of the largest to the small intensities beyond which they are drawn on a logarithmic scale."""
+_FALL = 10.0
+"""The same for how far they fall with the radius, peaks set aside: that of small angles falls farther."""
 
 
 def draw_result(figure: Figure, result: StoredResult, *, scale: str = "auto") -> None:
@@ -81,6 +83,14 @@ def _relative_error(axes: Axes, x: F64, mean: F64, sigma: F64) -> None:
     axes.set_yscale("log", nonpositive="mask")
     axes.grid(color="#e6e6e6", linewidth=0.6)
     axes.yaxis.set_minor_formatter("")
+    shown = percent[percent > 0.0]
+    reach = shown.max() / shown.min() if shown.size else np.inf
+    if reach < 30.0:
+        from matplotlib.ticker import LogLocator, MaxNLocator
+
+        # Powers of ten are too few labels, and below a ratio of 5 there may be but one of 1, 2, 5.
+        few = MaxNLocator(4, steps=[1, 2, 5, 10])
+        axes.yaxis.set_major_locator(few if reach < 5.0 else LogLocator(subs=(1.0, 2.0, 5.0)))
     axes.yaxis.set_major_formatter(lambda value, _: f"{value:g}")
 
 
@@ -116,7 +126,10 @@ def _is_steep(values: F64) -> bool:
     if positive.size < max(8, values.size // 2):
         return False
     low, high = np.percentile(positive, (5.0, 99.9))
-    return bool(high > _STEEP * low)
+    # Medians of pieces that are wider than a peak.
+    pieces = np.array_split(positive, min(25, 1 + positive.size // 20))
+    level = np.array([np.median(piece) for piece in pieces])
+    return bool(high > _STEEP * low or level.max() > _FALL * level[level.argmax() :].min())
 
 
 def _pattern(axes: Axes, x: F64, mean: F64, sigma: F64 | None, *, scale: str) -> None:

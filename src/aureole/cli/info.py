@@ -11,6 +11,10 @@ from typing import TYPE_CHECKING, Any
 from aureole.errors import FrameError, GeometryError, InputError
 
 if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from aureole.frames import EncodedFrame
     from aureole.geometry import Geometry
 
 Lines = Iterator[tuple[str, str]]
@@ -107,11 +111,15 @@ def geometry_lines(geometry: Geometry) -> Lines:
         angstrom = geometry.wavelength * 1e10
         yield "wavelength", f"{angstrom:.6g} Å ({geometry.energy_kev:.6g} keV)"
     if detector.shape is not None:
-        yield "masked", f"{100 * float(detector.mask.mean()):.2f} % of the pixels (gaps)"
+        yield "gaps", _share(detector.mask)
         for unit, words in (("2th_deg", "2θ from {:.4g} to {:.4g}°"), ("q_nm^-1", "q to {1:.5g} nm⁻¹")):
             if unit == "2th_deg" or geometry.wavelength is not None:
                 values = geometry.center_array(unit)
                 yield "covers", words.format(float(values.min()), float(values.max()))
+
+
+def _share(mask: NDArray[np.bool_]) -> str:
+    return f"{100 * float(mask.mean()):.2f} % of the pixels"
 
 
 def _frame_lines(name: str) -> Lines:
@@ -132,9 +140,7 @@ def _frame_lines(name: str) -> Lines:
         yield from (("unreadable", failure) for failure in failures)
         yield "shape", f"{first.shape[0]} x {first.shape[1]} pixels (slow x fast)"
         yield "type", f"{first.dtype}"
-        size = first.nbytes
-        full = first.shape[0] * first.shape[1] * first.dtype.itemsize
-        yield "encoding", f"{_encoding(first.encoding)}, {size / 1e6:.2f} MB of {full / 1e6:.2f} MB a frame"
+        yield "encoding", _encoding(first)
         for line in frames.notes:
             yield "note", line
         yield "first", frames.name(0)
@@ -149,15 +155,17 @@ def _frame_lines(name: str) -> Lines:
         yield from _header_lines(first.header)
 
 
-def _encoding(encoding: int) -> str:
+def _encoding(frame: EncodedFrame) -> str:
+    """Return how frames come to the kernel, which need not be how they lie in the file."""
     from aureole.frames import Encoding
 
-    names = {
-        Encoding.RAW: "raw",
-        Encoding.BYTE_OFFSET: "CBF byte-offset",
-        Encoding.BITSHUFFLE_LZ4: "bitshuffle-LZ4",
-    }
-    return names[Encoding(encoding)]
+    full = frame.shape[0] * frame.shape[1] * frame.dtype.itemsize
+    if frame.encoding is Encoding.RAW:
+        return f"none when the kernel gets it: {full / 1e6:.2f} MB a frame"
+    name = {Encoding.BYTE_OFFSET: "CBF byte-offset", Encoding.BITSHUFFLE_LZ4: "bitshuffle-LZ4"}[
+        frame.encoding
+    ]
+    return f"{name}, {frame.nbytes / 1e6:.2f} MB of {full / 1e6:.2f} MB a frame"
 
 
 def _header_lines(header: Mapping[str, str]) -> Lines:
@@ -170,7 +178,8 @@ def _header_lines(header: Mapping[str, str]) -> Lines:
 
 
 def _result_lines(name: str) -> Lines:
-    from aureole.geometry import Geometry
+    from aureole.azimuthal import IntegrationSpec
+    from aureole.azimuthal.corrections import pixels
     from aureole.io.results import read_result
     from aureole.io.status import FrameStatus
 
@@ -185,10 +194,18 @@ def _result_lines(name: str) -> Lines:
                 low, high = axis.centres[0], axis.centres[-1]
                 yield kind, f"{axis.centres.size} bins of {axis.unit}, centres {low:.6g} to {high:.6g}"
         spec = result.spec
+        for kind in ("radial", "azimuthal"):
+            yield f"{kind} range", _range(spec[kind])
         yield "errors", spec["error_model"] or "none"
         yield "splitting", spec["split"]
         yield "corrections", ", ".join(_corrections(spec)) or "none"
-        yield from geometry_lines(Geometry.from_dict(spec["geometry"]))
+        yield "monitor", result.facts["monitor"] or "none"
+        yield "mask", ", ".join(_masks(spec)) or "none"
+        asked = IntegrationSpec.from_json(result.spec_json, result.read_arrays())
+        assert asked.shape is not None
+        geometry = asked.geometry.with_shape(asked.shape)
+        yield "masked", f"{_share(pixels(asked, geometry).mask)}, before frames are looked at"
+        yield from geometry_lines(geometry)
         yield "made by", "{program} {version}, {date}".format(**result.facts)
         yield "from", f"{len(result.sources)} file{'s' * (len(result.sources) != 1)}"
         yield from (("", source) for source in result.sources[:2])
@@ -196,12 +213,26 @@ def _result_lines(name: str) -> Lines:
             yield f"frame {index}", f"{status.name.lower()}: {message}"
 
 
+def _range(axis: Mapping[str, Any] | None) -> str:
+    if axis is None or axis["range"] is None:
+        return "not given: all valid pixels"
+    low, high = axis["range"]
+    return f"{low:.6g} to {high:.6g} ({axis['unit']})"
+
+
+def _masks(spec: Mapping[str, Any]) -> Iterator[str]:
+    if spec["detector_mask"]:
+        yield "gaps of the detector"
+    if spec["mask"] is not None:
+        yield spec["mask"]["name"]
+
+
 def _corrections(spec: Mapping[str, Any]) -> Iterator[str]:
     if spec["solid_angle"]:
         yield "solid angle"
     if spec["polarization_factor"] is not None:
         yield f"polarization {spec['polarization_factor']:g}"
-    for key in ("mask", "dark", "flat", "absorption"):
+    for key in ("dark", "flat", "absorption"):
         if spec[key] is not None:
             yield f"{key} {spec[key]['name']}"
     for key in ("dummy", "delta_dummy", "saturation"):

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from aureole.errors import FrameError, GeometryError, InputError, OutputError
 
 if TYPE_CHECKING:
+    from aureole.axis import Axis
     from aureole.geometry import Geometry
     from aureole.io import Frames
 
@@ -116,6 +117,17 @@ def read_geometry(args: argparse.Namespace) -> Geometry:
             raise GeometryError(f"--wavelength {args.wavelength:g}: is in metres, such as 1e-10{hint}")
         return replace(geometry, wavelength=args.wavelength)
     return geometry
+
+
+def check_wavelength(geometry: Geometry, axes: Sequence[Axis | None], poni: Path) -> None:
+    """Raise `GeometryError` where an axis needs a wavelength and there is none."""
+    from aureole.units import unit
+
+    for axis in axes:
+        if axis is not None and unit(axis.unit).needs_wavelength and geometry.wavelength is None:
+            raise GeometryError(
+                f"{axis.unit} needs a wavelength and {poni} has none: give --energy or --wavelength"
+            )
 
 
 def fit_to_frames(geometry: Geometry, frames: Frames, poni: Path) -> Geometry:

@@ -31,9 +31,13 @@ See /entry/frame_status and /entry/frame_message in the output."""
 
 _EPILOG = """\
 units of --unit (default q_nm^-1):
-  q_nm^-1 q_A^-1 2th_deg 2th_rad d_nm d_A r_mm r_m d*2_A^-2 d*2_nm^-2 log10(q.m)_None
+  q_nm^-1 q_A^-1 2th_deg 2th_rad d_nm d_A d_m r_mm r_m d*2_A^-2 d*2_nm^-2 log10(q.m)_None
   log(q.nm)_None log(1+q.nm)_None log(1+q.A)_None arcsinh(q.nm)_None arcsinh(q.A)_None
   qx_nm^-1 qy_nm^-1, and chi_deg or chi_rad for intensity against azimuth
+  d is huge near the beam: give --radial-range with it
+
+axes reach from the first to the last valid pixel: to compare results that were made with
+different masks bin by bin, give --radial-range, and --azimuth-range for cakes
 
 examples:
   aureole integrate 'scan_*.cbf' --poni detector.poni --mask mask.edf -o patterns.h5
@@ -73,7 +77,11 @@ def _add_axes(group: argparse._ArgumentGroup) -> None:
     group.add_argument("--npt-azim", type=int, metavar="N", help="number of azimuthal bins: makes cakes (2D)")
     group.add_argument("--unit", default="q_nm^-1", metavar="UNIT", help="of the bins, listed below")
     group.add_argument(
-        "--radial-range", type=float, nargs=2, metavar=("MIN", "MAX"), help="in UNIT (default: all data)"
+        "--radial-range",
+        type=float,
+        nargs=2,
+        metavar=("MIN", "MAX"),
+        help="in UNIT (default: from the first to the last valid pixel)",
     )
     group.add_argument(
         "--range-unit",
@@ -82,7 +90,11 @@ def _add_axes(group: argparse._ArgumentGroup) -> None:
         help="of --radial-range where --unit is an azimuth (default: q_nm^-1)",
     )
     group.add_argument(
-        "--azimuth-range", type=float, nargs=2, metavar=("MIN", "MAX"), help="in degrees (default: all round)"
+        "--azimuth-range",
+        type=float,
+        nargs=2,
+        metavar=("MIN", "MAX"),
+        help="in degrees (default: from the first to the last valid pixel)",
     )
     group.add_argument(
         "--chi-discontinuity",
@@ -164,6 +176,7 @@ def run(args: argparse.Namespace) -> int:
     _check_variance(args)
     geometry = inputs.read_geometry(args)
     axes = _axes(args)
+    inputs.check_wavelength(geometry, axes, args.poni)
     with inputs.open_series(names, check_md5=args.check_md5) as frames, ExitStack() as opened:
         check_ending(args.output, frames=len(frames), cake=args.npt_azim is not None)
         geometry = inputs.fit_to_frames(geometry, frames, args.poni)

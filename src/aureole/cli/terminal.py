@@ -29,8 +29,18 @@ class _Terminated(BaseException):
     """The process was asked to end (SIGTERM)."""
 
 
-def guarded(prog: str, run: Callable[[], int]) -> int:
-    """Run a verb and return its exit code, whatever happens; a failure is told in one line on stderr."""
+def guarded(prog: str, run: Callable[[], int], *, stopped: str = "nothing was written") -> int:
+    """Run a verb and return its exit code, whatever happens; a failure is told in one line on stderr.
+
+    Parameters
+    ----------
+    prog : str
+        Name of the command.
+    run : callable
+        Returns the exit code.
+    stopped : str
+        What to say is left of a run that was interrupted or terminated.
+    """
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, TextIOWrapper) and stream.errors == "strict":
             # Names of files need not be text.
@@ -48,10 +58,10 @@ def guarded(prog: str, run: Callable[[], int]) -> int:
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return BROKEN_PIPE
     except KeyboardInterrupt:
-        print(f"{prog}: interrupted; nothing was written", file=sys.stderr)
+        print(f"{prog}: interrupted; {stopped}", file=sys.stderr)
         return INTERRUPTED
     except _Terminated:
-        print(f"{prog}: terminated; nothing was written", file=sys.stderr)
+        print(f"{prog}: terminated; {stopped}", file=sys.stderr)
         return 128 + signal.SIGTERM
     except OSError as error:
         name = f"{error.filename}: " if error.filename else ""

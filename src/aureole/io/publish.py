@@ -49,7 +49,9 @@ class Publication:
         if what_is(self.target) == "folder":
             raise OutputError(f"{self.target}: is a folder; give the name of a file in it")
         if not overwrite and self._exists():
-            raise OutputError(f"{self.target}: exists already; choose another name or ask to overwrite it")
+            raise OutputError(
+                f"{self.target}: exists already; choose another name or overwrite it (--overwrite)"
+            )
         host = re.sub(r"[^0-9A-Za-z-]", "-", socket.gethostname())[:32]
         unique = f"{host}-{os.getpid()}-{secrets.token_hex(4)}"
         # A file name ends at 255 bytes on every common file system.
@@ -87,7 +89,7 @@ class Publication:
         except FileExistsError:
             self.discard()
             raise OutputError(
-                f"{self.target}: came into being meanwhile; choose another name or ask to overwrite it"
+                f"{self.target}: came into being meanwhile; choose another name or overwrite it (--overwrite)"
             ) from None
         except BaseException as error:
             self.discard()

@@ -65,7 +65,7 @@ class StoredResult:
     radial, azimuthal : StoredAxis or None
     status : ndarray of uint8, shape (frames,)
     facts : dict of str to str
-        Program, version, date, definition.
+        Program, version, date, definition, and the source of the monitor: empty where there is none.
     spec : dict
         The integration spec, from its JSON.
     spec_json : str
@@ -100,6 +100,9 @@ class StoredResult:
             self.facts["definition"] = (
                 entry["definition"].asstr()[()] if "definition" in entry else "plain NXdata"
             )
+            source = process["input"].get("monitor")
+            applied = "from Python" if "monitor" in entry else ""
+            self.facts["monitor"] = applied if source is None else source.asstr()[()]
             self.radial = _axis(entry["data"], "radial", self.spec)
             self.azimuthal = _axis(entry["data"], "azimuthal", self.spec)
         except (KeyError, TypeError, ValueError, AttributeError, OSError) as error:

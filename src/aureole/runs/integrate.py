@@ -68,7 +68,7 @@ def check_ending(output: Path, *, frames: int, cake: bool) -> None:
                 f"{output}: text holds one pattern, and there are {frames} frames; write a .h5 file"
             )
     elif ending not in NEXUS_ENDINGS:
-        known = ", ".join((*NEXUS_ENDINGS[:3], *TEXT_ENDINGS))
+        known = ", ".join((*NEXUS_ENDINGS, *TEXT_ENDINGS))
         raise SpecError(f"{output}: the ending says what is written; known are {known}")
 
 
