@@ -376,8 +376,9 @@ def test_stacks_hold_every_pixel(tmp_path, images, pixels, oracle_kernels):
     for frame, image in zip(stack[:5], images, strict=True):
         assert frame.encoding is Encoding.BITSHUFFLE_LZ4
         assert np.array_equal(pixels(frame), image)
-    with pytest.raises(FrameMissing):
-        stack[5]
+    for look in (stack.__getitem__, stack.header):
+        with pytest.raises(FrameMissing, match=r"data\[5\]: .*f5\.cbf: no such file"):
+            look(5)
     with h5py.File(tmp_path / "s.h5") as file:
         plot = silx.io.nxdata.get_default(file)
         assert plot.is_image or plot.is_stack
@@ -385,6 +386,43 @@ def test_stacks_hold_every_pixel(tmp_path, images, pixels, oracle_kernels):
         assert file["entry/instrument/detector/data"].id == file["entry/data/data"].id
         assert file["entry/frame_status"][()].tolist() == [0, 0, 0, 0, 0, 2]
         assert text(file["entry/conversion/sources"][0]) == "/a/f0.cbf"
+
+
+def test_stacks_hold_the_headers(tmp_path, images):
+    """Numbers come back as numbers, text as text, and a key that a frame lacks is not in its header."""
+    headers = [
+        {
+            "Flux": "1e3",
+            "Exposure": "0.50 s",
+            "File": "a/1.cbf",
+            "Serial": "1234567890123456789",
+            "x/y": "1",
+        },
+        {"Flux": "1012", "Exposure": "0.5 s", "File": "a/2.cbf", "Serial": "1234567890123456790"},
+        {"Flux": "-7.25", "Exposure": "0.25 s", "Extra": "4", "File": "7", "Gain": "high", "x/y": "2 mm"},
+    ]
+    with StackWriter(tmp_path / "s.h5", 4, (37, 53), dtype=np.dtype("i4")) as writer:
+        for index in (2, 0, 1):
+            said = headers[index] | {"Wavelength": "1.5 A", "Detector": ODD}
+            writer.write(index, EncodedFrame.from_array(images[index], header=said))
+    with open_frames(tmp_path / "s.h5") as frames:
+        common = {"Wavelength": "1.5 A", "Detector": SHOWN}
+        have = [{key: frame.header[key] for key in frame.header if key[0].isupper()} for frame in frames[:3]]
+        assert have[0] == common | {
+            "Flux": "1000", "Exposure": "0.5 s", "File": "a/1.cbf", "Serial": "1234567890123456789"
+        }  # fmt: skip
+        assert have[1]["Flux"] == "1012"
+        assert have[2] == common | {
+            "Flux": "-7.25", "Exposure": "0.25 s", "Extra": "4", "File": "7", "Gain": "high"
+        }  # fmt: skip
+        assert [dict(frames.header(index)).get("x_y") for index in range(3)] == ["1", None, "2 mm"]
+    with h5py.File(tmp_path / "s.h5") as file:
+        group = file["entry/instrument/detector/header"]
+        assert group.attrs["NX_class"] == "NXcollection"
+        np.testing.assert_array_equal(group["Flux"][()], [1000.0, 1012.0, -7.25, np.nan])
+        assert group["Exposure"].attrs["units"] == "s"
+        assert group["Wavelength"][()] == 1.5
+        assert [text(value) for value in group["File"]] == ["a/1.cbf", "a/2.cbf", "7", ""]
 
 
 def test_stacks_copy_chunks_that_are_encoded_already(tmp_path, images, pixels, oracle_kernels):

@@ -76,6 +76,11 @@ class PendingHdf5:
             except (OSError, RuntimeError) as error:
                 raise self.error(f"cannot be written ({error})") from None
 
+    @property
+    def closed(self) -> bool:
+        """Whether it is complete or given up."""
+        return self._file is None
+
     def error(self, reason: str) -> OutputError:
         """Return what to raise where something is wrong with the file."""
         return OutputError(f"{self._publication.target}: {reason}")

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from aureole.errors import SpecError
 from aureole.frames import EncodedFrame, Encoding
+from aureole.io.header_columns import HeaderColumns
 from aureole.io.images import to_array
 from aureole.io.nexus import (
     Provenance,
@@ -31,7 +32,8 @@ _DATA = "/entry/instrument/detector/data"
 class StackWriter:
     """An HDF5 stack of frames that appears when it is closed, after every pixel was read back and compared.
 
-    Frames that are never written have no chunk; reading them says so. Use it in a ``with`` block: if the
+    Frames that are never written have no chunk; reading them says why. What the header of a frame says goes
+    into ``/entry/instrument/detector/header``. Use it in a ``with`` block: if the
     block fails, nothing is left behind.
 
     Parameters
@@ -70,6 +72,7 @@ class StackWriter:
 
         self._shape, self._dtype = shape, np.dtype(dtype)
         self._digests: dict[int, bytes] = {}
+        self._headers = HeaderColumns(frames)
         self._pending = PendingHdf5(Path(path), frames, overwrite=overwrite)
         with self._pending.or_nothing(), self._pending.writing() as file:
             entry = new_entry(file)
@@ -109,7 +112,7 @@ class StackWriter:
                 f"{frame.name}: {frame.shape[0]} x {frame.shape[1]} pixels of {frame.dtype}, not {mine}"
             )
         image = to_array(frame)
-        digest = _digest(image)
+        digest, header = _digest(image), dict(frame.header)
         with self._pending.writing() as file:
             data = file[_DATA]
             if frame.encoding is Encoding.BITSHUFFLE_LZ4:
@@ -117,6 +120,7 @@ class StackWriter:
             else:
                 data[index] = image
             self._digests[index] = digest
+            self._headers.add(index, header)
             self._pending.status[index] = FrameStatus.DONE
 
     def mark(self, index: int, status: FrameStatus, message: str = "") -> None:
@@ -131,6 +135,9 @@ class StackWriter:
         OutputError
             The file cannot be completed, or does not give back what was written; then it is not kept.
         """
+        if not self._pending.closed:
+            with self._pending.or_nothing(), self._pending.writing() as file:
+                self._headers.write(new_group(file[_DATA].parent, "header", "NXcollection"))
         self._pending.close(self._verify)
 
     def _verify(self, path: Path) -> None:
