@@ -133,7 +133,8 @@ def test_patterns_follow_nxazint1d(tmp_path):
         assert bool(entry["monitor_applied"][()]) is True
         assert entry["monitor/data"].shape == (4,)
         assert text(entry["instrument/name"][()]) == "ID11"
-        assert {text(entry[f"instrument/source/{key}"][()]) for key in ("name", "probe")} == {"ESRF", "x-ray"}
+        source = {key: text(value[()]) for key, value in entry["instrument/source"].items()}
+        assert source == {"name": "ESRF", "probe": "x-ray", "type": "Synchrotron X-ray Source"}
         assert entry["instrument/monochromator/wavelength"][()] == pytest.approx(1.0)
         assert entry["instrument/monochromator/energy"][()] == pytest.approx(12.398419843320026)
         process = entry["reduction"]
@@ -162,6 +163,13 @@ def test_patterns_follow_nxazint1d(tmp_path):
         assert data["radial_axis"].attrs["units"] == "1/nm"
         assert entry["frame_status"][()].tolist() == [0, 0, 0, 0]
         assert [text(message) for message in entry["frame_message"]] == [""] * 4
+
+
+def test_nobody_is_at_a_synchrotron_who_does_not_say_so(tmp_path):
+    written(tmp_path / "o.h5", site=Site(wavelength=1e-10))
+    with h5py.File(tmp_path / "o.h5") as file:
+        assert text(file["entry/definition"][()]) == "NXazint1d"
+        assert "type" not in file["entry/instrument/source"]
 
 
 def test_silx_opens_the_patterns(tmp_path):
@@ -205,6 +213,7 @@ def test_what_the_definitions_have_no_place_for_is_plain_nxdata(tmp_path, layout
     written(tmp_path / "o.h5", **layout)
     with h5py.File(tmp_path / "o.h5") as file:
         assert "definition" not in file["entry"]
+        assert "type" not in file["entry/instrument/source"]
         plot = silx.io.nxdata.get_default(file)
         assert list(plot.group.attrs["axes"]) == axes
         assert plot.axes_names[1] == label

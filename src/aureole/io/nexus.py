@@ -81,7 +81,7 @@ def write_site(entry: h5py.Group, site: Site) -> h5py.Group:
     instrument = new_group(entry, "instrument", "NXinstrument")
     instrument["name"] = shown(site.instrument)
     source = new_group(instrument, "source", "NXsource")
-    source["name"], source["type"], source["probe"] = shown(site.source), "Synchrotron X-ray Source", "x-ray"
+    source["name"], source["probe"] = shown(site.source), "x-ray"
     if site.wavelength is not None:
         monochromator = new_group(instrument, "monochromator", "NXmonochromator")
         for name, value, units in (
