@@ -62,7 +62,7 @@ class Plan:
     ----------
     spec : IntegrationSpec
     backend : str
-        ``"auto"``, ``"cpu"`` or ``"reference"``.
+        ``"auto"``, ``"cpu"``, or ``"reference"``: NumPy sums the frames, with the same table.
     threads : int, optional
         How many make the table; all available cores without it.
 
