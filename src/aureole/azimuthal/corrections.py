@@ -10,7 +10,7 @@ from numpy.typing import DTypeLike, NDArray
 from aureole.azimuthal.spec import IntegrationSpec, NamedArray
 from aureole.errors import SpecError
 from aureole.geometry import Detector, Geometry
-from aureole.kernels.reference import is_invalid
+from aureole.kernels.sums import is_invalid
 
 F64 = NDArray[np.float64]
 

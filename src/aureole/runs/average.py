@@ -14,7 +14,7 @@ from aureole.azimuthal.corrections import invalid_values
 from aureole.errors import FrameCorrupt
 from aureole.io.images import read_image, to_array
 from aureole.io.series import Frames, open_frames
-from aureole.kernels.reference import is_invalid
+from aureole.kernels.sums import is_invalid
 
 F64 = NDArray[np.float64]
 
