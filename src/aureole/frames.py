@@ -117,6 +117,18 @@ class EncodedFrame:
         return cls(payload, Encoding.RAW, shape, array.dtype, name, header or {})
 
 
+def check_pixels(
+    frame: EncodedFrame, shape: tuple[int, int], dtype: np.dtype[np.generic] | None = None
+) -> None:
+    """Raise `FrameCorrupt` if a frame has another shape, or another type of pixel where one is given."""
+    if frame.shape == shape and dtype in (None, frame.dtype):
+        return
+    have, want = (f"{rows} x {columns} pixels" for rows, columns in (frame.shape, shape))
+    if dtype is not None:
+        have, want = f"{have} of {frame.dtype}", f"{want} of {dtype}"
+    raise FrameCorrupt(frame.name, f"it has {have} instead of {want}")
+
+
 class FrameSource(Protocol):
     """A lazy sequence of encoded frames.
 

@@ -11,8 +11,7 @@ import h5py
 import numpy as np
 from numpy.typing import NDArray
 
-from aureole.errors import SpecError
-from aureole.frames import EncodedFrame, Encoding
+from aureole.frames import EncodedFrame, Encoding, check_pixels
 from aureole.io.header_columns import HeaderColumns
 from aureole.io.images import to_array
 from aureole.io.nexus import (
@@ -99,18 +98,12 @@ class StackWriter:
 
         Raises
         ------
-        SpecError
-            The frame has another shape or type of pixel than the stack.
-        FrameCorrupt
-            The frame cannot be decoded.
+        FrameMissing, FrameCorrupt
+            The frame cannot be decoded, or has another shape or type of pixel than the stack.
         OutputError
             The frame cannot be written.
         """
-        if frame.shape != self._shape or frame.dtype != self._dtype:
-            mine = f"{self._shape[0]} x {self._shape[1]} pixels of {self._dtype}"
-            raise SpecError(
-                f"{frame.name}: {frame.shape[0]} x {frame.shape[1]} pixels of {frame.dtype}, not {mine}"
-            )
+        check_pixels(frame, self._shape, self._dtype)
         image = to_array(frame)
         digest, header = _digest(image), dict(frame.header)
         with self._pending.writing() as file:
