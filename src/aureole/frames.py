@@ -133,7 +133,8 @@ class FrameSource(Protocol):
     """A lazy sequence of encoded frames.
 
     Reading frame ``i`` raises `aureole.errors.FrameMissing` or `aureole.errors.FrameCorrupt` when that one
-    frame cannot be had; the others are not touched by it. Reading is thread-safe.
+    frame cannot be had; the others are not touched by it. The pixels of some still lie in their file
+    (`FilePart`): what is wrong with them is raised as they are decoded. Reading is thread-safe.
     """
 
     def __len__(self) -> int: ...
