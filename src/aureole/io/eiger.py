@@ -79,7 +79,11 @@ class Hdf5Frames(Store):
         return self._header_of(index)
 
     def _header_of(self, index: int) -> Mapping[str, str]:
-        return self._header if self._columns is None else {**self._header, **self._columns.header(index)}
+        if self._columns is None:
+            return self._header
+        own = self._columns.header(index)
+        # What is the frame's own comes first where headers are shown, and goes before what is said of all.
+        return {**own, **self._header, **own}
 
     def name(self, index: int) -> str:
         """Name one frame: file, data set, index."""
