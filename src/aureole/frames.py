@@ -115,11 +115,24 @@ class EncodedFrame:
         return cls(payload, Encoding.RAW, shape, array.dtype, name, header or {})
 
 
+def check_pixels(
+    frame: EncodedFrame, shape: tuple[int, int], dtype: np.dtype[np.generic] | None = None
+) -> None:
+    """Raise `FrameCorrupt` if a frame has another shape, or another type of pixel where one is given."""
+    if frame.shape == shape and dtype in (None, frame.dtype):
+        return
+    have, want = (f"{rows} x {columns} pixels" for rows, columns in (frame.shape, shape))
+    if dtype is not None:
+        have, want = f"{have} of {frame.dtype}", f"{want} of {dtype}"
+    raise FrameCorrupt(frame.name, f"it has {have} instead of {want}")
+
+
 class FrameSource(Protocol):
     """A lazy sequence of encoded frames.
 
     Reading frame ``i`` raises `aureole.errors.FrameMissing` or `aureole.errors.FrameCorrupt` when that one
-    frame cannot be had; the others are not touched by it. Reading is thread-safe.
+    frame cannot be had; the others are not touched by it. The pixels of some still lie in their file
+    (`FilePart`): what is wrong with them is raised as they are decoded. Reading is thread-safe.
     """
 
     def __len__(self) -> int: ...

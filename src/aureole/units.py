@@ -7,14 +7,10 @@ a unit.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from difflib import get_close_matches
 from math import pi
 from typing import Literal
-
-import numpy as np
-from numpy.typing import NDArray
 
 from aureole.errors import GeometryError, SpecError
 
@@ -23,21 +19,6 @@ HC_KEV_M = 1.2398419843320026e-9
 
 Kind = Literal["radial", "azimuthal"]
 Base = Literal["r", "2theta", "sin_theta", "qx", "qy", "chi"]
-FloatArray = NDArray[np.float64]
-
-
-def _square(values: FloatArray, out: FloatArray) -> FloatArray:
-    return np.multiply(values, values, out=out)
-
-
-_FUNCTIONS: dict[str, Callable[..., FloatArray]] = {
-    "reciprocal": np.reciprocal,
-    "square": _square,
-    "log10": np.log10,
-    "log": np.log,
-    "log1p": np.log1p,
-    "arcsinh": np.arcsinh,
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,12 +59,6 @@ class Unit:
     positive: bool = True
     period: float | None = None
 
-    @property
-    def symbol(self) -> str:
-        """The unit alone, as text: ``"nm^-1"``; empty for what has no unit."""
-        symbol = self.name.rpartition("_")[2]
-        return "" if symbol == "None" else symbol
-
     def scale(self, wavelength: float | None) -> float:
         """Return what the base is multiplied with, the wavelength (m) included.
 
@@ -99,16 +74,6 @@ class Unit:
                 f"{self.name} needs a wavelength and the geometry has none: give a wavelength or an energy"
             )
         return self.factor / wavelength
-
-    def apply(self, scaled: FloatArray) -> FloatArray:
-        """Apply the unit's function to ``scale * base``, in place; return the same array.
-
-        At the beam centre d-spacings are infinite and logarithms minus infinity; NumPy's warning of it is the
-        caller's to silence.
-        """
-        if self.function != "identity":
-            _FUNCTIONS[self.function](scaled, out=scaled)
-        return scaled
 
 
 _DEGREE = 180.0 / pi

@@ -1,5 +1,7 @@
 """Each correction, each error model and each rule of validity, against a sum over all pixels."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -7,7 +9,7 @@ from hypothesis import strategies as st
 
 import aureole
 from aureole.azimuthal import Cake, Pattern
-from aureole.errors import FrameCorrupt
+from aureole.errors import FrameCorrupt, SpecError
 
 RNG = np.random.default_rng(17)
 SHAPE = (24, 31)
@@ -183,6 +185,15 @@ def test_the_values_of_a_detector_are_invalid_unless_a_dummy_is_given(dtype, low
     np.testing.assert_array_equal(kept.intensity, 4.0)
     other = aureole.IntegrationSpec(geometry, dummy=-9, **options).plan("reference").integrate(image)
     assert np.all(other.intensity < 4.0)
+
+
+def test_more_invalid_values_than_the_kernels_take_are_refused(backend, geometry, spec_of):
+    known = replace(geometry.detector, invalid=tuple(range(-1, -9, -1)))
+    spec = replace(spec_of(), geometry=replace(geometry, detector=known))
+    image = np.ones(spec.shape, np.int32)
+    spec.plan(backend).integrate(image)
+    with pytest.raises(SpecError, match="9 intervals of values mean nothing in frames of int32"):
+        replace(spec, saturation=100).plan(backend).integrate(image)
 
 
 def test_empty_bins_are_nan_with_count_zero(backend, geometry, counts):

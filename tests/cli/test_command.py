@@ -217,7 +217,7 @@ def test_a_full_disk_is_one_line(run, scan, monkeypatch):
     def full(*args, **options):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("aureole.io.nexus.PatternWriter.write", full)
+    monkeypatch.setattr("aureole.io.patterns.PatternWriter.write", full)
     done = run("integrate", scan.folder, "--poni", scan.poni, "-o", scan.out / "out.h5")
     assert done.code == 2
     assert done.err == "aureole integrate: error: No space left on device\n"

@@ -11,7 +11,7 @@ from aureole.azimuthal import NamedArray
 from aureole.calibration.orientation import better_orientation, orientation_fits
 from aureole.errors import FormatError, FrameCorrupt, FrameMissing, OutputError, SpecError
 from aureole.geometry import Geometry
-from aureole.io import FrameStatus, open_frames, write_cbf
+from aureole.io import FrameStatus, open_frames, read_scalars, write_cbf
 from aureole.io.results import is_result, read_result
 from aureole.runs import RunOptions, convert_series, integrate_series
 from aureole.runs.average import average
@@ -263,3 +263,24 @@ def test_images_of_two_shapes_have_no_mean(geometry, tmp_path):
         write_cbf(tmp_path / name, np.ones(shape, np.int32))
     with pytest.raises(FrameCorrupt, match=r"d_1\.cbf: it has 3 x 4 pixels instead of 30 x 40"):
         average([f"{tmp_path}/d_*.cbf"], spec)
+
+
+def test_a_stack_has_the_monitor_of_its_files_and_says_why_frames_are_not_there(geometry, tmp_path):
+    names = [tmp_path / f"f_{index}.cbf" for index in range(4)]
+    for index, name in enumerate(names):
+        write_cbf(name, np.full(SHAPE, 4, np.int32), header_text=f"Flux {index + 1}.5 cps")
+    names[2].write_bytes(b"")
+    files = open_frames(names)
+    convert_series(files, tmp_path / "stack.h5", options=RunOptions())
+    stack = open_frames(tmp_path / "stack.h5")
+    results = []
+    for frames in (files, stack):
+        options = RunOptions(monitor=read_scalars("Flux", frames), overwrite=True)
+        report = integrate_series(plan_of(geometry), frames, tmp_path / "out.h5", options=options)
+        assert [issue.index for issue in report.issues] == [2]
+        with h5py.File(tmp_path / "out.h5") as file:
+            np.testing.assert_array_equal(file["entry/monitor/data"][()], [1.5, 2.5, np.nan, 4.5])
+            results.append(file["entry/data/I"][()])
+    np.testing.assert_array_equal(*results)
+    assert str(names[2]) in report.issues[0].reason
+    assert "empty" in report.issues[0].reason

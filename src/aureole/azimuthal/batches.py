@@ -14,9 +14,9 @@ from numpy.typing import ArrayLike, NDArray
 
 from aureole.azimuthal.result import Cake, Pattern
 from aureole.errors import FrameCorrupt, FrameError, SpecError
-from aureole.frames import EncodedFrame, FrameSource
+from aureole.frames import EncodedFrame, FrameSource, check_pixels
 
-Frames = EncodedFrame | FrameSource | NDArray[Any] | Sequence[EncodedFrame | NDArray[Any]]
+FramesLike = EncodedFrame | FrameSource | NDArray[Any] | Sequence[EncodedFrame | NDArray[Any]]
 """One image (n1, n2) or encoded frame; or several: a stack (F, n1, n2), a sequence, a lazy source."""
 
 Monitor = ArrayLike | Callable[[EncodedFrame], float]
@@ -71,8 +71,8 @@ class Reading:
 
     Parameters
     ----------
-    frames : Frames
-    variance : Frames, optional
+    frames : FramesLike
+    variance : FramesLike, optional
         As many as frames.
     monitor : Monitor, optional
         As many as frames.
@@ -86,7 +86,7 @@ class Reading:
     """
 
     def __init__(
-        self, frames: Frames, variance: Frames | None, monitor: Monitor | None, shape: tuple[int, int]
+        self, frames: FramesLike, variance: FramesLike | None, monitor: Monitor | None, shape: tuple[int, int]
     ) -> None:
         self.frames, self.single = _as_sequence(frames, "frames")
         self.variance = None if variance is None else _as_sequence(variance, "variance")[0]
@@ -113,9 +113,7 @@ class Reading:
 
     def _image(self, given: EncodedFrame | NDArray[Any], name: str) -> EncodedFrame:
         frame = given if isinstance(given, EncodedFrame) else _encoded(np.asarray(given), name)
-        if frame.shape != self.shape:
-            have, want = (" x ".join(map(str, shape)) for shape in (frame.shape, self.shape))
-            raise FrameCorrupt(frame.name, f"it has {have} pixels instead of {want}")
+        check_pixels(frame, self.shape)
         if frame.dtype.kind not in "iuf":
             raise FrameCorrupt(frame.name, f"its pixels are of type {frame.dtype}")
         return frame

@@ -10,12 +10,15 @@ from numpy.typing import DTypeLike, NDArray
 from aureole.azimuthal.spec import IntegrationSpec, NamedArray
 from aureole.errors import SpecError
 from aureole.geometry import Detector, Geometry
-from aureole.kernels.reference import is_invalid
+from aureole.kernels.sums import is_invalid
 
 F64 = NDArray[np.float64]
 
+_MOST_INTERVALS = 8
+"""What the kernels take."""
 
-class Pixels(NamedTuple):
+
+class PixelFacts(NamedTuple):
     """What is known of each pixel before the first frame; all of shape (n1, n2) and 0 where masked.
 
     Attributes
@@ -34,7 +37,7 @@ class Pixels(NamedTuple):
     dark_variance: F64 | None
 
 
-def pixels(spec: IntegrationSpec, geometry: Geometry, *, threads: int | None = None) -> Pixels:
+def pixels(spec: IntegrationSpec, geometry: Geometry, *, threads: int | None = None) -> PixelFacts:
     """Work out mask and corrections of all pixels.
 
     Parameters
@@ -85,7 +88,7 @@ def pixels(spec: IntegrationSpec, geometry: Geometry, *, threads: int | None = N
     for image in known:
         if image is not None:
             np.copyto(image, 0.0, where=mask)
-    return Pixels(mask, norm, known[1], dark_variance)
+    return PixelFacts(mask, norm, known[1], dark_variance)
 
 
 def invalid_values(spec: IntegrationSpec, detector: Detector, dtype: DTypeLike) -> F64:
@@ -107,11 +110,22 @@ def invalid_values(spec: IntegrationSpec, detector: Detector, dtype: DTypeLike) 
 
 
 def invalid_in_frames(spec: IntegrationSpec, detector: Detector, dtype: DTypeLike) -> F64:
-    """Return `invalid_values`, and what is above the saturation."""
+    """Return `invalid_values`, and what is above the saturation.
+
+    Raises
+    ------
+    SpecError
+        There are more of them than the kernels take.
+    """
     intervals = invalid_values(spec, detector, dtype)
-    if spec.saturation is None:
-        return intervals
-    return np.concatenate([intervals, [[np.nextafter(spec.saturation, np.inf), np.inf]]])
+    if spec.saturation is not None:
+        intervals = np.concatenate([intervals, [[np.nextafter(spec.saturation, np.inf), np.inf]]])
+    if len(intervals) > _MOST_INTERVALS:
+        raise SpecError(
+            f"{len(intervals)} intervals of values mean nothing in frames of {np.dtype(dtype)}, of at most "
+            f"{_MOST_INTERVALS}: give a dummy and its delta in the place of the detector's invalid values"
+        )
+    return intervals
 
 
 def _plain(named: NamedArray | None) -> F64 | None:

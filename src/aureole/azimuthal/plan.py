@@ -13,8 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from aureole.axis import Axis
-from aureole.azimuthal.batches import Batch, Frames, Item, Monitor, Reading, in_order
-from aureole.azimuthal.corrections import Pixels, invalid_in_frames, pixels
+from aureole.azimuthal.batches import Batch, FramesLike, Item, Monitor, Reading, in_order
+from aureole.azimuthal.corrections import PixelFacts, invalid_in_frames, pixels
 from aureole.azimuthal.result import Bins, Cake, Pattern, Sums, concatenate, mean_of
 from aureole.azimuthal.spec import IntegrationSpec
 from aureole.azimuthal.table import build_entries
@@ -62,7 +62,7 @@ class Plan:
     ----------
     spec : IntegrationSpec
     backend : str
-        ``"auto"``, ``"cpu"`` or ``"reference"``.
+        ``"auto"``, ``"cpu"``, or ``"reference"``: NumPy sums the frames, with the same table.
     threads : int, optional
         How many make the table; all available cores without it.
 
@@ -163,9 +163,9 @@ class Plan:
 
     def integrate(
         self,
-        frames: Frames,
+        frames: FramesLike,
         *,
-        variance: Frames | None = None,
+        variance: FramesLike | None = None,
         monitor: Monitor | None = None,
         threads: int | None = None,
     ) -> Pattern | Cake:
@@ -173,9 +173,9 @@ class Plan:
 
         Parameters
         ----------
-        frames : Frames
+        frames : FramesLike
             One image of shape (n1, n2) or encoded frame; or several: an array (F, n1, n2) or a sequence.
-        variance : Frames, optional
+        variance : FramesLike, optional
             The variance of each pixel, as many images as frames; needed by the error model ``"variance"``
             alone.
         monitor : array of shape (F,) or callable, optional
@@ -202,9 +202,9 @@ class Plan:
 
     def accumulate(
         self,
-        frames: Frames,
+        frames: FramesLike,
         *,
-        variance: Frames | None = None,
+        variance: FramesLike | None = None,
         monitor: Monitor | None = None,
         threads: int | None = None,
     ) -> Pattern | Cake:
@@ -220,9 +220,9 @@ class Plan:
 
     def stream(
         self,
-        frames: Frames,
+        frames: FramesLike,
         *,
-        variance: Frames | None = None,
+        variance: FramesLike | None = None,
         monitor: Monitor | None = None,
         threads: int | None = None,
     ) -> Generator[Batch, None, None]:
@@ -248,7 +248,7 @@ class Plan:
         """
         return self._batches(self._reading(frames, variance, monitor), threads)
 
-    def _reading(self, frames: Frames, variance: Frames | None, monitor: Monitor | None) -> Reading:
+    def _reading(self, frames: FramesLike, variance: FramesLike | None, monitor: Monitor | None) -> Reading:
         wanted = self.spec.error_model == "variance"
         if wanted and variance is None:
             raise SpecError("the error model 'variance' needs a variance with the frames")
@@ -396,7 +396,7 @@ class Plan:
         return f"<Plan {self.digest[:12]} on {self.backend} for frames of {rows} x {columns} pixels>"
 
 
-def _rows(known: Pixels) -> tuple[F64, F64]:
+def _rows(known: PixelFacts) -> tuple[F64, F64]:
     """Return what is summed with c and with c²: norm and dark, their square and variance."""
     linear = [known.norm.reshape(-1)]
     if known.dark is not None:

@@ -8,7 +8,7 @@ from typing import Any, TypedDict, Unpack
 from numpy.typing import NDArray
 
 from aureole.axis import Axis
-from aureole.azimuthal.batches import Frames, Monitor
+from aureole.azimuthal.batches import FramesLike, Monitor
 from aureole.azimuthal.plan import Plan
 from aureole.azimuthal.result import Cake, Pattern
 from aureole.azimuthal.spec import ArrayField, ErrorModel, IntegrationSpec, Split
@@ -38,7 +38,7 @@ class Options(TypedDict, total=False):
     polarization_axis_offset: float
     normalization_factor: float
     chi_discontinuity: Discontinuity
-    variance: Frames | None
+    variance: FramesLike | None
     monitor: Monitor | None
 
 

@@ -219,7 +219,7 @@ class IntegrationSpec:
         Parameters
         ----------
         backend : str
-            ``"auto"``, ``"cpu"`` or ``"reference"``.
+            ``"auto"``, ``"cpu"``, or ``"reference"``: NumPy sums the frames, with the same table.
         threads : int, optional
             How many to use for making the table; all available cores without it.
 

@@ -36,17 +36,15 @@ class SplitTable:
     Attributes
     ----------
     entries : Entries
-        By pixel; the flat bin is ``azimuthal_bin * n_radial + radial_bin``, and an axis without bins has one.
+        By pixel; the flat bin is ``azimuthal_bin * n + radial_bin`` with n radial bins; an axis without bins
+        has one.
     radial, azimuthal : tuple of float, or None
         Lower edge of the first bin and upper edge of the last, in the unit of the axis; None without an axis.
-    n_radial, n_azimuthal : int
     """
 
     entries: Entries
     radial: tuple[float, float] | None
     azimuthal: tuple[float, float] | None
-    n_radial: int
-    n_azimuthal: int
 
 
 def build_entries(
@@ -114,7 +112,7 @@ def build_entries(
     along = None if radial is None else radial.resolve(low, high)
     around = None if azimuthal is None else azimuthal.resolve(first, last)
     found = _core.split(mode, pixels, _scale(radial, along), _scale(azimuthal, around), threads)
-    return SplitTable(Entries(*found, counts[0] * counts[1]), along, around, counts[0], counts[1])
+    return SplitTable(Entries(*found, counts[0] * counts[1]), along, around)
 
 
 def _azimuth(axis: Axis | None) -> tuple[Unit, float]:

@@ -131,12 +131,6 @@ class Geometry:
         grid = self.grid()
         return fields.positions(self._plane(), grid.rows, grid.columns)
 
-    def corner_positions(self) -> tuple[FloatArray, FloatArray, FloatArray]:
-        """Return t1, t2, t3 (m) of the pixel corners, each (n1, n2, 4); order as in `corner_array`."""
-        grid = self.grid()
-        t1, t2, t3 = fields.positions(self._plane(), grid.row_edges, grid.column_edges)
-        return fields.four_corners(t1), fields.four_corners(t2), fields.four_corners(t3)
-
     # coordinates
 
     def center_array(

@@ -16,11 +16,11 @@ if TYPE_CHECKING:
     from aureole.io.images import read_image as read_image
     from aureole.io.names import natural_sorted as natural_sorted
     from aureole.io.names import read_list as read_list
-    from aureole.io.nexus import AxisData as AxisData
-    from aureole.io.nexus import PatternLayout as PatternLayout
-    from aureole.io.nexus import PatternWriter as PatternWriter
     from aureole.io.nexus import Provenance as Provenance
     from aureole.io.nexus import Site as Site
+    from aureole.io.patterns import AxisData as AxisData
+    from aureole.io.patterns import PatternLayout as PatternLayout
+    from aureole.io.patterns import PatternWriter as PatternWriter
     from aureole.io.publish import publication as publication
     from aureole.io.scalars import header_number as header_number
     from aureole.io.scalars import read_scalars as read_scalars
@@ -31,11 +31,11 @@ if TYPE_CHECKING:
     from aureole.io.text import write_text as write_text
 
 _HOME = {
-    "AxisData": "nexus",
+    "AxisData": "patterns",
     "FrameStatus": "status",
     "Frames": "series",
-    "PatternLayout": "nexus",
-    "PatternWriter": "nexus",
+    "PatternLayout": "patterns",
+    "PatternWriter": "patterns",
     "Provenance": "nexus",
     "Site": "nexus",
     "StackWriter": "stack",

@@ -7,13 +7,14 @@ from collections.abc import Mapping, Sequence
 import h5py
 import numpy as np
 
-from aureole.errors import FormatError
+from aureole.errors import FormatError, FrameMissing
 from aureole.frames import EncodedFrame
 from aureole.io.hdf5_files import TROUBLES, Handles, open_file, why
 from aureole.io.hdf5_layout import find_data
 from aureole.io.hdf5_leaf import Leaf
-from aureole.io.hdf5_links import AbsentFile, attribute, get, text_of
+from aureole.io.hdf5_links import AbsentFile, attribute, get
 from aureole.io.hdf5_virtual import Gap, Mosaic, Part, Resolver, Table
+from aureole.io.header_columns import StoredColumns, value_text
 from aureole.io.store import MOST_FRAMES, Address, Store
 
 _FACT_CLASSES = ("NXdetector", "NXbeam", "NXmonochromator", "NXsource")
@@ -29,17 +30,32 @@ class Hdf5Frames(Store):
         The file that was named.
     table : Table
         Where each frame is.
-    header : mapping
-        What the file says of all of them.
     handles : Handles
         The files that are open.
+    header : mapping
+        What the file says of all of them.
+    columns : StoredColumns, optional
+        What it says of each.
+    reasons : mapping of int to str
+        Why frames that were never written are not there.
     """
 
-    def __init__(self, path: str, table: Table, header: Mapping[str, str], handles: Handles) -> None:
+    def __init__(
+        self,
+        path: str,
+        table: Table,
+        handles: Handles,
+        *,
+        header: Mapping[str, str],
+        columns: StoredColumns | None = None,
+        reasons: Mapping[int, str],
+    ) -> None:
         self._path = path
         self._table = table
-        self._header = header
         self._handles = handles
+        self._header = header
+        self._columns = columns
+        self._reasons = reasons
 
     def __len__(self) -> int:
         return len(self._table)
@@ -49,11 +65,25 @@ class Hdf5Frames(Store):
 
     def read(self, index: int) -> EncodedFrame:
         """Read one frame; see `aureole.io.hdf5_leaf.Leaf.read` for what is raised."""
-        return self._table.read(index, self._header)
+        try:
+            return self._table.read(index, self._header_of(index))
+        except FrameMissing as error:
+            if index not in self._reasons:
+                raise
+            raise FrameMissing(error.name, f"{error.reason}: {self._reasons[index]}") from None
 
     def header(self, index: int) -> Mapping[str, str]:
-        """Return what the file says of its frames."""
-        return self._header
+        """Return what the file says of one frame; raises `FrameMissing` where it says why there is none."""
+        if index in self._reasons:
+            raise FrameMissing(self.name(index), self._reasons[index])
+        return self._header_of(index)
+
+    def _header_of(self, index: int) -> Mapping[str, str]:
+        if self._columns is None:
+            return self._header
+        own = self._columns.header(index)
+        # What is the frame's own comes first where headers are shown, and goes before what is said of all.
+        return {**own, **self._header, **own}
 
     def name(self, index: int) -> str:
         """Name one frame: file, data set, index."""
@@ -121,7 +151,7 @@ def open_hdf5(
         if alone:
             raise
         gap = Gap.of(path, dataset or "", error)
-    return Hdf5Frames(path, Table.of(gap, 1), {}, handles)
+    return Hdf5Frames(path, Table.of(gap, 1), handles, header={}, reasons={})
 
 
 def _open(path: str, dataset: str | None, handles: Handles) -> Hdf5Frames:
@@ -129,7 +159,12 @@ def _open(path: str, dataset: str | None, handles: Handles) -> Hdf5Frames:
         try:
             paths = find_data(file, dataset)
             table = Table.joined(_tables(file, paths, handles))
-            return Hdf5Frames(path, table, _facts(file, paths[0]), handles)
+            facts = _facts(file, paths[0])
+            if len(paths) > 1:
+                return Hdf5Frames(path, table, handles, header=facts, reasons={})
+            count = len(table)
+            columns, reasons = _columns(file, paths[0], count), _reasons(file, paths[0], count)
+            return Hdf5Frames(path, table, handles, header=facts, columns=columns, reasons=reasons)
         except TROUBLES as error:
             raise FormatError(f"{path}: damaged HDF5 file ({why(error)})") from None
 
@@ -178,7 +213,7 @@ def _absent_counts(total: int | None, counts: Sequence[int], absent: int) -> lis
 
 def _total(file: h5py.File, path: str) -> int | None:
     """Return how many frames the master says there are."""
-    entry = path.strip("/").split("/")[0]
+    entry = _entry(path)
     numbers = []
     for name in ("nimages", "ntrigger"):
         found = get(file, f"/{entry}/instrument/detector/detectorSpecific/{name}")
@@ -191,14 +226,39 @@ def _total(file: h5py.File, path: str) -> int | None:
 def _facts(file: h5py.File, path: str) -> dict[str, str]:
     """Return the single values that the entry's instrument holds, as "value unit"."""
     facts: dict[str, str] = {}
-    entry = path.strip("/").split("/")[0]
-    instrument = get(file, f"/{entry}/instrument")
+    instrument = get(file, f"/{_entry(path)}/instrument")
+    _add_facts(facts, _header_group(file, path))
     for name in instrument if isinstance(instrument, h5py.Group) else ():
         group = get(instrument, name)
         if isinstance(group, h5py.Group) and attribute(group, "NX_class") in _FACT_CLASSES:
             _add_facts(facts, group)
             _add_facts(facts, get(group, "detectorSpecific"))
     return facts
+
+
+def _header_group(file: h5py.File, path: str) -> h5py.Group | None:
+    """Return where a stack that `aureole.io.StackWriter` wrote keeps the headers of its frames."""
+    group = get(file, f"/{_entry(path)}/instrument/detector/header")
+    return group if isinstance(group, h5py.Group) and attribute(group, "NX_class") == "NXcollection" else None
+
+
+def _columns(file: h5py.File, path: str, count: int) -> StoredColumns | None:
+    group = _header_group(file, path)
+    return None if group is None else StoredColumns(group, count)
+
+
+def _reasons(file: h5py.File, path: str, count: int) -> dict[int, str]:
+    """Return why frames are not there, as far as the file says it."""
+    found = get(file, f"/{_entry(path)}/frame_message")
+    if not isinstance(found, h5py.Dataset) or found.shape != (count,):
+        return {}
+    if h5py.check_string_dtype(found.dtype) is None:
+        return {}
+    return {index: text for index, text in enumerate(found.asstr(errors="replace")[()]) if text}
+
+
+def _entry(path: str) -> str:
+    return path.strip("/").split("/")[0]
 
 
 def _add_facts(facts: dict[str, str], group: object) -> None:
@@ -210,6 +270,6 @@ def _add_facts(facts: dict[str, str], group: object) -> None:
             if not isinstance(found, h5py.Dataset) or found.size != 1 or found.dtype.kind not in "iufSO":
                 continue
             value = np.asarray(found[()]).reshape(-1)[0]
-            facts.setdefault(name, f"{text_of(value)} {attribute(found, 'units')}".strip())
+            facts.setdefault(name, f"{value_text(value)} {attribute(found, 'units')}".strip())
         except TROUBLES:
             continue

@@ -212,6 +212,7 @@ class Leaf:
     def _check_external(
         self, files: Sequence[tuple[str, int, int]], place: tuple[int, ...], name: str
     ) -> None:
+        """Look at the raw files of a frame: BLISS at the ESRF, for one, refers to EDF files so."""
         length = prod(self.shape) * self.stored.itemsize
         begin = length * (int(np.ravel_multi_index(place, self.lead)) if self.lead else 0)
         at = 0

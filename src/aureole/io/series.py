@@ -28,7 +28,8 @@ class Frames(Sequence[EncodedFrame]):
 
     ``frames[7]`` reads a frame, ``frames[100:200]`` is a series again and reads nothing. Reading is
     thread-safe, and raises `aureole.errors.FrameMissing` or `aureole.errors.FrameCorrupt` for a frame that
-    cannot be had; the others are not touched by it.
+    cannot be had; the others are not touched by it. Pixels that still lie in their file are read as they are
+    decoded, and what is wrong with them is raised then.
 
     Parameters
     ----------

@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 import os
-from contextlib import suppress
 from hashlib import blake2b
 from pathlib import Path
-from threading import Lock
 from types import TracebackType
 
 import h5py
 import numpy as np
 from numpy.typing import NDArray
 
-from aureole.errors import OutputError, SpecError
-from aureole.frames import EncodedFrame, Encoding
+from aureole.frames import EncodedFrame, Encoding, check_pixels
+from aureole.io.header_columns import HeaderColumns
 from aureole.io.images import to_array
 from aureole.io.nexus import (
     Provenance,
@@ -23,9 +21,8 @@ from aureole.io.nexus import (
     new_group,
     write_provenance,
     write_site,
-    write_status,
 )
-from aureole.io.publish import Publication
+from aureole.io.pending_hdf5 import PendingHdf5
 from aureole.io.status import FrameStatus
 
 _DATA = "/entry/instrument/detector/data"
@@ -34,7 +31,8 @@ _DATA = "/entry/instrument/detector/data"
 class StackWriter:
     """An HDF5 stack of frames that appears when it is closed, after every pixel was read back and compared.
 
-    Frames that are never written have no chunk; reading them says so. Use it in a ``with`` block: if the
+    Frames that are never written have no chunk; reading them says why. What the header of a frame says goes
+    into ``/entry/instrument/detector/header``. Use it in a ``with`` block: if the
     block fails, nothing is left behind.
 
     Parameters
@@ -72,15 +70,11 @@ class StackWriter:
         import hdf5plugin
 
         self._shape, self._dtype = shape, np.dtype(dtype)
-        self._lock = Lock()
-        self._status = np.full(frames, FrameStatus.PENDING, np.uint8)
-        self._messages: dict[int, str] = {}
         self._digests: dict[int, bytes] = {}
-        self._pending = Publication(Path(path), overwrite=overwrite)
-        self._file: h5py.File | None = None
-        try:
-            self._file = h5py.File(self._pending.temporary, "w")
-            entry = new_entry(self._file)
+        self._headers = HeaderColumns(frames)
+        self._pending = PendingHdf5(Path(path), frames, overwrite=overwrite)
+        with self._pending.or_nothing(), self._pending.writing() as file:
+            entry = new_entry(file)
             instrument = write_site(entry, site or Site())
             write_provenance(entry, "conversion", provenance or Provenance())
             detector = new_group(instrument, "detector", "NXdetector")
@@ -98,50 +92,33 @@ class StackWriter:
             plot.attrs["axes"] = [".", ".", "."]
             plot.attrs["interpretation"] = "image"
             plot["data"] = data
-        except BaseException as error:
-            self.discard()
-            if isinstance(error, OSError):
-                raise OutputError(f"{path}: cannot be written ({error})") from None
-            raise
 
     def write(self, index: int, frame: EncodedFrame) -> None:
         """Write one frame; one that is compressed in the same way already is copied as it is.
 
         Raises
         ------
-        SpecError
-            The frame has another shape or type of pixel than the stack.
-        FrameCorrupt
-            The frame cannot be decoded.
+        FrameMissing, FrameCorrupt
+            The frame cannot be decoded, or has another shape or type of pixel than the stack.
         OutputError
             The frame cannot be written.
         """
-        if frame.shape != self._shape or frame.dtype != self._dtype:
-            mine = f"{self._shape[0]} x {self._shape[1]} pixels of {self._dtype}"
-            raise SpecError(
-                f"{frame.name}: {frame.shape[0]} x {frame.shape[1]} pixels of {frame.dtype}, not {mine}"
-            )
+        check_pixels(frame, self._shape, self._dtype)
         image = to_array(frame)
-        digest = _digest(image)
-        with self._lock:
-            if self._file is None:
-                raise OutputError(f"{self._pending.target}: is closed")
-            data = self._file[_DATA]
-            try:
-                if frame.encoding is Encoding.BITSHUFFLE_LZ4:
-                    data.id.write_direct_chunk((index, 0, 0), bytes(frame.encoded()), 0)
-                else:
-                    data[index] = image
-            except (OSError, RuntimeError) as error:
-                raise OutputError(f"{self._pending.target}: cannot be written ({error})") from None
+        digest, header = _digest(image), dict(frame.header)
+        with self._pending.writing() as file:
+            data = file[_DATA]
+            if frame.encoding is Encoding.BITSHUFFLE_LZ4:
+                data.id.write_direct_chunk((index, 0, 0), bytes(frame.encoded()), 0)
+            else:
+                data[index] = image
             self._digests[index] = digest
-            self._status[index] = FrameStatus.DONE
+            self._headers.add(index, header)
+            self._pending.status[index] = FrameStatus.DONE
 
     def mark(self, index: int, status: FrameStatus, message: str = "") -> None:
         """Say why there is no frame of this number."""
-        with self._lock:
-            self._status[index] = status
-            self._messages[index] = message
+        self._pending.mark(index, status, message)
 
     def close(self) -> None:
         """Complete the file, read it back, compare every pixel and give the file its name.
@@ -151,34 +128,20 @@ class StackWriter:
         OutputError
             The file cannot be completed, or does not give back what was written; then it is not kept.
         """
-        if self._file is None:
-            return
-        try:
-            write_status(self._file["entry"], self._status, self._messages)
-            self._file.close()
-            self._file = None
-            self._verify()
-        except BaseException as error:
-            self.discard()
-            if isinstance(error, OSError | RuntimeError):
-                raise OutputError(f"{self._pending.target}: cannot be written ({error})") from None
-            raise
-        self._pending.commit()
+        if not self._pending.closed:
+            with self._pending.or_nothing(), self._pending.writing() as file:
+                self._headers.write(new_group(file[_DATA].parent, "header", "NXcollection"))
+        self._pending.close(self._verify)
 
-    def _verify(self) -> None:
-        with h5py.File(self._pending.temporary, "r") as file:
+    def _verify(self, path: Path) -> None:
+        with h5py.File(path, "r") as file:
             data = file[_DATA]
             for index, digest in sorted(self._digests.items()):
                 if _digest(data[index]) != digest:
-                    raise OutputError(f"{self._pending.target}: frame {index} reads back differently")
+                    raise self._pending.error(f"frame {index} reads back differently")
 
     def discard(self) -> None:
         """Give the file up; nothing is left behind."""
-        if self._file is not None:
-            file, self._file = self._file, None
-            # A file that cannot be completed cannot be closed in order either.
-            with suppress(OSError, RuntimeError):
-                file.close()
         self._pending.discard()
 
     def __enter__(self) -> StackWriter:

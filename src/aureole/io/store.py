@@ -39,7 +39,8 @@ class Store(ABC):
         Raises
         ------
         FrameMissing, FrameCorrupt
-            This frame cannot be had.
+            This frame cannot be had. For pixels that still lie in their file it may be raised as they are
+            decoded.
         """
 
     @abstractmethod

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from aureole.errors import FrameCorrupt, FrameError
 from aureole.frames import EncodedFrame, Encoding
-from aureole.kernels.sums import BatchSums, Deviations, Entries, Projection
+from aureole.kernels.sums import BatchSums, Deviations, Entries, Projection, is_invalid
 
 F64 = NDArray[np.float64]
 
@@ -138,14 +138,6 @@ def bitshuffle_lz4(payload: bytes, n_pixels: int, dtype: np.dtype[np.generic]) -
     rest = (n_pixels - whole) * dtype.itemsize
     _check_length(len(payload) - at, rest)
     return np.frombuffer(bytes(out) + payload[at:], dtype)
-
-
-def is_invalid(values: F64, invalid: F64) -> NDArray[np.bool_]:
-    """Tell which raw values are NaN or lie in one of the closed intervals ``invalid`` of shape (K, 2)."""
-    bad = np.isnan(values)
-    for low, high in invalid:
-        bad |= (values >= low) & (values <= high)
-    return bad
 
 
 def project(

@@ -1,4 +1,8 @@
-"""Which function does an operation on which backend: one row each."""
+"""Which function does an operation on which backend: one row each.
+
+Backends differ in how they sum frames over a table. The table itself, with the coordinates and the shares of
+pixels in bins, comes from the native kernel whatever the backend.
+"""
 
 from __future__ import annotations
 

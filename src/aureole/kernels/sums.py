@@ -1,4 +1,4 @@
-"""What goes into the kernels beside frames, and what comes out: plain named arrays."""
+"""What goes into the kernels beside frames, what comes out, and which values count: plain named arrays."""
 
 from __future__ import annotations
 
@@ -79,3 +79,11 @@ class Deviations(NamedTuple):
 
     square: F64
     weighted: F64
+
+
+def is_invalid(values: F64, invalid: F64) -> NDArray[np.bool_]:
+    """Tell which raw values are NaN or lie in one of the closed intervals ``invalid`` of shape (K, 2)."""
+    bad = np.isnan(values)
+    for low, high in invalid:
+        bad |= (values >= low) & (values <= high)
+    return bad

@@ -11,10 +11,10 @@ from numpy.typing import NDArray
 
 from aureole.azimuthal import IntegrationSpec, NamedArray
 from aureole.azimuthal.corrections import invalid_values
-from aureole.errors import FrameCorrupt
+from aureole.frames import check_pixels
 from aureole.io.images import read_image, to_array
 from aureole.io.series import Frames, open_frames
-from aureole.kernels.reference import is_invalid
+from aureole.kernels.sums import is_invalid
 
 F64 = NDArray[np.float64]
 
@@ -60,11 +60,7 @@ def mean_of(frames: Frames, spec: IntegrationSpec) -> tuple[F64, F64]:
     shape = frames.shape
     count, mean, square = np.zeros(shape), np.zeros(shape), np.zeros(shape)
     for frame in frames:
-        if frame.shape != shape:
-            have, want = (f"{rows} x {columns}" for rows, columns in (frame.shape, shape))
-            raise FrameCorrupt(
-                frame.name, f"it has {have} pixels instead of {want}, so that no mean can be taken"
-            )
+        check_pixels(frame, shape)
         image = to_array(frame).astype(np.float64)
         valid = ~is_invalid(image, invalid_values(spec, spec.geometry.detector, frame.dtype))
         count += valid

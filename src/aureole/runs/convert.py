@@ -7,11 +7,8 @@ from functools import partial
 from pathlib import Path
 from time import perf_counter
 
-import numpy as np
-
 from aureole.azimuthal.batches import in_order
-from aureole.errors import FrameCorrupt, FrameError
-from aureole.frames import EncodedFrame
+from aureole.errors import FrameError
 from aureole.io.nexus import Provenance
 from aureole.io.series import Frames
 from aureole.io.stack import StackWriter
@@ -79,16 +76,7 @@ def convert_series(frames: Frames, output: str | Path, *, options: RunOptions) -
 
 def _copy(frames: Frames, writer: StackWriter, index: int) -> FrameError | None:
     try:
-        frame = frames[index]
-        _check_same(frame, frames.shape, frames.dtype)
-        writer.write(index, frame)
+        writer.write(index, frames[index])
     except FrameError as error:
         return error
     return None
-
-
-def _check_same(frame: EncodedFrame, shape: tuple[int, int], dtype: np.dtype[np.generic]) -> None:
-    if frame.shape == shape and frame.dtype == dtype:
-        return
-    have, want = (f"{rows} x {columns} pixels" for rows, columns in (frame.shape, shape))
-    raise FrameCorrupt(frame.name, f"it has {have} of {frame.dtype} instead of {want} of {dtype}")

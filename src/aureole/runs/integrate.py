@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 from aureole.axis import Axis
 from aureole.azimuthal import Batch, Plan
 from aureole.errors import SpecError
-from aureole.io.nexus import AxisData, PatternLayout, PatternWriter, Provenance
+from aureole.io.nexus import Provenance
+from aureole.io.patterns import AxisData, PatternLayout, PatternWriter
 from aureole.io.series import Frames
 from aureole.io.sniff import NEXUS_ENDINGS
 from aureole.io.text import TEXT_ENDINGS, write_text

@@ -14,7 +14,7 @@ from aureole.io.publish import Publication
 from aureole.io.status import FrameStatus
 
 if TYPE_CHECKING:
-    from aureole.azimuthal.batches import Frames, Monitor
+    from aureole.azimuthal.batches import FramesLike, Monitor
 
 Progress = Callable[[int, int], None]
 """Called with the number of frames that are accounted for and of all; first with 0, as work begins."""
@@ -34,7 +34,7 @@ class RunOptions:
         Stop at the first frame that cannot be used, and leave nothing.
     monitor : array of shape (frames,) or callable, optional
         What the intensities of each frame are divided by, or a function that finds it in an `EncodedFrame`.
-    variance : Frames, optional
+    variance : FramesLike, optional
         With the error model ``"variance"``, an image of variances for each frame.
     site : Site
         Where the data were taken.
@@ -48,7 +48,7 @@ class RunOptions:
     overwrite: bool = False
     strict: bool = False
     monitor: Monitor | None = None
-    variance: Frames | None = None
+    variance: FramesLike | None = None
     site: Site = field(default_factory=Site)
     parameters: Mapping[str, str | float | int | bool] = field(default_factory=dict)
     progress: Progress | None = None
