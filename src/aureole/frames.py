@@ -12,7 +12,7 @@ from typing import NamedTuple, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from aureole.errors import refused
+from aureole.errors import FrameCorrupt, refused
 
 Buffer = bytes | bytearray | memoryview | NDArray[np.uint8]
 
