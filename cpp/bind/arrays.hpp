@@ -48,7 +48,7 @@ class Buffer {
     Py_buffer view_{};
 };
 
-// The payload of a frame: a buffer, or a part of a file as (path, offset, size, device, inode).
+// The payload of a frame: a buffer, or a part of a file as (path, offset, size, device, inode, mtime in ns).
 class Payload {
   public:
     explicit Payload(nanobind::handle object) {
@@ -57,11 +57,13 @@ class Payload {
             return;
         }
         const auto part = nanobind::cast<nanobind::tuple>(object);
-        if (part.size() != 5) throw nanobind::value_error("a part of a file: (path, offset, size, device, inode)");
+        if (part.size() != 6) throw nanobind::value_error("a part of a file: (path, offset, size, device, inode, mtime)");
         size_ = nanobind::cast<size_t>(part[2]);
         feed_ = std::make_unique<FileFeed>(nanobind::cast<nanobind::bytes>(part[0]).c_str(),
-                                           nanobind::cast<int64_t>(part[1]), nanobind::cast<uint64_t>(part[3]),
-                                           nanobind::cast<uint64_t>(part[4]));
+                                           nanobind::cast<int64_t>(part[1]), size_,
+                                           FileIdentity{nanobind::cast<uint64_t>(part[3]),
+                                                        nanobind::cast<uint64_t>(part[4]),
+                                                        nanobind::cast<int64_t>(part[5])});
     }
 
     Source source(int encoding, int dtype) const {

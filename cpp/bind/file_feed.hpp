@@ -15,11 +15,27 @@
 
 namespace aureole {
 
-// A part of a file, which must be the one that was looked at before: of the same device and inode.
+// Which file it is, and when it was last written, in nanoseconds.
+struct FileIdentity {
+    uint64_t device, inode;
+    int64_t mtime;
+
+    static FileIdentity of(const struct stat& status) {
+#ifdef __APPLE__
+        const timespec& time = status.st_mtimespec;
+#else
+        const timespec& time = status.st_mtim;
+#endif
+        return {uint64_t(status.st_dev), uint64_t(status.st_ino), int64_t(time.tv_sec) * 1000000000 + time.tv_nsec};
+    }
+    bool operator==(const FileIdentity&) const = default;
+};
+
+// A part of a file, which must be what it was when it was looked at.
 class FileFeed : public Feed {
   public:
-    FileFeed(std::string path, int64_t offset, uint64_t device, uint64_t inode)
-        : Feed{next, WINDOW}, path_(std::move(path)), offset_(offset), device_(device), inode_(inode) {}
+    FileFeed(std::string path, int64_t offset, size_t size, FileIdentity identity)
+        : Feed{next, WINDOW}, path_(std::move(path)), offset_(offset), left_(size), identity_(identity) {}
     FileFeed(const FileFeed&) = delete;
     FileFeed& operator=(const FileFeed&) = delete;
     ~FileFeed() { close_file(); }
@@ -39,9 +55,13 @@ class FileFeed : public Feed {
         descriptor_ = open(path_.c_str(), O_RDONLY | O_NONBLOCK | O_CLOEXEC);
         if (descriptor_ < 0) return -errno;
         ++open_files_;
+        return check();
+    }
+
+    int32_t check() const {
         struct stat status;
         if (fstat(descriptor_, &status) != 0) return -errno;
-        return uint64_t(status.st_dev) == device_ && uint64_t(status.st_ino) == inode_ ? OK : CHANGED;
+        return FileIdentity::of(status) == identity_ ? OK : CHANGED;
     }
 
     void close_file() {
@@ -59,9 +79,10 @@ class FileFeed : public Feed {
             if (got < 0) continue;
             to += got;
             n -= size_t(got);
+            left_ -= size_t(got);
             offset_ += got;
         }
-        return OK;
+        return left_ ? int32_t(OK) : check();    // once more when all was read
     }
 
     static int32_t next(Feed* feed, uint8_t* to, size_t n) {
@@ -74,7 +95,8 @@ class FileFeed : public Feed {
 
     std::string path_;
     int64_t offset_;
-    uint64_t device_, inode_;
+    size_t left_;
+    FileIdentity identity_;
     int descriptor_ = -1;
 };
 

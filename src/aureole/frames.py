@@ -6,6 +6,7 @@ import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from enum import IntEnum
+from errno import ESTALE
 from pathlib import Path
 from typing import NamedTuple, Protocol
 
@@ -26,8 +27,9 @@ class FilePart(NamedTuple):
         The file, as the system names it.
     offset, nbytes : int
         Where the bytes begin, and how many they are.
-    device, inode : int
-        Which file this was when it was looked at; another one of the same name is refused.
+    device, inode, mtime_ns : int
+        Which file this was when it was looked at, and when it was last written; if that is not so any more,
+        the bytes are refused.
     """
 
     path: bytes
@@ -35,15 +37,28 @@ class FilePart(NamedTuple):
     nbytes: int
     device: int
     inode: int
+    mtime_ns: int
+
+    @classmethod
+    def of(cls, path: str | Path, offset: int, nbytes: int, status: os.stat_result) -> FilePart:
+        """Return a part of the file that has this status."""
+        return cls(os.fsencode(path), offset, nbytes, status.st_dev, status.st_ino, status.st_mtime_ns)
 
     def read(self) -> bytes:
-        """Read all of it; shorter where the file has become shorter, OSError where it cannot be read."""
-        with Path(os.fsdecode(self.path)).open("rb") as file:
-            status = os.fstat(file.fileno())
-            if (status.st_dev, status.st_ino) != (self.device, self.inode):
-                raise OSError("it is another file than before")
+        """Read all of it; shorter where the file ends before, OSError where it cannot be read or changed."""
+        # without O_NONBLOCK, a named pipe in the place of the file would wait for ever
+        descriptor = os.open(self.path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+        with os.fdopen(descriptor, "rb") as file:
+            self._check(descriptor)
             file.seek(self.offset)
-            return file.read(self.nbytes)
+            data = file.read(self.nbytes)
+            self._check(descriptor)
+        return data
+
+    def _check(self, descriptor: int) -> None:
+        status = os.fstat(descriptor)
+        if (status.st_dev, status.st_ino, status.st_mtime_ns) != self[3:]:
+            raise OSError(ESTALE, "the file changed while it was read")
 
 
 class Encoding(IntEnum):

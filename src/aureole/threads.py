@@ -27,3 +27,8 @@ def checked_threads(threads: int | None) -> int:
     if threads < 1:
         raise SpecError(f"at least one thread is needed, not {threads}")
     return int(threads)
+
+
+def share_of_memory() -> int:
+    """Return how many bytes work that is under way may take: a quarter of the machine's."""
+    return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // 4

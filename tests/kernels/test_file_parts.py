@@ -34,9 +34,7 @@ def in_file(path, one):
     """The same frame with its payload in the middle of a file."""
     payload = bytes(one.encoded())
     path.write_bytes(b"before" + payload + b"\x80after")
-    status = path.stat()
-    part = FilePart(os.fsencode(path), 6, len(payload), status.st_dev, status.st_ino)
-    return replace(one, payload=part, name=str(path))
+    return replace(one, payload=FilePart.of(path, 6, len(payload), path.stat()), name=str(path))
 
 
 @pytest.mark.parametrize("isa", isas())
@@ -108,6 +106,21 @@ def test_a_file_that_went_or_changed_spoils_its_frame_alone(tmp_path, encoding):
     for one, failure in zip(stored[1:4], found.failures[1:4], strict=True):
         with pytest.raises(type(failure)):
             decode(one)
+
+
+@pytest.mark.parametrize("change", ["rewritten", "a pipe"])
+def test_bytes_of_another_time_are_refused(tmp_path, change):
+    stored = in_file(tmp_path / "a", frame(image_of("i4"), Encoding.RAW))
+    if change == "a pipe":
+        (tmp_path / "a").unlink()
+        os.mkfifo(tmp_path / "a")
+    else:
+        written = (tmp_path / "a").stat()
+        (tmp_path / "a").write_bytes(bytes(written.st_size))
+        os.utime(tmp_path / "a", ns=(written.st_atime_ns, written.st_mtime_ns + 1))
+    for read in (decode, lambda one: one.encoded()):
+        with pytest.raises(FrameCorrupt, match="the file changed while it was read"):
+            read(stored)
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may read everything")

@@ -22,7 +22,7 @@ from aureole.errors import FrameError, SpecError
 from aureole.kernels.registry import backend as find_backend
 from aureole.kernels.registry import resolve
 from aureole.kernels.sums import BatchSums, Projection
-from aureole.threads import checked_threads
+from aureole.threads import checked_threads, share_of_memory
 
 F64 = NDArray[np.float64]
 
@@ -260,6 +260,10 @@ class Plan:
         threads = checked_threads(threads)
         limit = BATCH if 8 * BATCH * int(np.prod(self.bins.shape)) <= _BATCH_BYTES else BATCH // 2
         size = max(1, min(limit, -(-len(reading) // threads)))
+        # twice as many batches as threads are under way, each with some eight numbers a bin
+        threads = max(
+            1, min(threads, share_of_memory() // (2 * 8 * 8 * size * int(np.prod(self.bins.shape))))
+        )
         spans = [range(i, min(i + size, len(reading))) for i in range(0, len(reading), size)]
         return in_order(partial(self._batch, reading), spans, threads)
 

@@ -340,7 +340,7 @@ def locate_cbf(path: str) -> EncodedFrame:
     found = _describe(head, section, marker, status.st_size, path)
     if found.swapped:
         return parse_cbf(read_bytes(path), path)
-    payload = FilePart(os.fsencode(path), found.start, found.size, status.st_dev, status.st_ino)
+    payload = FilePart.of(path, found.start, found.size, status)
     return EncodedFrame(payload, found.encoding, found.shape, found.dtype, path, found.header)
 
 

@@ -39,6 +39,7 @@ _REASONS = {
     4: "an LZ4 block reads or writes outside of itself",
     5: "there is no decoder for this encoding with this type of pixel",
     6: "the file changed while it was read",
+    7: "there is not enough memory",
 }
 """What the kernels' statuses mean; negative ones are errors of the system."""
 
