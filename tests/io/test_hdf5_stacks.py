@@ -630,8 +630,62 @@ def test_a_file_cut_off_while_it_is_read(tmp_path, images):
     frames.close()
     with (tmp_path / "a.h5").open("r+b") as file:
         file.truncate(3000)
-    with pytest.raises(FrameCorrupt, match="truncated: its data should end at byte"):
+    with pytest.raises(FrameCorrupt, match="truncated"):
         frames[4]
+
+
+@pytest.mark.parametrize("options", [{}, by_frame(np.zeros((1, 37, 53))), {"compression": "gzip"}])
+@pytest.mark.parametrize("how", ["in place", "replaced", "replaced after close", "replaced before reading"])
+def test_a_file_that_is_rewritten_while_it_is_read(tmp_path, images, options, how):
+    source = write_stack(tmp_path / "a.h5", images, **options)
+    frames = open_frames(source)
+    if how != "replaced before reading":
+        _ = frames[0]
+    with h5py.File(tmp_path / "new.h5", "w") as file:
+        # The bytes where the frames lay are still pixels, of other frames.
+        file["first"] = np.zeros((9, 9))
+        file.create_dataset("data", data=np.concatenate([images[::-1], images]), **options)
+    if how == "in place":
+        (tmp_path / "a.h5").write_bytes((tmp_path / "new.h5").read_bytes())
+    else:
+        (tmp_path / "new.h5").replace(tmp_path / "a.h5")
+    if how == "replaced after close":
+        frames.close()
+    if "compression" in options and how in ("replaced", "in place"):
+        # The library has the old file open still.
+        return
+    for index in (0, 3):
+        with pytest.raises(FrameCorrupt, match="the file changed while it was read"):
+            frames[index]
+
+
+def test_a_file_that_comes_and_goes_is_the_same_file_or_corrupt(tmp_path, images, pixels):
+    for number in range(20):
+        write_stack(tmp_path / f"f{number:02}.h5", images[:2] + number, **by_frame(images))
+    frames = open_frames(tmp_path)
+    for index in range(0, 40, 2):
+        _ = frames[index]
+    write_stack(tmp_path / "new.h5", images[:2], **by_frame(images))
+    (tmp_path / "new.h5").replace(tmp_path / "f03.h5")
+    with pytest.raises(FrameCorrupt, match=r"f03\.h5::/data\[1\]: the file changed while it was read"):
+        frames[7]
+    assert np.array_equal(pixels(frames[9]), images[1] + 4)
+
+
+def test_a_file_that_grows_is_read_on(tmp_path, images, pixels):
+    with h5py.File(tmp_path / "a.h5", "w") as file:
+        data = file.create_dataset("data", (5, 37, 53), "i4", maxshape=(None, 37, 53), chunks=(1, 37, 53))
+        data[:3] = images[:3]
+        file.flush()
+        frames = open_frames(f"{tmp_path}/a.h5::/data")
+        assert np.array_equal(pixels(frames[1]), images[1])
+        with pytest.raises(FrameMissing):
+            frames[3]
+    with h5py.File(tmp_path / "a.h5", "a") as file:
+        file["data"].resize(7, 0)
+        file["data"][3:] = images[:4]
+    assert np.array_equal(pixels(frames[2]), images[2])
+    assert np.array_equal(pixels(frames[3]), images[0])
 
 
 @pytest.mark.parametrize("element", [0, 8])

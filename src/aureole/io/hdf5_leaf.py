@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from aureole.errors import FormatError, FrameCorrupt, FrameError, FrameMissing
 from aureole.frames import EncodedFrame, Encoding
 from aureole.io.buffers import read_at
-from aureole.io.hdf5_files import TROUBLES, Handles, open_file, why
+from aureole.io.hdf5_files import CHANGED, TROUBLES, Descriptor, Handles, Stamp, open_file, why
 from aureole.io.store import LARGEST_FRAME, MOST_FRAMES
 
 BITSHUFFLE = 32008
@@ -35,6 +35,8 @@ Layout = Literal["chunks", "contiguous", "library"]
 class _Places:
     """Where each frame lies in the file; a size of -1 is a frame that was never written."""
 
+    stamp: Stamp
+    """Of the file when they were looked up."""
     offset: NDArray[np.int64]
     size: NDArray[np.int64]
     filter_mask: NDArray[np.uint32]
@@ -76,6 +78,10 @@ class Leaf:
     _places: _Places | None = None
     _complete: bool | None = None
 
+    def __getstate__(self) -> dict[str, Any]:
+        # Another process opens the file itself, and cannot know that it is still the same.
+        return {**self.__dict__, "_places": None}
+
     def __len__(self) -> int:
         return prod(self.lead)
 
@@ -109,21 +115,19 @@ class Leaf:
             raise
         except FileNotFoundError:
             raise FrameMissing(name, f"no such file: {self.path}") from None
-        except (*TROUBLES, FormatError, MemoryError) as error:
+        except FormatError as error:
+            raise FrameCorrupt(name, str(error).removeprefix(f"{self.path}: ")) from None
+        except (*TROUBLES, MemoryError) as error:
             raise FrameCorrupt(name, f"cannot be read ({why(error)})") from None
 
     def _read_as_stored(self, index: int, name: str, header: Mapping[str, str]) -> EncodedFrame:
-        if self._places is None:
-            with self.handles.lock:
-                if self._places is None:
-                    self._places = self._find_places()
-        places = self._places
+        descriptor = self.handles.descriptor(self.path)
+        places = self._current_places(descriptor)
         size, offset = int(places.size[index]), int(places.offset[index])
         if size < 0:
             raise FrameMissing(name, "this frame was never written")
-        payload: bytes | memoryview[int] | NDArray[np.uint8] = self._fetch(
-            index, offset, size, readable=places.readable, name=name
-        )
+        payload: bytes | memoryview[int] | NDArray[np.uint8]
+        payload = _part_of(descriptor, offset, size, name) if places.readable else self._chunk(index)
         dtype = self.stored.newbyteorder("=")
         if self.encoding is Encoding.BITSHUFFLE_LZ4 and not places.filter_mask[index] & 1:
             if self.shape[0] * self.shape[1] * dtype.itemsize > _LZ4_LARGEST_RATIO * size:
@@ -138,57 +142,83 @@ class Leaf:
             payload = np.frombuffer(payload, self.stored).astype(dtype).view(np.uint8)
         return EncodedFrame(payload, Encoding.RAW, self.shape, dtype, name, header)
 
-    def _fetch(
-        self, index: int, offset: int, size: int, *, readable: bool, name: str
-    ) -> bytes | memoryview[int]:
-        if not readable:
+    def _chunk(self, index: int) -> bytes:
+        with self.handles.lock:
+            dataset = self.handles.dataset(self.path, self.dataset)
+            coordinates = (*(int(at) for at in np.unravel_index(index, self.lead)), 0, 0)
+            chunk: bytes = dataset.id.read_direct_chunk(coordinates)[1]
+            return chunk
+
+    def _current_places(self, descriptor: Descriptor) -> _Places:
+        """Return where the frames lie, looked up again where the file has been written since.
+
+        Compressed chunks that have moved do not decode, so it is enough to look when their file is opened
+        again; bytes of raw frames mean something wherever they are read.
+        """
+        places = self._places
+        if places is not None and self.encoding is Encoding.RAW:
+            descriptor.look_again()
+        if places is None or places.stamp != descriptor.stamp:
             with self.handles.lock:
-                dataset = self.handles.dataset(self.path, self.dataset)
-                coordinates = (*(int(at) for at in np.unravel_index(index, self.lead)), 0, 0)
-                chunk: bytes = dataset.id.read_direct_chunk(coordinates)[1]
-                return chunk
-        descriptor = self.handles.descriptor(self.path)
-        if offset + size > descriptor.size and offset + size > descriptor.look_again():
-            raise FrameCorrupt(
-                name, f"truncated: its data should end at byte {offset + size} of a file of {descriptor.size}"
-            )
-        data = read_at(descriptor.number, size, offset)
-        if len(data) < size:
-            raise FrameCorrupt(name, f"truncated: {len(data)} of {size} bytes are there")
-        return data
+                if self._places is None or self._places.stamp != descriptor.stamp:
+                    descriptor.look_again()
+                    self._places = self._find_places(descriptor.stamp, self._places)
+                places = self._places
+        return places
 
-    def _find_places(self) -> _Places:
-        """Ask the library once where the frames lie; the caller holds the lock."""
+    def _find_places(self, stamp: Stamp, before: _Places | None) -> _Places:
+        """Ask the library where the frames lie; the caller holds the lock.
+
+        Raises
+        ------
+        FormatError
+            Frames that were there before are elsewhere now: the file was not only added to.
+        """
+        self.handles.forget(self.path)
         with open_file(self.path) as file:
-            return self._places_in(file[self.dataset])
+            self.handles.recognise(self.path, file)
+            places = self._places_in(file[self.dataset], stamp)
+        if before is not None:
+            known = before.size >= 0
+            for name in ("offset", "size", "filter_mask"):
+                if not np.array_equal(getattr(before, name)[known], getattr(places, name)[known]):
+                    raise FormatError(f"{self.path}: {CHANGED}")
+        return places
 
-    def _places_in(self, dataset: h5py.Dataset) -> _Places:
-        if dataset.shape != (*self.lead, *self.shape):
-            raise FormatError(f"{self.path}::{self.dataset}: has changed its shape since it was opened")
+    def _places_in(self, dataset: h5py.Dataset, stamp: Stamp) -> _Places:
+        if not self._is_as_long(dataset):
+            raise FormatError(f"{self.path}: {CHANGED}")
         count = len(self)
         mask = np.zeros(count, np.uint32)
         if self.layout == "contiguous":
             length = self.shape[0] * self.shape[1] * self.stored.itemsize
             if not dataset.id.get_storage_size():
-                return _Places(np.zeros(count, np.int64), np.full(count, -1, np.int64), mask, True)
+                return _Places(stamp, np.zeros(count, np.int64), np.full(count, -1, np.int64), mask, True)
             offset = dataset.id.get_offset() + length * np.arange(count, dtype=np.int64)
-            return _Places(offset, np.full(count, length, np.int64), mask, True)
+            return _Places(stamp, offset, np.full(count, length, np.int64), mask, True)
         offset, size = np.zeros(count, np.int64), np.full(count, -1, np.int64)
         stored: list[Any] = []
         dataset.id.chunk_iter(stored.append)
+        # A data set that is still being written may have grown.
+        stored = [info for info in stored if not self.lead or info.chunk_offset[0] < self.lead[0]]
         if not stored:
-            return _Places(offset, size, mask, True)
+            return _Places(stamp, offset, size, mask, True)
         starts = np.array([info.chunk_offset[:-2] for info in stored], np.int64).reshape(len(stored), -1)
         where = np.ravel_multi_index(tuple(starts.T), self.lead) if self.lead else np.zeros(1, np.int64)
         offset[where] = [info.byte_offset for info in stored]
         size[where] = [info.size for info in stored]
         mask[where] = [info.filter_mask for info in stored]
-        return _Places(offset, size, mask, self._places_hold(dataset, stored[0]))
+        return _Places(stamp, offset, size, mask, self._places_hold(dataset, stored[0]))
+
+    def _is_as_long(self, dataset: h5py.Dataset) -> bool:
+        """Whether it has the frames that it had; it may have grown."""
+        (length, *rest), (expected, *others) = dataset.shape, (*self.lead, *self.shape)
+        return bool(rest == others and (length >= expected if self.lead else length == expected))
 
     def _places_hold(self, dataset: h5py.Dataset, info: Any) -> bool:
         """Compare a chunk with what lies at its place: HDF5 releases differ over user blocks."""
         descriptor = self.handles.descriptor(self.path)
-        if info.byte_offset + info.size > descriptor.size:
+        if info.byte_offset + info.size > descriptor.stamp.size:
             # A file that was cut off; each frame beyond its end will say so.
             return True
         there = os.pread(descriptor.number, min(info.size, 4096), info.byte_offset)
@@ -200,8 +230,8 @@ class Leaf:
 
         with self.handles.lock:
             dataset = self.handles.dataset(self.path, self.dataset)
-            if dataset.shape != (*self.lead, *self.shape):
-                raise FormatError("the data set has changed its shape since it was opened")
+            if not self._is_as_long(dataset):
+                raise FormatError(f"{self.path}: {CHANGED}")
             place = tuple(int(at) for at in np.unravel_index(index, self.lead)) if self.lead else ()
             self._check_written(dataset, place, name)
             image = dataset[(*place, slice(None), slice(None))]
@@ -257,6 +287,20 @@ class Leaf:
             )
 
 
+def _part_of(descriptor: Descriptor, offset: int, size: int, name: str) -> bytes | memoryview[int]:
+    if offset + size > descriptor.stamp.size:
+        descriptor.look_again()
+    if offset + size > descriptor.stamp.size:
+        raise FrameCorrupt(
+            name,
+            f"truncated: its data should end at byte {offset + size} of a file of {descriptor.stamp.size}",
+        )
+    data = read_at(descriptor.number, size, offset)
+    if len(data) < size:
+        raise FrameCorrupt(name, f"truncated: {len(data)} of {size} bytes are there")
+    return data
+
+
 def _external_size(name: str, folder: Path) -> int:
     """Return the size of an external raw file, which HDF5 looks for in the folder that one works in."""
     prefix = os.environ.get("HDF5_EXTFILE_PREFIX", "").replace("${ORIGIN}", str(folder))
@@ -285,6 +329,7 @@ def describe(dataset: h5py.Dataset, path: str, name: str, handles: Handles) -> L
         It does not hold images of numbers.
     """
     lead, shape, stored = images_in(dataset, path, name)
+    handles.recognise(path, dataset.file)
     layout, encoding, reason = _how_stored(dataset, stored)
     return Leaf(path, name, lead, shape, stored, layout, encoding, reason, handles)
 
