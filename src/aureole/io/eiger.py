@@ -135,14 +135,15 @@ def open_hdf5(
 
     Raises
     ------
-    InputError
-        Several data sets could be meant (they are listed), or none.
     FormatError
-        The file is not what it should be.
+        The file is not what it should be, or several data sets could be meant (they are listed), or none.
     """
     handles = handles or Handles()
     try:
-        return _open(path, dataset, handles)
+        frames = _open(path, dataset, handles)
+        if alone or len(frames):
+            return frames
+        gap = Gap(path, dataset or "", "holds no frames", corrupt=True)
     except FileNotFoundError:
         if alone:
             raise FormatError(f"{path}: no such file") from None
