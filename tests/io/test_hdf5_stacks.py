@@ -1,5 +1,7 @@
 import os
 import shutil
+import subprocess
+import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -806,3 +808,83 @@ def test_real_eiger_frames(data, pixels):
         assert frames[1].encoding is Encoding.BITSHUFFLE_LZ4
         assert len(frames[1].payload) == 1194593
         assert np.array_equal(pixels(frames[1]), file["entry/data/data"][1])
+
+
+@pytest.mark.parametrize("chunks", [None, (1, 4, 5), (100, 4, 5)])
+def test_promises_that_the_file_cannot_keep_are_refused(tmp_path, chunks):
+    with h5py.File(tmp_path / "a.h5", "w") as file:
+        data = file.create_dataset("x", (10**8, 4, 5), "u2", chunks=chunks)
+        if chunks:
+            data[0] = 1
+    with pytest.raises(FormatError, match="100,000,000 frames are promised, and not more than") as caught:
+        open_frames(tmp_path / "a.h5")
+    assert "\n" not in str(caught.value)
+
+
+def test_virtual_data_sets_that_promise_more_than_they_map(tmp_path):
+    with h5py.File(tmp_path / "a.h5", "w") as file:
+        file["y"] = np.zeros((2, 4, 5), "u2")
+        layout = h5py.VirtualLayout((10**8, 4, 5), "u2")
+        layout[:2] = h5py.VirtualSource(".", "y", shape=(2, 4, 5))
+        file.create_virtual_dataset("x", layout)
+    with pytest.raises(FormatError, match="frames are promised"):
+        open_frames(f"{tmp_path}/a.h5::/x")
+
+
+def test_a_run_that_was_stopped_early_keeps_its_gaps(tmp_path, pixels):
+    with h5py.File(tmp_path / "a.h5", "w") as file:
+        file.create_dataset("x", (10**6, 4, 5), "u2", chunks=(1, 4, 5))[3] = 7
+    frames = open_frames(tmp_path / "a.h5")
+    assert np.all(pixels(frames[3]) == 7)
+    with pytest.raises(FrameMissing):
+        frames[999_999]
+
+
+def test_a_file_that_is_still_being_written_is_read_as_far_as_it_goes(tmp_path, images, pixels):
+    write = (
+        "import sys, h5py, numpy as np\n"
+        "file = h5py.File(sys.argv[1], 'w', libver='latest')\n"
+        "data = file.create_dataset('x', data=np.load(sys.argv[2]), maxshape=(None, 37, 53), "
+        "chunks=(1, 37, 53))\n"
+        "file.swmr_mode = True\n"
+        "data.flush()\n"
+        "print('written', flush=True)\n"
+        "sys.stdin.read()\n"
+    )
+    np.save(tmp_path / "images.npy", images)
+    arguments = [sys.executable, "-c", write, tmp_path / "a.h5", tmp_path / "images.npy"]
+    with subprocess.Popen(arguments, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as writer:
+        try:
+            assert writer.stdout.readline() == "written\n"
+            assert_frames(open_frames(f"{tmp_path}/a.h5::/x"), images, pixels)
+        finally:
+            writer.stdin.close()
+
+
+@pytest.mark.parametrize("options", [{}, {"chunks": (1, 37, 53), **BSLZ4}, {"compression": "gzip"}])
+def test_half_precision_is_read_as_single(tmp_path, images, pixels, options):
+    stack = np.minimum(images, 1000).astype(np.float16)
+    frames = open_frames(write_stack(tmp_path / "a.h5", stack, **options))
+    assert frames.dtype == np.float32
+    assert_frames(frames, stack.astype(np.float32), pixels)
+
+
+def test_a_member_of_a_master_with_pixels_that_cannot_be_used(tmp_path, images, pixels):
+    path = master(tmp_path, images)
+    with h5py.File(tmp_path / "run_data_000002.h5", "a") as file:
+        del file["entry/data/data"]
+        file["entry/data/data"] = images[2:4].astype(np.longdouble)
+    frames = open_frames(path)
+    assert np.array_equal(pixels(frames[4]), images[4])
+    with pytest.raises(FrameCorrupt, match="float128 of shape"):
+        frames[2]
+
+
+@pytest.mark.parametrize("options", [{}, {"compression": "gzip"}])
+def test_too_many_open_files_is_no_verdict_on_a_frame(tmp_path, images, no_more_files, options):
+    frames = open_frames(write_stack(tmp_path / "a.h5", images, **options))
+    with no_more_files(), pytest.raises(InputError, match="too many open files"):
+        frames[0]
+    with no_more_files(), pytest.raises(InputError, match="too many open files"):
+        open_frames([tmp_path / "a.h5", tmp_path / "a.h5"])
+    assert frames[0].shape == (37, 53)

@@ -15,7 +15,7 @@ from aureole.io.hdf5_leaf import Leaf
 from aureole.io.hdf5_links import AbsentFile, attribute, get
 from aureole.io.hdf5_virtual import Gap, Mosaic, Part, Resolver, Table
 from aureole.io.header_columns import StoredColumns, value_text
-from aureole.io.store import MOST_FRAMES, Address, Store
+from aureole.io.store import Address, Store, too_many
 
 _FACT_CLASSES = ("NXdetector", "NXbeam", "NXmonochromator", "NXsource")
 _MOST_FACTS = 300
@@ -181,6 +181,7 @@ def _tables(file: h5py.File, paths: Sequence[str], handles: Handles) -> list[Tab
         except FormatError as error:
             tables.append(Gap.of(file.filename, path, error))
     counts = [0 if isinstance(table, Gap) else len(table) for table in tables]
+    there = sum(counts)
     if not any(counts):
         gaps = [table for table in tables if isinstance(table, Gap)]
         kind = FormatError if any(gap.corrupt for gap in gaps) or not gaps else AbsentFile
@@ -189,8 +190,9 @@ def _tables(file: h5py.File, paths: Sequence[str], handles: Handles) -> list[Tab
     absent = [place for place, table in enumerate(tables) if isinstance(table, Gap)]
     for place, count in zip(absent, _absent_counts(_total(file, paths[0]), counts, len(absent)), strict=True):
         counts[place] = count
-    if sum(counts) > MOST_FRAMES:
-        raise FormatError(f"{file.filename}: {sum(counts)} frames are more than {MOST_FRAMES:,}")
+    reason = too_many(sum(counts), there)
+    if reason:
+        raise FormatError(f"{file.filename}: {reason}")
     return [
         Table.of(table, count) if isinstance(table, Gap) else table
         for table, count in zip(tables, counts, strict=True)

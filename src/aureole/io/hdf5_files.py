@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections import OrderedDict
+from errno import EMFILE, ENFILE
 from pathlib import Path
 from stat import S_ISREG
 from threading import Lock, RLock
@@ -11,7 +12,7 @@ from typing import NamedTuple
 
 import h5py
 
-from aureole.errors import FormatError
+from aureole.errors import FormatError, refused
 from aureole.io.sniff import what_is
 
 _OPEN_FILES = 16
@@ -31,6 +32,8 @@ def open_file(path: str) -> h5py.File:
         It is not an HDF5 file that can be read.
     FileNotFoundError
         There is no such file.
+    InputError
+        The system has no more open files to give.
     """
     found = what_is(path)
     if found == "nothing":
@@ -41,10 +44,13 @@ def open_file(path: str) -> h5py.File:
         raise FormatError(f"{path}: empty file")
     error: Exception | None = None
     # The other ways are for a file that this process has open already, with a lock.
-    for locking in (False, None, True):
+    # The last is for one that is still being written.
+    for locking, swmr in ((False, False), (None, False), (True, False), (False, True)):
         try:
-            return h5py.File(path, "r", locking=locking)
+            return h5py.File(path, "r", locking=locking, swmr=swmr)
         except TROUBLES as caught:
+            if isinstance(caught, OSError) and caught.errno in (EMFILE, ENFILE):
+                raise refused(path, caught) from None
             error = error or caught
     assert error is not None
     if " lock" in str(error):

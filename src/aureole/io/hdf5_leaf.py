@@ -18,11 +18,11 @@ import h5py
 import numpy as np
 from numpy.typing import NDArray
 
-from aureole.errors import FormatError, FrameCorrupt, FrameError, FrameMissing
+from aureole.errors import FormatError, FrameCorrupt, FrameError, FrameMissing, refused
 from aureole.frames import EncodedFrame, Encoding
 from aureole.io.buffers import read_at
 from aureole.io.hdf5_files import CHANGED, TROUBLES, Descriptor, Handles, Stamp, open_file, why
-from aureole.io.store import LARGEST_FRAME, MOST_FRAMES
+from aureole.io.store import BELIEVED, LARGEST_FRAME, MOST_FRAMES, too_many, usable
 
 BITSHUFFLE = 32008
 _LZ4 = 2
@@ -56,8 +56,8 @@ class Leaf:
         Lengths of the axes before the image.
     shape : tuple of int
         (slow, fast) number of pixels.
-    stored : numpy.dtype
-        Type of the pixels in the file.
+    stored, dtype : numpy.dtype
+        Type of the pixels in the file, and of those that are handed on.
     layout : {"chunks", "contiguous", "library"}
         How frames are read.
     encoding : Encoding
@@ -71,6 +71,7 @@ class Leaf:
     lead: tuple[int, ...]
     shape: tuple[int, int]
     stored: np.dtype[np.generic]
+    dtype: np.dtype[np.generic]
     layout: Layout
     encoding: Encoding
     reason: str
@@ -118,6 +119,8 @@ class Leaf:
         except FormatError as error:
             raise FrameCorrupt(name, str(error).removeprefix(f"{self.path}: ")) from None
         except (*TROUBLES, MemoryError) as error:
+            if isinstance(error, OSError) and error.errno is not None:
+                raise refused(name, error) from None
             raise FrameCorrupt(name, f"cannot be read ({why(error)})") from None
 
     def _read_as_stored(self, index: int, name: str, header: Mapping[str, str]) -> EncodedFrame:
@@ -128,17 +131,17 @@ class Leaf:
             raise FrameMissing(name, "this frame was never written")
         payload: bytes | memoryview[int] | NDArray[np.uint8]
         payload = _part_of(descriptor, offset, size, name) if places.readable else self._chunk(index)
-        dtype = self.stored.newbyteorder("=")
+        dtype = self.dtype
         if self.encoding is Encoding.BITSHUFFLE_LZ4 and not places.filter_mask[index] & 1:
             if self.shape[0] * self.shape[1] * dtype.itemsize > _LZ4_LARGEST_RATIO * size:
                 raise FrameCorrupt(
                     name, f"a chunk of {size} bytes cannot hold {self.shape[0]} x {self.shape[1]} pixels"
                 )
             return EncodedFrame(payload, Encoding.BITSHUFFLE_LZ4, self.shape, dtype, name, header)
-        expected = self.shape[0] * self.shape[1] * dtype.itemsize
+        expected = self.shape[0] * self.shape[1] * self.stored.itemsize
         if size != expected:
             raise FrameCorrupt(name, f"{size} bytes are stored where the frame has {expected}")
-        if not self.stored.isnative:
+        if self.stored != dtype:
             payload = np.frombuffer(payload, self.stored).astype(dtype).view(np.uint8)
         return EncodedFrame(payload, Encoding.RAW, self.shape, dtype, name, header)
 
@@ -235,9 +238,7 @@ class Leaf:
             place = tuple(int(at) for at in np.unravel_index(index, self.lead)) if self.lead else ()
             self._check_written(dataset, place, name)
             image = dataset[(*place, slice(None), slice(None))]
-        if image.dtype.kind == "b":
-            image = image.view(np.uint8)
-        return EncodedFrame.from_array(image, name, header)
+        return EncodedFrame.from_array(image.astype(self.dtype, copy=False), name, header)
 
     def _check_external(
         self, files: Sequence[tuple[str, int, int]], place: tuple[int, ...], name: str
@@ -328,31 +329,45 @@ def describe(dataset: h5py.Dataset, path: str, name: str, handles: Handles) -> L
     FormatError
         It does not hold images of numbers.
     """
-    lead, shape, stored = images_in(dataset, path, name)
+    lead, shape, dtype = images_in(dataset, path, name)
+    count = prod(lead)
+    reason = too_many(count, _most_there(dataset, shape) if count > BELIEVED else count)
+    if reason:
+        raise FormatError(f"{path}::{name}: {reason}")
     handles.recognise(path, dataset.file)
+    stored = dataset.dtype if dataset.dtype.kind != "b" else dtype
     layout, encoding, reason = _how_stored(dataset, stored)
-    return Leaf(path, name, lead, shape, stored, layout, encoding, reason, handles)
+    return Leaf(path, name, lead, shape, stored, dtype, layout, encoding, reason, handles)
 
 
 def images_in(
     dataset: h5py.Dataset, path: str, name: str
 ) -> tuple[tuple[int, ...], tuple[int, int], np.dtype[np.generic]]:
-    """Return the axes before the images of a data set, their shape and the type of a pixel in the file.
+    """Return the axes before the images of a data set, their shape and the type of a pixel as it is read.
 
     Raises
     ------
     FormatError
         It does not hold images of numbers, or more of them than anybody has.
     """
-    stored = dataset.dtype
-    if stored.kind == "b":
-        stored = np.dtype(np.uint8)
-    if stored.kind not in "iuf" or len(dataset.shape) < 2:
+    dtype = usable(dataset.dtype)
+    if dtype is None or len(dataset.shape) < 2:
         raise FormatError(f"{path}::{name}: {_described(dataset)} is no series of images")
     lead = tuple(dataset.shape[:-2])
     if prod(lead) > MOST_FRAMES:
         raise FormatError(f"{path}::{name}: {_described(dataset)} is more than {MOST_FRAMES:,} frames")
-    return lead, (int(dataset.shape[-2]), int(dataset.shape[-1])), stored
+    return lead, (int(dataset.shape[-2]), int(dataset.shape[-1])), dtype
+
+
+def _most_there(dataset: h5py.Dataset, shape: tuple[int, int]) -> int:
+    """Return how many frames have been written at most."""
+    if dataset.chunks is not None:
+        frames: int = prod(min(pair) for pair in zip(dataset.chunks[:-2], dataset.shape[:-2], strict=True))
+        return int(dataset.id.get_num_chunks()) * frames
+    size = sum(part[2] for part in dataset.external or ()) or dataset.id.get_storage_size()
+    if not dataset.external:
+        size = min(size, Path(dataset.file.filename).stat().st_size)
+    return int(size) // max(prod(shape) * int(dataset.dtype.itemsize), 1)
 
 
 def _described(dataset: h5py.Dataset) -> str:
@@ -386,7 +401,7 @@ def _how_stored(dataset: h5py.Dataset, stored: np.dtype[np.generic]) -> tuple[La
         )
     if compression != _LZ4:
         return "library", Encoding.RAW, "compressed by bitshuffle without LZ4"
-    if element not in (1, 2, 4) or not stored.isnative:
+    if element not in (1, 2, 4) or not stored.isnative or stored == np.float16:
         return "library", Encoding.RAW, f"bitshuffle-LZ4 of pixels of type {stored.str}"
     return "chunks", Encoding.BITSHUFFLE_LZ4, ""
 

@@ -22,7 +22,7 @@ from aureole.io.hdf5_leaf import Leaf, describe, images_in
 from aureole.io.hdf5_links import DEEPEST, AbsentFile, beside, located
 from aureole.io.hdf5_selection import Ints, Selection, selection
 from aureole.io.images import to_array
-from aureole.io.store import LARGEST_FRAME, MOST_FRAMES
+from aureole.io.store import LARGEST_FRAME, MOST_FRAMES, too_many
 
 
 @dataclass(frozen=True)
@@ -226,7 +226,7 @@ class Resolver:
             return FormatError(f"{path}::{name}: damaged HDF5 file ({why(error)})")
 
     def _virtual(self, dataset: h5py.Dataset, path: str, name: str, depth: int) -> Table:
-        lead, shape, stored = images_in(dataset, path, name)
+        lead, shape, dtype = images_in(dataset, path, name)
         count, left = prod(lead), MOST_FRAMES
         pieces: list[Piece] = []
         for entry in dataset.virtual_sources():
@@ -235,6 +235,9 @@ class Resolver:
             left -= sum(len(piece.target.frames) for piece in found)
             if left < 0:
                 raise FormatError(f"{path}::{name}: maps more than {MOST_FRAMES:,} frames of its sources")
+        reason = too_many(count, MOST_FRAMES - left)
+        if reason:
+            raise FormatError(f"{path}::{name}: {reason}")
         if all(_is_whole(piece, shape) for piece in pieces):
             return _whole_frames(pieces, Gap(path, name, _UNMAPPED), count)
         frames = np.concatenate([piece.target.frames for piece in pieces])
@@ -244,7 +247,7 @@ class Resolver:
             path,
             name,
             shape,
-            stored.newbyteorder("="),
+            dtype,
             dataset.fillvalue,
             pieces,
             np.searchsorted(frames[order], np.arange(count + 1)),
