@@ -2,6 +2,7 @@ import os
 import shutil
 import subprocess
 import sys
+import tracemalloc
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -821,14 +822,20 @@ def test_promises_that_the_file_cannot_keep_are_refused(tmp_path, chunks):
     assert "\n" not in str(caught.value)
 
 
-def test_virtual_data_sets_that_promise_more_than_they_map(tmp_path):
+@pytest.mark.parametrize(("mapped", "source"), [(2, "."), (10**8, "."), (10**8, "gone.h5")])
+def test_virtual_data_sets_that_promise_more_than_they_map(tmp_path, mapped, source):
     with h5py.File(tmp_path / "a.h5", "w") as file:
         file["y"] = np.zeros((2, 4, 5), "u2")
         layout = h5py.VirtualLayout((10**8, 4, 5), "u2")
-        layout[:2] = h5py.VirtualSource(".", "y", shape=(2, 4, 5))
+        layout[:mapped] = h5py.VirtualSource(source, "y", shape=(mapped, 4, 5))
         file.create_virtual_dataset("x", layout)
-    with pytest.raises(FormatError, match="frames are promised"):
-        open_frames(f"{tmp_path}/a.h5::/x")
+    tracemalloc.start()
+    try:
+        with pytest.raises(FormatError, match="frames are promised"):
+            open_frames(f"{tmp_path}/a.h5::/x")
+        assert tracemalloc.get_traced_memory()[1] < 10**7
+    finally:
+        tracemalloc.stop()
 
 
 def test_a_run_that_was_stopped_early_keeps_its_gaps(tmp_path, pixels):

@@ -235,7 +235,8 @@ class Resolver:
             left -= sum(len(piece.target.frames) for piece in found)
             if left < 0:
                 raise FormatError(f"{path}::{name}: maps more than {MOST_FRAMES:,} frames of its sources")
-        reason = too_many(count, MOST_FRAMES - left)
+        there = (len(piece.target.frames) for piece in pieces if not isinstance(piece.table, Gap))
+        reason = too_many(count, sum(there))
         if reason:
             raise FormatError(f"{path}::{name}: {reason}")
         if all(_is_whole(piece, shape) for piece in pieces):
@@ -267,20 +268,27 @@ class Resolver:
         unclear = FormatError(
             f"{label}: maps {entry.file_name} in a way that cannot be checked; open the sources themselves"
         )
+        file_name = path if entry.file_name == "." else beside(path, entry.file_name)
+        table: Table | Gap
+        try:
+            with open_file(file_name) as file:
+                table, shape = self._resolve(file, entry.dset_name, depth + 1)
+        except FileNotFoundError:
+            table = Gap(path, name, f"its source {file_name} is missing")
+        except FormatError as error:
+            table = Gap.of(path, name, error, "its source ")
+        # Before the frames are counted one by one.
+        mapped = entry.vspace.get_select_npoints() // max(prod(dataset.shape[-2:]), 1)
+        reason = too_many(mapped, 0 if isinstance(table, Gap) else len(table))
+        if reason:
+            raise FormatError(f"{label}: {reason}")
         target = selection(entry.vspace, dataset.shape)
         if target is None:
             raise unclear
         if not len(target):
             return []
-        file_name = path if entry.file_name == "." else beside(path, entry.file_name)
-        try:
-            with open_file(file_name) as file:
-                table, shape = self._resolve(file, entry.dset_name, depth + 1)
-        except FileNotFoundError:
-            gap = Gap(path, name, f"its source {file_name} is missing")
-            return [Piece(target, target, gap)]
-        except FormatError as error:
-            return [Piece(target, target, Gap.of(path, name, error, "its source "))]
+        if isinstance(table, Gap):
+            return [Piece(target, target, table)]
         source = selection(entry.src_space, shape)
         if source is None:
             raise unclear
