@@ -20,6 +20,9 @@ _OPEN_FILES = 16
 TROUBLES = (OSError, RuntimeError, LookupError, ValueError, TypeError, ArithmeticError)
 """What h5py raises of a damaged file depends on where the damage is."""
 
+NO_MORE_FILES = (EMFILE, ENFILE)
+"""The system had no more open files to give, which says nothing of a file."""
+
 CHANGED = "the file changed while it was read"
 
 
@@ -49,7 +52,7 @@ def open_file(path: str) -> h5py.File:
         try:
             return h5py.File(path, "r", locking=locking, swmr=swmr)
         except TROUBLES as caught:
-            if isinstance(caught, OSError) and caught.errno in (EMFILE, ENFILE):
+            if isinstance(caught, OSError) and caught.errno in NO_MORE_FILES:
                 raise refused(path, caught) from None
             error = error or caught
     assert error is not None

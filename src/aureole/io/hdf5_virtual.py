@@ -17,8 +17,9 @@ from numpy.typing import NDArray
 
 from aureole.errors import FormatError, FrameCorrupt, FrameError, FrameMissing
 from aureole.frames import EncodedFrame
+from aureole.io.hdf5_describe import describe, images_in
 from aureole.io.hdf5_files import TROUBLES, Handles, open_file, why
-from aureole.io.hdf5_leaf import Leaf, describe, images_in
+from aureole.io.hdf5_leaf import Leaf
 from aureole.io.hdf5_links import DEEPEST, AbsentFile, beside, located
 from aureole.io.hdf5_selection import Ints, Selection, selection
 from aureole.io.images import to_array
