@@ -321,3 +321,32 @@ def test_names_that_are_no_text(run, scan, verb, monkeypatch):
             messages = list(file["entry/frame_message"].asstr()[()])
         assert messages[4] == r"scan\xff/f\xfe_4.cbf: empty file"
         assert messages[6].startswith(r"gone\xff.cbf: ")
+
+
+def test_names_that_lead_nowhere_are_bad_frames(run, scan):
+    loop, listing, target = scan.folder / "loop.cbf", scan.root / "list.txt", scan.out / "out.h5"
+    loop.symlink_to(loop)
+    listing.write_bytes(b"frames/scan_0000.cbf\nframes/a\0b.cbf\n")
+    for given in ([scan.folder], [*scan.files, loop], [scan.files[0], "--list", listing]):
+        done = run("integrate", *given, "--poni", scan.poni, "-o", target, "--overwrite")
+        assert done.code == 1, done.err
+        assert "Traceback" not in done.err
+    dark = run("integrate", scan.folder, "--dark", loop, "--poni", scan.poni, "-o", target, "--overwrite")
+    assert dark.code == 2
+    assert len(dark.err.splitlines()) == 1
+
+
+def test_an_output_that_leads_to_itself(scan, refused):
+    loop = scan.out / "loop.h5"
+    loop.symlink_to(loop)
+    assert "loop.h5" in refused("integrate", scan.folder, "--poni", scan.poni, "-o", loop, leaves=["loop.h5"])
+
+
+def test_a_result_is_no_series_of_frames(run, scan, refused):
+    result = scan.root / "result.h5"
+    assert run("integrate", scan.folder, "--poni", scan.poni, "-o", result).code == 0
+    assert "holds patterns, not frames" in refused("convert", result, "-o", scan.out / "out.h5")
+
+
+def test_an_empty_name(scan, refused):
+    assert "is empty" in refused("integrate", "", "--poni", scan.poni, "-o", scan.out / "out.h5")

@@ -1,6 +1,10 @@
 """Oracles: the pixels of an encoded frame by fabio and hdf5plugin, not by ours."""
 
+import os
+import resource
 from collections.abc import Callable
+from contextlib import AbstractContextManager, contextmanager
+from pathlib import Path
 
 import h5py
 import hdf5plugin
@@ -50,3 +54,20 @@ def images() -> np.ndarray:
     stack[:, 20:22] = -1
     stack[:, 30, 30] = -2
     return stack
+
+
+@pytest.fixture
+def no_more_files() -> Callable[[], AbstractContextManager[None]]:
+    """While it lasts, the system opens no more files for us."""
+
+    @contextmanager
+    def limited():
+        soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+        with Path(os.devnull).open() as lowest_free:
+            resource.setrlimit(resource.RLIMIT_NOFILE, (lowest_free.fileno(), hard))
+        try:
+            yield
+        finally:
+            resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+
+    return limited

@@ -1,5 +1,8 @@
 import os
 import shutil
+import subprocess
+import sys
+import tracemalloc
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -630,8 +633,62 @@ def test_a_file_cut_off_while_it_is_read(tmp_path, images):
     frames.close()
     with (tmp_path / "a.h5").open("r+b") as file:
         file.truncate(3000)
-    with pytest.raises(FrameCorrupt, match="truncated: its data should end at byte"):
+    with pytest.raises(FrameCorrupt, match="truncated"):
         frames[4]
+
+
+@pytest.mark.parametrize("options", [{}, by_frame(np.zeros((1, 37, 53))), {"compression": "gzip"}])
+@pytest.mark.parametrize("how", ["in place", "replaced", "replaced after close", "replaced before reading"])
+def test_a_file_that_is_rewritten_while_it_is_read(tmp_path, images, options, how):
+    source = write_stack(tmp_path / "a.h5", images, **options)
+    frames = open_frames(source)
+    if how != "replaced before reading":
+        _ = frames[0]
+    with h5py.File(tmp_path / "new.h5", "w") as file:
+        # The bytes where the frames lay are still pixels, of other frames.
+        file["first"] = np.zeros((9, 9))
+        file.create_dataset("data", data=np.concatenate([images[::-1], images]), **options)
+    if how == "in place":
+        (tmp_path / "a.h5").write_bytes((tmp_path / "new.h5").read_bytes())
+    else:
+        (tmp_path / "new.h5").replace(tmp_path / "a.h5")
+    if how == "replaced after close":
+        frames.close()
+    if "compression" in options and how in ("replaced", "in place"):
+        # The library has the old file open still.
+        return
+    for index in (0, 3):
+        with pytest.raises(FrameCorrupt, match="the file changed while it was read"):
+            frames[index]
+
+
+def test_a_file_that_comes_and_goes_is_the_same_file_or_corrupt(tmp_path, images, pixels):
+    for number in range(20):
+        write_stack(tmp_path / f"f{number:02}.h5", images[:2] + number, **by_frame(images))
+    frames = open_frames(tmp_path)
+    for index in range(0, 40, 2):
+        _ = frames[index]
+    write_stack(tmp_path / "new.h5", images[:2], **by_frame(images))
+    (tmp_path / "new.h5").replace(tmp_path / "f03.h5")
+    with pytest.raises(FrameCorrupt, match=r"f03\.h5::/data\[1\]: the file changed while it was read"):
+        frames[7]
+    assert np.array_equal(pixels(frames[9]), images[1] + 4)
+
+
+def test_a_file_that_grows_is_read_on(tmp_path, images, pixels):
+    with h5py.File(tmp_path / "a.h5", "w") as file:
+        data = file.create_dataset("data", (5, 37, 53), "i4", maxshape=(None, 37, 53), chunks=(1, 37, 53))
+        data[:3] = images[:3]
+        file.flush()
+        frames = open_frames(f"{tmp_path}/a.h5::/data")
+        assert np.array_equal(pixels(frames[1]), images[1])
+        with pytest.raises(FrameMissing):
+            frames[3]
+    with h5py.File(tmp_path / "a.h5", "a") as file:
+        file["data"].resize(7, 0)
+        file["data"][3:] = images[:4]
+    assert np.array_equal(pixels(frames[2]), images[2])
+    assert np.array_equal(pixels(frames[3]), images[0])
 
 
 @pytest.mark.parametrize("element", [0, 8])
@@ -752,3 +809,89 @@ def test_real_eiger_frames(data, pixels):
         assert frames[1].encoding is Encoding.BITSHUFFLE_LZ4
         assert len(frames[1].payload) == 1194593
         assert np.array_equal(pixels(frames[1]), file["entry/data/data"][1])
+
+
+@pytest.mark.parametrize("chunks", [None, (1, 4, 5), (100, 4, 5)])
+def test_promises_that_the_file_cannot_keep_are_refused(tmp_path, chunks):
+    with h5py.File(tmp_path / "a.h5", "w") as file:
+        data = file.create_dataset("x", (10**8, 4, 5), "u2", chunks=chunks)
+        if chunks:
+            data[0] = 1
+    with pytest.raises(FormatError, match="100,000,000 frames are promised, and not more than") as caught:
+        open_frames(tmp_path / "a.h5")
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(("mapped", "source"), [(2, "."), (10**8, "."), (10**8, "gone.h5")])
+def test_virtual_data_sets_that_promise_more_than_they_map(tmp_path, mapped, source):
+    with h5py.File(tmp_path / "a.h5", "w") as file:
+        file["y"] = np.zeros((2, 4, 5), "u2")
+        layout = h5py.VirtualLayout((10**8, 4, 5), "u2")
+        layout[:mapped] = h5py.VirtualSource(source, "y", shape=(mapped, 4, 5))
+        file.create_virtual_dataset("x", layout)
+    tracemalloc.start()
+    try:
+        with pytest.raises(FormatError, match="frames are promised"):
+            open_frames(f"{tmp_path}/a.h5::/x")
+        assert tracemalloc.get_traced_memory()[1] < 10**7
+    finally:
+        tracemalloc.stop()
+
+
+def test_a_run_that_was_stopped_early_keeps_its_gaps(tmp_path, pixels):
+    with h5py.File(tmp_path / "a.h5", "w") as file:
+        file.create_dataset("x", (10**6, 4, 5), "u2", chunks=(1, 4, 5))[3] = 7
+    frames = open_frames(tmp_path / "a.h5")
+    assert np.all(pixels(frames[3]) == 7)
+    with pytest.raises(FrameMissing):
+        frames[999_999]
+
+
+def test_a_file_that_is_still_being_written_is_read_as_far_as_it_goes(tmp_path, images, pixels):
+    write = (
+        "import sys, h5py, numpy as np\n"
+        "file = h5py.File(sys.argv[1], 'w', libver='latest')\n"
+        "data = file.create_dataset('x', data=np.load(sys.argv[2]), maxshape=(None, 37, 53), "
+        "chunks=(1, 37, 53))\n"
+        "file.swmr_mode = True\n"
+        "data.flush()\n"
+        "print('written', flush=True)\n"
+        "sys.stdin.read()\n"
+    )
+    np.save(tmp_path / "images.npy", images)
+    arguments = [sys.executable, "-c", write, tmp_path / "a.h5", tmp_path / "images.npy"]
+    with subprocess.Popen(arguments, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as writer:
+        try:
+            assert writer.stdout.readline() == "written\n"
+            assert_frames(open_frames(f"{tmp_path}/a.h5::/x"), images, pixels)
+        finally:
+            writer.stdin.close()
+
+
+@pytest.mark.parametrize("options", [{}, {"chunks": (1, 37, 53), **BSLZ4}, {"compression": "gzip"}])
+def test_half_precision_is_read_as_single(tmp_path, images, pixels, options):
+    stack = np.minimum(images, 1000).astype(np.float16)
+    frames = open_frames(write_stack(tmp_path / "a.h5", stack, **options))
+    assert frames.dtype == np.float32
+    assert_frames(frames, stack.astype(np.float32), pixels)
+
+
+def test_a_member_of_a_master_with_pixels_that_cannot_be_used(tmp_path, images, pixels):
+    path = master(tmp_path, images)
+    with h5py.File(tmp_path / "run_data_000002.h5", "a") as file:
+        del file["entry/data/data"]
+        file["entry/data/data"] = images[2:4].astype(np.longdouble)
+    frames = open_frames(path)
+    assert np.array_equal(pixels(frames[4]), images[4])
+    with pytest.raises(FrameCorrupt, match="float128 of shape"):
+        frames[2]
+
+
+@pytest.mark.parametrize("options", [{}, {"compression": "gzip"}])
+def test_too_many_open_files_is_no_verdict_on_a_frame(tmp_path, images, no_more_files, options):
+    frames = open_frames(write_stack(tmp_path / "a.h5", images, **options))
+    with no_more_files(), pytest.raises(InputError, match="too many open files"):
+        frames[0]
+    with no_more_files(), pytest.raises(InputError, match="too many open files"):
+        open_frames([tmp_path / "a.h5", tmp_path / "a.h5"])
+    assert frames[0].shape == (37, 53)

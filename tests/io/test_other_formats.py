@@ -219,3 +219,40 @@ def test_geometries_that_cannot_be_read(tmp_path):
     (tmp_path / "nonsense.poni").write_text("poni_version: 2\nDistance: far away\n")
     with pytest.raises((FormatError, GeometryError), match=r"nonsense\.poni"):
         load(tmp_path / "nonsense.poni")
+
+
+def test_arrays_that_promise_more_than_there_is(tmp_path, images):
+    np.save(tmp_path / "good.npy", images[0])
+    content = (tmp_path / "good.npy").read_bytes()
+    promising = content.replace(b"(37, 53), }" + b" " * 6, b"(99999, 99999), }")
+    assert promising != content
+    (tmp_path / "p.npy").write_bytes(promising)
+    (tmp_path / "p.npy.gz").write_bytes(gzip.compress(promising))
+    for name in ("p.npy", "p.npy.gz"):
+        frames = open_frames([tmp_path / "good.npy", tmp_path / name])
+        assert frames[0].shape == (37, 53)
+        with pytest.raises(FrameCorrupt, match="cannot be in this file"):
+            frames[1]
+
+
+def test_pixels_of_unusual_types(tmp_path, images, pixels):
+    half = np.minimum(images[0], 1000).astype(np.float16)
+    np.save(tmp_path / "half.npy", half)
+    np.save(tmp_path / "long.npy", images[0].astype(np.longdouble))
+    frames = open_frames([tmp_path / "half.npy", tmp_path / "long.npy"])
+    assert np.array_equal(pixels(frames[0]), half.astype(np.float32))
+    with pytest.raises(FrameCorrupt, match="float128 cannot be used"):
+        frames[1]
+
+
+@pytest.mark.parametrize("ending", ["tif", "edf", "npy"])
+def test_too_many_open_files_is_no_verdict_on_a_frame(tmp_path, images, no_more_files, ending):
+    path = tmp_path / f"a.{ending}"
+    if ending == "npy":
+        np.save(path, images[0])
+    else:
+        {"edf": EdfImage, "tif": TifImage}[ending](data=images[0]).write(str(path))
+    frames = open_frames(path)
+    with no_more_files(), pytest.raises(InputError, match="too many open files"):
+        frames[0]
+    assert frames[0].shape == (37, 53)

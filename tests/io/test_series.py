@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from aureole.errors import FormatError, FrameCorrupt, FrameMissing, InputError
+from aureole.errors import FormatError, FrameCorrupt, FrameError, FrameMissing, InputError
 from aureole.frames import EncodedFrame
-from aureole.io import natural_sorted, open_frames, read_list, write_cbf
+from aureole.io import names, natural_sorted, open_frames, read_list, write_cbf
 from aureole.io.names import natural_key
 
 
@@ -264,3 +264,76 @@ def test_an_empty_stack_is_no_series(tmp_path):
 def test_names_that_no_file_can_have(tmp_path, name):
     with pytest.raises(InputError, match="no such file"):
         open_frames(f"{tmp_path}/{name}")
+
+
+def test_a_link_to_itself_is_one_bad_frame(scan):
+    (scan / "s_0.cbf").symlink_to("s_0.cbf")
+    for source in (scan, f"{scan}/*.cbf", [scan / "s_0.cbf", scan / "s_1.cbf"]):
+        frames = open_frames(source)
+        assert frames[1].shape == (37, 53)
+        assert len(frames.sources) == len(frames)
+        assert frames.address(0).path.endswith("s_0.cbf")
+        with pytest.raises(FrameError, match="s_0"):
+            frames[0]
+
+
+def test_lists_of_any_origin(scan, pixels):
+    listing = scan / "list.txt"
+    listing.write_bytes(b"\xef\xbb\xbfs_3.cbf\r\ns_1\0.cbf\r\n")
+    frames = open_frames(read_list(listing))
+    assert numbers(frames[:1], pixels) == [3]
+    assert len(frames.sources) == 2
+    with pytest.raises(FrameError):
+        frames[1]
+    listing.write_text("s_3.cbf\n", encoding="utf-16")
+    with pytest.raises(InputError, match="no such file"):
+        open_frames(read_list(listing))
+
+
+def test_lists_that_never_end_or_begin(scan, monkeypatch):
+    with pytest.raises(InputError, match="the list is not a file"):
+        read_list("/dev/zero")
+    os.mkfifo(scan / "pipe")
+    with pytest.raises(InputError, match="names no frames"):
+        read_list(scan / "pipe")
+    monkeypatch.setattr(names, "_LONGEST_LIST", 5)
+    (scan / "list.txt").write_text("s_3.cbf")
+    with pytest.raises(InputError, match="too many for a list"):
+        read_list(scan / "list.txt")
+
+
+def test_a_file_with_the_mark_of_a_data_set_in_its_name(scan):
+    (scan / "s_3.cbf").rename(scan / "x::y.cbf")
+    assert open_frames(scan / "x::y.cbf").names == [f"{scan}/x::y.cbf"]
+
+
+@pytest.mark.parametrize("source", ["", ["", "a.cbf"]])
+def test_a_name_that_is_empty(source):
+    with pytest.raises(InputError, match="a name of frames is empty"):
+        open_frames(source)
+
+
+def test_two_files_with_one_number(scan):
+    shutil.copy(scan / "s_1.cbf", scan / "s_01.cbf")
+    with pytest.raises(InputError, match=r"s_0?1.cbf and s_0?1.cbf have the same number"):
+        open_frames(scan / "s_%d.cbf")
+
+
+def test_files_without_images_are_bad_frames_among_others(tmp_path, images):
+    import h5py
+
+    contents = {
+        "a": ("data", images),
+        "b": ("data", images.astype(complex)),
+        "c": ("line", np.zeros(5)),
+        "d": ("data", np.zeros((0, 37, 53))),
+        "e": ("text", "nothing"),
+    }
+    for letter, (name, value) in contents.items():
+        with h5py.File(tmp_path / f"{letter}.h5", "w") as file:
+            file[name] = value
+    frames = open_frames(tmp_path)
+    assert len(frames) == 5 + 4
+    for index in range(5, 9):
+        with pytest.raises(FrameCorrupt, match=r"\.h5.*: holds no"):
+            frames[index]

@@ -58,10 +58,12 @@ def open_series(names: Sequence[str], *, check_md5: bool = False) -> Frames:
 
 def named_files(args: argparse.Namespace) -> list[str]:
     """Return the files that single options name, which the output must not replace."""
+    from aureole.io.names import split_dataset
+
     single = (args.poni, args.mask, args.absorption, args.monitor)
     several = (args.dark, args.flat, args.variance, args.list)
     names = [*single, *(name for given in several for name in given or ())]
-    return [str(name).partition("::")[0] for name in names if name is not None]
+    return [split_dataset(str(name)).path for name in names if name is not None]
 
 
 def add_output(group: argparse._ActionsContainer, help_text: str) -> None:
@@ -183,16 +185,18 @@ def unmarked_gaps(geometry: Geometry, frames: Frames) -> str | None:
 
 def refuse_output_among_frames(output: Path, names: Sequence[str]) -> None:
     """Refuse an output that the same command would take for frames the next time."""
-    from aureole.io.sniff import is_frame_file
+    from aureole.io.names import split_dataset
+    from aureole.io.sniff import is_frame_file, real_path, what_is
 
     if not is_frame_file(output.name):
         return
-    target = output.resolve()
+    target = Path(real_path(output))
     for name in names:
-        source = Path(name.partition("::")[0])
-        if source.resolve() == target:
+        source = Path(split_dataset(name).path)
+        resolved = Path(real_path(source))
+        if resolved == target:
             raise OutputError(f"{output}: is one of the inputs; choose another name for the output")
-        folder = source.is_dir() and source.resolve() == target.parent
+        folder = what_is(source) == "folder" and resolved == target.parent
         if folder or fnmatch(str(target), str(source.absolute())):
             where = f"the folder {name}" if folder else f"'{name}'"
             raise OutputError(

@@ -15,7 +15,7 @@ from aureole.io.hdf5_leaf import Leaf
 from aureole.io.hdf5_links import AbsentFile, attribute, get
 from aureole.io.hdf5_virtual import Gap, Mosaic, Part, Resolver, Table
 from aureole.io.header_columns import StoredColumns, value_text
-from aureole.io.store import MOST_FRAMES, Address, Store
+from aureole.io.store import Address, Store, too_many
 
 _FACT_CLASSES = ("NXdetector", "NXbeam", "NXmonochromator", "NXsource")
 _MOST_FACTS = 300
@@ -135,14 +135,15 @@ def open_hdf5(
 
     Raises
     ------
-    InputError
-        Several data sets could be meant (they are listed), or none.
     FormatError
-        The file is not what it should be.
+        The file is not what it should be, or several data sets could be meant (they are listed), or none.
     """
     handles = handles or Handles()
     try:
-        return _open(path, dataset, handles)
+        frames = _open(path, dataset, handles)
+        if alone or len(frames):
+            return frames
+        gap = Gap(path, dataset or "", "holds no frames", corrupt=True)
     except FileNotFoundError:
         if alone:
             raise FormatError(f"{path}: no such file") from None
@@ -180,6 +181,7 @@ def _tables(file: h5py.File, paths: Sequence[str], handles: Handles) -> list[Tab
         except FormatError as error:
             tables.append(Gap.of(file.filename, path, error))
     counts = [0 if isinstance(table, Gap) else len(table) for table in tables]
+    there = sum(counts)
     if not any(counts):
         gaps = [table for table in tables if isinstance(table, Gap)]
         kind = FormatError if any(gap.corrupt for gap in gaps) or not gaps else AbsentFile
@@ -188,8 +190,9 @@ def _tables(file: h5py.File, paths: Sequence[str], handles: Handles) -> list[Tab
     absent = [place for place, table in enumerate(tables) if isinstance(table, Gap)]
     for place, count in zip(absent, _absent_counts(_total(file, paths[0]), counts, len(absent)), strict=True):
         counts[place] = count
-    if sum(counts) > MOST_FRAMES:
-        raise FormatError(f"{file.filename}: {sum(counts)} frames are more than {MOST_FRAMES:,}")
+    reason = too_many(sum(counts), there)
+    if reason:
+        raise FormatError(f"{file.filename}: {reason}")
     return [
         Table.of(table, count) if isinstance(table, Gap) else table
         for table, count in zip(tables, counts, strict=True)

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import bz2
+import gzip
 import logging
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from errno import EMFILE, ENFILE
 from itertools import accumulate
 from math import prod
 from pathlib import Path
@@ -14,10 +17,10 @@ from typing import Any
 
 import numpy as np
 
-from aureole.errors import FormatError, FrameCorrupt, FrameError, FrameMissing
+from aureole.errors import FormatError, FrameCorrupt, FrameError, FrameMissing, refused
 from aureole.frames import EncodedFrame
 from aureole.io.sniff import PACKED, what_is
-from aureole.io.store import LARGEST_FRAME, Address, Store
+from aureole.io.store import LARGEST_FRAME, Address, Store, usable
 
 _DEFLATE_RATIO = 1032
 """How many bytes one byte of a deflated stream stands for at most."""
@@ -127,7 +130,7 @@ class FabioFiles(Store):
                 raise
             # fabio lets through whatever its many readers stumble over.
             except Exception as error:
-                raise FrameCorrupt(name, _line(error)) from None
+                raise _unreadable(name, error) from None
         return _frame(data, header, complaints.found, name)
 
     def _image(self, which: int, name: str) -> Any:
@@ -153,9 +156,26 @@ def _opened(path: str, name: str) -> Any:
         raise FrameCorrupt(name, "not a file")
     if not Path(path).stat().st_size:
         raise FrameCorrupt(name, "empty file")
+    _check_array(path, name)
     import fabio
 
     return fabio.open(path)
+
+
+def _check_array(path: str, name: str) -> None:
+    """Look at what a file of numpy promises, since numpy makes room for all of it."""
+    opener: Any = {".gz": gzip.open, ".bz2": bz2.open}.get(Path(path).suffix.lower(), open)
+    with opener(path, "rb") as file:
+        if file.read(6) != np.lib.format.MAGIC_PREFIX:
+            return
+        file.seek(0)
+        first = np.lib.format.read_magic(file) == (1, 0)
+        read = np.lib.format.read_array_header_1_0 if first else np.lib.format.read_array_header_2_0
+        shape, _, dtype = read(file)
+    if prod(shape[-2:]) * dtype.itemsize > LARGEST_FRAME or (
+        opener is open and prod(shape) * dtype.itemsize > Path(path).stat().st_size
+    ):
+        raise FrameCorrupt(name, f"{' x '.join(map(str, shape))} pixels of {dtype} cannot be in this file")
 
 
 def _pixels(found: Any, path: str, name: str) -> Any:
@@ -185,9 +205,15 @@ def _pixels(found: Any, path: str, name: str) -> Any:
     return data
 
 
-def _line(error: BaseException) -> str:
+def _unreadable(name: str, error: BaseException) -> FrameError:
+    """Return what it means for a frame that fabio stumbled; raises `InputError` as `refused` does."""
+    cause: BaseException | None = error
+    while cause is not None:
+        if isinstance(cause, OSError) and cause.errno in (EMFILE, ENFILE):
+            return refused(name, cause)
+        cause = cause.__cause__ or cause.__context__
     text = str(error).strip().splitlines()
-    return f"fabio cannot read it ({text[0][:160] if text else type(error).__name__})"
+    return FrameCorrupt(name, f"fabio cannot read it ({text[0][:160] if text else type(error).__name__})")
 
 
 def _frame(data: Any, header: Mapping[str, str], complaints: Sequence[str], name: str) -> EncodedFrame:
@@ -196,11 +222,10 @@ def _frame(data: Any, header: Mapping[str, str], complaints: Sequence[str], name
     if data is None or data.ndim != 2 or data.size == 0:
         shape = "nothing" if data is None else f"an array of shape {data.shape}"
         raise FrameCorrupt(name, f"fabio finds {shape} where an image should be")
-    if data.dtype.kind == "b":
-        data = data.view(np.uint8)
-    if data.dtype.kind not in "iuf":
+    dtype = usable(data.dtype)
+    if dtype is None:
         raise FrameCorrupt(name, f"pixels of type {data.dtype} cannot be used")
-    return EncodedFrame.from_array(data, name, header)
+    return EncodedFrame.from_array(data.astype(dtype, copy=False), name, header)
 
 
 def open_fabio(paths: Sequence[str], *, alone: bool = False) -> FabioFiles:
@@ -243,7 +268,7 @@ def _count(path: str, *, alone: bool) -> int:
         except FrameCorrupt as error:
             reason = error.reason
         except Exception as error:
-            reason = _line(error)
+            reason = _unreadable(path, error).reason
     if alone:
         raise FormatError(f"{path}: {reason}")
     return 0

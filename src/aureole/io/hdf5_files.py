@@ -4,18 +4,26 @@ from __future__ import annotations
 
 import os
 from collections import OrderedDict
+from errno import EMFILE, ENFILE
 from pathlib import Path
+from stat import S_ISREG
 from threading import Lock, RLock
+from typing import NamedTuple
 
 import h5py
 
-from aureole.errors import FormatError
+from aureole.errors import FormatError, refused
 from aureole.io.sniff import what_is
 
 _OPEN_FILES = 16
 
 TROUBLES = (OSError, RuntimeError, LookupError, ValueError, TypeError, ArithmeticError)
 """What h5py raises of a damaged file depends on where the damage is."""
+
+NO_MORE_FILES = (EMFILE, ENFILE)
+"""The system had no more open files to give, which says nothing of a file."""
+
+CHANGED = "the file changed while it was read"
 
 
 def open_file(path: str) -> h5py.File:
@@ -27,6 +35,8 @@ def open_file(path: str) -> h5py.File:
         It is not an HDF5 file that can be read.
     FileNotFoundError
         There is no such file.
+    InputError
+        The system has no more open files to give.
     """
     found = what_is(path)
     if found == "nothing":
@@ -37,10 +47,13 @@ def open_file(path: str) -> h5py.File:
         raise FormatError(f"{path}: empty file")
     error: Exception | None = None
     # The other ways are for a file that this process has open already, with a lock.
-    for locking in (False, None, True):
+    # The last is for one that is still being written.
+    for locking, swmr in ((False, False), (None, False), (True, False), (False, True)):
         try:
-            return h5py.File(path, "r", locking=locking)
+            return h5py.File(path, "r", locking=locking, swmr=swmr)
         except TROUBLES as caught:
+            if isinstance(caught, OSError) and caught.errno in NO_MORE_FILES:
+                raise refused(path, caught) from None
             error = error or caught
     assert error is not None
     if " lock" in str(error):
@@ -59,19 +72,30 @@ def why(error: BaseException) -> str:
     return (rest.rpartition(")")[0] if bracket and opening.startswith("Unable") else line)[:160]
 
 
-class _Descriptor:
+class Stamp(NamedTuple):
+    """Tells the states of a file apart."""
+
+    size: int
+    modified: int
+    changed: int
+
+
+class Descriptor:
     """A file of the operating system; closed when the last thread that reads from it is done."""
 
-    __slots__ = ("number", "size")
+    __slots__ = ("number", "stamp")
 
     def __init__(self, path: str) -> None:
-        self.number = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-        self.size = os.fstat(self.number).st_size
+        # A pipe that took the place of the file would let us wait for ever.
+        self.number = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
+        if not S_ISREG(os.fstat(self.number).st_mode):
+            raise FormatError(f"{path}: not a file")
+        self.look_again()
 
-    def look_again(self) -> int:
-        """Return the size of a file that may have grown."""
-        self.size = os.fstat(self.number).st_size
-        return self.size
+    def look_again(self) -> None:
+        """Renew the stamp of a file that may have been written meanwhile."""
+        status = os.fstat(self.number)
+        self.stamp = Stamp(status.st_size, status.st_mtime_ns, status.st_ctime_ns)
 
     def __del__(self) -> None:
         if hasattr(self, "number"):
@@ -85,18 +109,37 @@ class Handles:
         self.lock = RLock()
         """Held while the HDF5 library is used, so that no file is closed under another thread."""
         self._descriptor_lock = Lock()
-        self._descriptors: OrderedDict[str, _Descriptor] = OrderedDict()
+        self._descriptors: OrderedDict[str, Descriptor] = OrderedDict()
         self._files: OrderedDict[str, h5py.File] = OrderedDict()
+        self._identities: dict[str, tuple[int, int]] = {}
 
     def __reduce__(self) -> tuple[type[Handles], tuple[()]]:
         return Handles, ()
 
-    def descriptor(self, path: str) -> _Descriptor:
-        """Return the operating system's handle of a file."""
+    def recognise(self, path: str, file: h5py.File) -> None:
+        """Make sure that a file that has just been opened is the one that was opened before.
+
+        Raises
+        ------
+        FormatError
+            It is another file of the same name.
+        """
+        self._recognise(path, file.id.get_vfd_handle())
+
+    def _recognise(self, path: str, number: int) -> None:
+        status = os.fstat(number)
+        identity = (status.st_dev, status.st_ino)
+        if self._identities.setdefault(path, identity) != identity:
+            raise FormatError(f"{path}: {CHANGED}")
+
+    def descriptor(self, path: str) -> Descriptor:
+        """Return the operating system's handle of a file; raises what `recognise` does."""
         with self._descriptor_lock:
             found = self._descriptors.get(path)
             if found is None:
-                found = self._descriptors[path] = _Descriptor(path)
+                found = Descriptor(path)
+                self._recognise(path, found.number)
+                self._descriptors[path] = found
                 if len(self._descriptors) > _OPEN_FILES:
                     self._descriptors.popitem(last=False)
             else:
@@ -104,15 +147,27 @@ class Handles:
             return found
 
     def dataset(self, path: str, dataset: str) -> h5py.Dataset:
-        """Return an open data set; the caller holds `lock`."""
+        """Return an open data set; the caller holds `lock`; raises what `recognise` does."""
         file = self._files.get(path)
         if file is None:
-            file = self._files[path] = open_file(path)
+            file = open_file(path)
+            try:
+                self.recognise(path, file)
+            except FormatError:
+                file.close()
+                raise
+            self._files[path] = file
             if len(self._files) > _OPEN_FILES:
                 self._files.popitem(last=False)[1].close()
         else:
             self._files.move_to_end(path)
         return file[dataset]
+
+    def forget(self, path: str) -> None:
+        """Close a file of the HDF5 library, which keeps what it knows of it; the caller holds `lock`."""
+        file = self._files.pop(path, None)
+        if file is not None:
+            file.close()
 
     def close(self) -> None:
         """Close all."""

@@ -9,7 +9,7 @@ from typing import Any
 
 import h5py
 
-from aureole.errors import FormatError, InputError
+from aureole.errors import FormatError
 from aureole.io.hdf5_files import open_file
 from aureole.io.hdf5_links import DEEPEST, attribute, beside, get
 from aureole.io.names import natural_sorted
@@ -32,8 +32,8 @@ def find_data(file: h5py.File, dataset: str | None) -> list[str]:
 
     Raises
     ------
-    InputError
-        Several data sets could be meant, or none.
+    FormatError
+        Several data sets could be meant, or none; or the file holds what `aureole integrate` made of frames.
     """
     if dataset is not None:
         found = get(file, dataset)
@@ -42,6 +42,10 @@ def find_data(file: h5py.File, dataset: str | None) -> list[str]:
                 numbered_data(file, dataset) or _signal(found, dataset) or [_only_candidate(found, dataset)]
             )
         return [dataset]
+    if holds_result(file):
+        raise FormatError(
+            f"{file.filename}: holds patterns, not frames; it is a result of 'aureole integrate'"
+        )
     for entry in _children(file, "NXentry") or list(file.keys()):
         data = numbered_data(file, f"/{entry}/data")
         if data:
@@ -50,6 +54,11 @@ def find_data(file: h5py.File, dataset: str | None) -> list[str]:
     if default is not None:
         return [default]
     return [_only_candidate(file, "")]
+
+
+def holds_result(file: h5py.File) -> bool:
+    """Whether it is a file that `aureole.runs.integrate_series` wrote."""
+    return "entry/reduction/input/spec" in file and "entry/data/I" in file
 
 
 def _children(group: h5py.Group, nx_class: str) -> list[str]:
@@ -101,10 +110,10 @@ def _only_candidate(group: h5py.Group, top: str) -> str:
     if not candidates:
         lost = _lost_files(group)
         hint = f"; {len(lost)} files that it links to cannot be used, such as {lost[0]}" if lost else ""
-        raise InputError(f"{file}: holds no series of images{hint}")
+        raise FormatError(f"{file}: holds no series of images{hint}")
     if len(candidates) > 1:
         shown = ", ".join(candidates[:6]) + (", ..." if len(candidates) > 6 else "")
-        raise InputError(
+        raise FormatError(
             f"{file}: several data sets could be the frames; say which with {Path(file).name}::PATH ({shown})"
         )
     return candidates[0]

@@ -18,14 +18,12 @@ import h5py
 import numpy as np
 from numpy.typing import NDArray
 
-from aureole.errors import FormatError, FrameCorrupt, FrameError, FrameMissing
+from aureole.errors import FormatError, FrameCorrupt, FrameError, FrameMissing, refused
 from aureole.frames import EncodedFrame, Encoding
 from aureole.io.buffers import read_at
-from aureole.io.hdf5_files import TROUBLES, Handles, open_file, why
-from aureole.io.store import LARGEST_FRAME, MOST_FRAMES
+from aureole.io.hdf5_files import CHANGED, NO_MORE_FILES, TROUBLES, Descriptor, Handles, Stamp, open_file, why
+from aureole.io.store import LARGEST_FRAME
 
-BITSHUFFLE = 32008
-_LZ4 = 2
 _LZ4_LARGEST_RATIO = 256
 
 Layout = Literal["chunks", "contiguous", "library"]
@@ -35,6 +33,8 @@ Layout = Literal["chunks", "contiguous", "library"]
 class _Places:
     """Where each frame lies in the file; a size of -1 is a frame that was never written."""
 
+    stamp: Stamp
+    """Of the file when they were looked up."""
     offset: NDArray[np.int64]
     size: NDArray[np.int64]
     filter_mask: NDArray[np.uint32]
@@ -54,8 +54,8 @@ class Leaf:
         Lengths of the axes before the image.
     shape : tuple of int
         (slow, fast) number of pixels.
-    stored : numpy.dtype
-        Type of the pixels in the file.
+    stored, dtype : numpy.dtype
+        Type of the pixels in the file, and of those that are handed on.
     layout : {"chunks", "contiguous", "library"}
         How frames are read.
     encoding : Encoding
@@ -69,12 +69,17 @@ class Leaf:
     lead: tuple[int, ...]
     shape: tuple[int, int]
     stored: np.dtype[np.generic]
+    dtype: np.dtype[np.generic]
     layout: Layout
     encoding: Encoding
     reason: str
     handles: Handles
     _places: _Places | None = None
     _complete: bool | None = None
+
+    def __getstate__(self) -> dict[str, Any]:
+        # Another process opens the file itself, and cannot know that it is still the same.
+        return {**self.__dict__, "_places": None}
 
     def __len__(self) -> int:
         return prod(self.lead)
@@ -97,6 +102,8 @@ class Leaf:
             It was never written.
         FrameCorrupt
             It cannot be read.
+        InputError
+            The system has no more open files to give.
         """
         name = self.name(index)
         if self.shape[0] * self.shape[1] * self.stored.itemsize > LARGEST_FRAME:
@@ -109,86 +116,112 @@ class Leaf:
             raise
         except FileNotFoundError:
             raise FrameMissing(name, f"no such file: {self.path}") from None
-        except (*TROUBLES, FormatError, MemoryError) as error:
+        except FormatError as error:
+            raise FrameCorrupt(name, str(error).removeprefix(f"{self.path}: ")) from None
+        except (*TROUBLES, MemoryError) as error:
+            if isinstance(error, OSError) and error.errno in NO_MORE_FILES:
+                raise refused(name, error) from None
             raise FrameCorrupt(name, f"cannot be read ({why(error)})") from None
 
     def _read_as_stored(self, index: int, name: str, header: Mapping[str, str]) -> EncodedFrame:
-        if self._places is None:
-            with self.handles.lock:
-                if self._places is None:
-                    self._places = self._find_places()
-        places = self._places
+        descriptor = self.handles.descriptor(self.path)
+        places = self._current_places(descriptor)
         size, offset = int(places.size[index]), int(places.offset[index])
         if size < 0:
             raise FrameMissing(name, "this frame was never written")
-        payload: bytes | memoryview[int] | NDArray[np.uint8] = self._fetch(
-            index, offset, size, readable=places.readable, name=name
-        )
-        dtype = self.stored.newbyteorder("=")
+        payload: bytes | memoryview[int] | NDArray[np.uint8]
+        payload = _part_of(descriptor, offset, size, name) if places.readable else self._chunk(index)
+        dtype = self.dtype
         if self.encoding is Encoding.BITSHUFFLE_LZ4 and not places.filter_mask[index] & 1:
             if self.shape[0] * self.shape[1] * dtype.itemsize > _LZ4_LARGEST_RATIO * size:
                 raise FrameCorrupt(
                     name, f"a chunk of {size} bytes cannot hold {self.shape[0]} x {self.shape[1]} pixels"
                 )
             return EncodedFrame(payload, Encoding.BITSHUFFLE_LZ4, self.shape, dtype, name, header)
-        expected = self.shape[0] * self.shape[1] * dtype.itemsize
+        expected = self.shape[0] * self.shape[1] * self.stored.itemsize
         if size != expected:
             raise FrameCorrupt(name, f"{size} bytes are stored where the frame has {expected}")
-        if not self.stored.isnative:
+        if self.stored != dtype:
             payload = np.frombuffer(payload, self.stored).astype(dtype).view(np.uint8)
         return EncodedFrame(payload, Encoding.RAW, self.shape, dtype, name, header)
 
-    def _fetch(
-        self, index: int, offset: int, size: int, *, readable: bool, name: str
-    ) -> bytes | memoryview[int]:
-        if not readable:
+    def _chunk(self, index: int) -> bytes:
+        with self.handles.lock:
+            dataset = self.handles.dataset(self.path, self.dataset)
+            coordinates = (*(int(at) for at in np.unravel_index(index, self.lead)), 0, 0)
+            chunk: bytes = dataset.id.read_direct_chunk(coordinates)[1]
+            return chunk
+
+    def _current_places(self, descriptor: Descriptor) -> _Places:
+        """Return where the frames lie, looked up again where the file has been written since.
+
+        Compressed chunks that have moved do not decode, so it is enough to look when their file is opened
+        again; bytes of raw frames mean something wherever they are read.
+        """
+        places = self._places
+        if places is not None and self.encoding is Encoding.RAW:
+            descriptor.look_again()
+        if places is None or places.stamp != descriptor.stamp:
             with self.handles.lock:
-                dataset = self.handles.dataset(self.path, self.dataset)
-                coordinates = (*(int(at) for at in np.unravel_index(index, self.lead)), 0, 0)
-                chunk: bytes = dataset.id.read_direct_chunk(coordinates)[1]
-                return chunk
-        descriptor = self.handles.descriptor(self.path)
-        if offset + size > descriptor.size and offset + size > descriptor.look_again():
-            raise FrameCorrupt(
-                name, f"truncated: its data should end at byte {offset + size} of a file of {descriptor.size}"
-            )
-        data = read_at(descriptor.number, size, offset)
-        if len(data) < size:
-            raise FrameCorrupt(name, f"truncated: {len(data)} of {size} bytes are there")
-        return data
+                if self._places is None or self._places.stamp != descriptor.stamp:
+                    descriptor.look_again()
+                    self._places = self._find_places(descriptor.stamp, self._places)
+                places = self._places
+        return places
 
-    def _find_places(self) -> _Places:
-        """Ask the library once where the frames lie; the caller holds the lock."""
+    def _find_places(self, stamp: Stamp, before: _Places | None) -> _Places:
+        """Ask the library where the frames lie; the caller holds the lock.
+
+        Raises
+        ------
+        FormatError
+            Frames that were there before are elsewhere now: the file was not only added to.
+        """
+        self.handles.forget(self.path)
         with open_file(self.path) as file:
-            return self._places_in(file[self.dataset])
+            self.handles.recognise(self.path, file)
+            places = self._places_in(file[self.dataset], stamp)
+        if before is not None:
+            known = before.size >= 0
+            for name in ("offset", "size", "filter_mask"):
+                if not np.array_equal(getattr(before, name)[known], getattr(places, name)[known]):
+                    raise FormatError(f"{self.path}: {CHANGED}")
+        return places
 
-    def _places_in(self, dataset: h5py.Dataset) -> _Places:
-        if dataset.shape != (*self.lead, *self.shape):
-            raise FormatError(f"{self.path}::{self.dataset}: has changed its shape since it was opened")
+    def _places_in(self, dataset: h5py.Dataset, stamp: Stamp) -> _Places:
+        if not self._is_as_long(dataset):
+            raise FormatError(f"{self.path}: {CHANGED}")
         count = len(self)
         mask = np.zeros(count, np.uint32)
         if self.layout == "contiguous":
             length = self.shape[0] * self.shape[1] * self.stored.itemsize
             if not dataset.id.get_storage_size():
-                return _Places(np.zeros(count, np.int64), np.full(count, -1, np.int64), mask, True)
+                return _Places(stamp, np.zeros(count, np.int64), np.full(count, -1, np.int64), mask, True)
             offset = dataset.id.get_offset() + length * np.arange(count, dtype=np.int64)
-            return _Places(offset, np.full(count, length, np.int64), mask, True)
+            return _Places(stamp, offset, np.full(count, length, np.int64), mask, True)
         offset, size = np.zeros(count, np.int64), np.full(count, -1, np.int64)
         stored: list[Any] = []
         dataset.id.chunk_iter(stored.append)
+        # A data set that is still being written may have grown.
+        stored = [info for info in stored if not self.lead or info.chunk_offset[0] < self.lead[0]]
         if not stored:
-            return _Places(offset, size, mask, True)
+            return _Places(stamp, offset, size, mask, True)
         starts = np.array([info.chunk_offset[:-2] for info in stored], np.int64).reshape(len(stored), -1)
         where = np.ravel_multi_index(tuple(starts.T), self.lead) if self.lead else np.zeros(1, np.int64)
         offset[where] = [info.byte_offset for info in stored]
         size[where] = [info.size for info in stored]
         mask[where] = [info.filter_mask for info in stored]
-        return _Places(offset, size, mask, self._places_hold(dataset, stored[0]))
+        return _Places(stamp, offset, size, mask, self._places_hold(dataset, stored[0]))
+
+    def _is_as_long(self, dataset: h5py.Dataset) -> bool:
+        """Whether it has the frames that it had; it may have grown."""
+        (length, *rest), (expected, *others) = dataset.shape, (*self.lead, *self.shape)
+        return bool(rest == others and (length >= expected if self.lead else length == expected))
 
     def _places_hold(self, dataset: h5py.Dataset, info: Any) -> bool:
         """Compare a chunk with what lies at its place: HDF5 releases differ over user blocks."""
         descriptor = self.handles.descriptor(self.path)
-        if info.byte_offset + info.size > descriptor.size:
+        if info.byte_offset + info.size > descriptor.stamp.size:
             # A file that was cut off; each frame beyond its end will say so.
             return True
         there = os.pread(descriptor.number, min(info.size, 4096), info.byte_offset)
@@ -200,14 +233,12 @@ class Leaf:
 
         with self.handles.lock:
             dataset = self.handles.dataset(self.path, self.dataset)
-            if dataset.shape != (*self.lead, *self.shape):
-                raise FormatError("the data set has changed its shape since it was opened")
+            if not self._is_as_long(dataset):
+                raise FormatError(f"{self.path}: {CHANGED}")
             place = tuple(int(at) for at in np.unravel_index(index, self.lead)) if self.lead else ()
             self._check_written(dataset, place, name)
             image = dataset[(*place, slice(None), slice(None))]
-        if image.dtype.kind == "b":
-            image = image.view(np.uint8)
-        return EncodedFrame.from_array(image, name, header)
+        return EncodedFrame.from_array(image.astype(self.dtype, copy=False), name, header)
 
     def _check_external(
         self, files: Sequence[tuple[str, int, int]], place: tuple[int, ...], name: str
@@ -257,6 +288,20 @@ class Leaf:
             )
 
 
+def _part_of(descriptor: Descriptor, offset: int, size: int, name: str) -> bytes | memoryview[int]:
+    if offset + size > descriptor.stamp.size:
+        descriptor.look_again()
+    if offset + size > descriptor.stamp.size:
+        raise FrameCorrupt(
+            name,
+            f"truncated: its data should end at byte {offset + size} of a file of {descriptor.stamp.size}",
+        )
+    data = read_at(descriptor.number, size, offset)
+    if len(data) < size:
+        raise FrameCorrupt(name, f"truncated: {len(data)} of {size} bytes are there")
+    return data
+
+
 def _external_size(name: str, folder: Path) -> int:
     """Return the size of an external raw file, which HDF5 looks for in the folder that one works in."""
     prefix = os.environ.get("HDF5_EXTFILE_PREFIX", "").replace("${ORIGIN}", str(folder))
@@ -265,87 +310,3 @@ def _external_size(name: str, folder: Path) -> int:
 
 def _is_written(dataset: h5py.Dataset, corner: tuple[int, ...]) -> bool:
     return dataset.id.get_chunk_info_by_coord(corner).byte_offset is not None
-
-
-def describe(dataset: h5py.Dataset, path: str, name: str, handles: Handles) -> Leaf:
-    """Look at a data set: shape, type, and how its frames can be read.
-
-    Parameters
-    ----------
-    dataset : h5py.Dataset
-        Open.
-    path, name : str
-        The file that really holds it, and its place there.
-    handles : Handles
-        For reading it later.
-
-    Raises
-    ------
-    FormatError
-        It does not hold images of numbers.
-    """
-    lead, shape, stored = images_in(dataset, path, name)
-    layout, encoding, reason = _how_stored(dataset, stored)
-    return Leaf(path, name, lead, shape, stored, layout, encoding, reason, handles)
-
-
-def images_in(
-    dataset: h5py.Dataset, path: str, name: str
-) -> tuple[tuple[int, ...], tuple[int, int], np.dtype[np.generic]]:
-    """Return the axes before the images of a data set, their shape and the type of a pixel in the file.
-
-    Raises
-    ------
-    FormatError
-        It does not hold images of numbers, or more of them than anybody has.
-    """
-    stored = dataset.dtype
-    if stored.kind == "b":
-        stored = np.dtype(np.uint8)
-    if stored.kind not in "iuf" or len(dataset.shape) < 2:
-        raise FormatError(f"{path}::{name}: {_described(dataset)} is no series of images")
-    lead = tuple(dataset.shape[:-2])
-    if prod(lead) > MOST_FRAMES:
-        raise FormatError(f"{path}::{name}: {_described(dataset)} is more than {MOST_FRAMES:,} frames")
-    return lead, (int(dataset.shape[-2]), int(dataset.shape[-1])), stored
-
-
-def _described(dataset: h5py.Dataset) -> str:
-    return f"{dataset.dtype} of shape {tuple(dataset.shape) if dataset.shape is not None else 'none'}"
-
-
-def _how_stored(dataset: h5py.Dataset, stored: np.dtype[np.generic]) -> tuple[Layout, Encoding, str]:
-    properties = dataset.id.get_create_plist()
-    if dataset.chunks is None:
-        if dataset.external:
-            return "library", Encoding.RAW, "stored in external raw files"
-        if properties.get_layout() == h5py.h5d.CONTIGUOUS:
-            return "contiguous", Encoding.RAW, ""
-        return "library", Encoding.RAW, "stored inside the object header"
-    frame = (1,) * (len(dataset.shape) - 2) + tuple(dataset.shape[-2:])
-    if tuple(dataset.chunks) != frame:
-        return "library", Encoding.RAW, f"its chunks of {dataset.chunks} are not single frames"
-    filters = [properties.get_filter(index) for index in range(properties.get_nfilters())]
-    if not filters:
-        return "chunks", Encoding.RAW, ""
-    number, _, options, _ = filters[0]
-    if len(filters) > 1 or number != BITSHUFFLE:
-        names = ", ".join(_filter_name(entry) for entry in filters)
-        return "library", Encoding.RAW, f"compressed by {names}"
-    compression = options[4] if len(options) > 4 else 0
-    element = options[2] if len(options) > 2 else 0
-    if element != stored.itemsize:
-        # The filter divides by it.
-        raise ValueError(
-            f"its bitshuffle filter is for pixels of {element} bytes, these have {stored.itemsize}"
-        )
-    if compression != _LZ4:
-        return "library", Encoding.RAW, "compressed by bitshuffle without LZ4"
-    if element not in (1, 2, 4) or not stored.isnative:
-        return "library", Encoding.RAW, f"bitshuffle-LZ4 of pixels of type {stored.str}"
-    return "chunks", Encoding.BITSHUFFLE_LZ4, ""
-
-
-def _filter_name(entry: tuple[int, int, tuple[int, ...], bytes]) -> str:
-    known = {1: "gzip", 2: "shuffle", 3: "fletcher32", 4: "szip", 32000: "lzf", BITSHUFFLE: "bitshuffle"}
-    return known.get(entry[0]) or entry[3].decode("latin-1").split(";")[0][:30] or f"filter {entry[0]}"

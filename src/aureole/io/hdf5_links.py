@@ -16,7 +16,7 @@ import h5py
 
 from aureole.errors import FormatError
 from aureole.io.hdf5_files import TROUBLES, open_file, why
-from aureole.io.sniff import what_is
+from aureole.io.sniff import real_path, what_is
 
 DEEPEST = 8
 """How many links, or virtual data sets, may lead to each other."""
@@ -108,7 +108,7 @@ def beside(path: str, name: str) -> str:
 
     Where the other one is itself reached by a link of the file system, beside its real place as well.
     """
-    folders = (Path(path).absolute().parent, Path(path).resolve().parent)
+    folders = (Path(path).absolute().parent, Path(real_path(path)).parent)
     wanted = Path(name)
     if wanted.is_absolute():
         places = [wanted, *(folder / wanted.name for folder in folders)]

@@ -17,12 +17,13 @@ from numpy.typing import NDArray
 
 from aureole.errors import FormatError, FrameCorrupt, FrameError, FrameMissing
 from aureole.frames import EncodedFrame
+from aureole.io.hdf5_describe import describe, images_in
 from aureole.io.hdf5_files import TROUBLES, Handles, open_file, why
-from aureole.io.hdf5_leaf import Leaf, describe, images_in
+from aureole.io.hdf5_leaf import Leaf
 from aureole.io.hdf5_links import DEEPEST, AbsentFile, beside, located
 from aureole.io.hdf5_selection import Ints, Selection, selection
 from aureole.io.images import to_array
-from aureole.io.store import LARGEST_FRAME, MOST_FRAMES
+from aureole.io.store import LARGEST_FRAME, MOST_FRAMES, too_many
 
 
 @dataclass(frozen=True)
@@ -226,7 +227,7 @@ class Resolver:
             return FormatError(f"{path}::{name}: damaged HDF5 file ({why(error)})")
 
     def _virtual(self, dataset: h5py.Dataset, path: str, name: str, depth: int) -> Table:
-        lead, shape, stored = images_in(dataset, path, name)
+        lead, shape, dtype = images_in(dataset, path, name)
         count, left = prod(lead), MOST_FRAMES
         pieces: list[Piece] = []
         for entry in dataset.virtual_sources():
@@ -235,6 +236,10 @@ class Resolver:
             left -= sum(len(piece.target.frames) for piece in found)
             if left < 0:
                 raise FormatError(f"{path}::{name}: maps more than {MOST_FRAMES:,} frames of its sources")
+        there = (len(piece.target.frames) for piece in pieces if not isinstance(piece.table, Gap))
+        reason = too_many(count, sum(there))
+        if reason:
+            raise FormatError(f"{path}::{name}: {reason}")
         if all(_is_whole(piece, shape) for piece in pieces):
             return _whole_frames(pieces, Gap(path, name, _UNMAPPED), count)
         frames = np.concatenate([piece.target.frames for piece in pieces])
@@ -244,7 +249,7 @@ class Resolver:
             path,
             name,
             shape,
-            stored.newbyteorder("="),
+            dtype,
             dataset.fillvalue,
             pieces,
             np.searchsorted(frames[order], np.arange(count + 1)),
@@ -264,20 +269,27 @@ class Resolver:
         unclear = FormatError(
             f"{label}: maps {entry.file_name} in a way that cannot be checked; open the sources themselves"
         )
+        file_name = path if entry.file_name == "." else beside(path, entry.file_name)
+        table: Table | Gap
+        try:
+            with open_file(file_name) as file:
+                table, shape = self._resolve(file, entry.dset_name, depth + 1)
+        except FileNotFoundError:
+            table = Gap(path, name, f"its source {file_name} is missing")
+        except FormatError as error:
+            table = Gap.of(path, name, error, "its source ")
+        # Before the frames are counted one by one.
+        mapped = entry.vspace.get_select_npoints() // max(prod(dataset.shape[-2:]), 1)
+        reason = too_many(mapped, 0 if isinstance(table, Gap) else len(table))
+        if reason:
+            raise FormatError(f"{label}: {reason}")
         target = selection(entry.vspace, dataset.shape)
         if target is None:
             raise unclear
         if not len(target):
             return []
-        file_name = path if entry.file_name == "." else beside(path, entry.file_name)
-        try:
-            with open_file(file_name) as file:
-                table, shape = self._resolve(file, entry.dset_name, depth + 1)
-        except FileNotFoundError:
-            gap = Gap(path, name, f"its source {file_name} is missing")
-            return [Piece(target, target, gap)]
-        except FormatError as error:
-            return [Piece(target, target, Gap.of(path, name, error, "its source "))]
+        if isinstance(table, Gap):
+            return [Piece(target, target, table)]
         source = selection(entry.src_space, shape)
         if source is None:
             raise unclear

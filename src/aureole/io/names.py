@@ -7,6 +7,7 @@ import os
 import re
 from collections.abc import Iterable, Sequence
 from pathlib import Path
+from stat import S_ISFIFO, S_ISREG
 from typing import NamedTuple
 
 from aureole.errors import InputError
@@ -14,6 +15,7 @@ from aureole.io.sniff import is_frame_file, what_is
 
 _DIGITS = re.compile(r"(\d+)")
 _COUNTER = re.compile(r"%(0?)(\d*)d|#+")
+_LONGEST_LIST = 1 << 28
 _MASTER = "_master.h5"
 _MASTER_DATA = re.compile(r"_data_\d+\.h5$")
 
@@ -58,9 +60,16 @@ def read_list(path: str | Path) -> list[str]:
         The list cannot be read or names nothing.
     """
     try:
-        text = Path(path).read_text(encoding="utf-8", errors="surrogateescape")
+        with os.fdopen(_open_at_once(path), "rb") as file:
+            kind = os.fstat(file.fileno()).st_mode
+            if not (S_ISREG(kind) or S_ISFIFO(kind)):
+                raise InputError(f"{path}: the list is not a file")
+            content = file.read(_LONGEST_LIST + 1)
     except OSError as error:
         raise InputError(f"{path}: the list cannot be read ({error.strerror or error})") from None
+    if len(content) > _LONGEST_LIST:
+        raise InputError(f"{path}: has more than {_LONGEST_LIST >> 20} MiB, too many for a list of frames")
+    text = content.decode("utf-8-sig", "surrogateescape")
     folder = Path(path).parent
     lines = (line.strip() for line in text.splitlines())
     names = [str(folder / line) for line in lines if line and not line.startswith("#")]
@@ -69,8 +78,25 @@ def read_list(path: str | Path) -> list[str]:
     return names
 
 
+def _open_at_once(path: str | Path) -> int:
+    """Open a file without waiting for somebody who writes to a pipe; then wait for what is written."""
+    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
+    os.set_blocking(descriptor, True)
+    return descriptor
+
+
 def split_dataset(name: str) -> Item:
-    """Split ``file.h5::/path`` into the file and the path in it."""
+    """Split ``file.h5::/path`` into the file and the path in it; a file of exactly this name has none.
+
+    Raises
+    ------
+    InputError
+        There is no name, or nothing before or behind the mark.
+    """
+    if not name:
+        raise InputError("a name of frames is empty")
+    if _is_there(name):
+        return Item(name)
     path, mark, dataset = name.partition("::")
     if not mark:
         return Item(name)
@@ -119,34 +145,38 @@ def expand(source: str | os.PathLike[str] | Sequence[str | os.PathLike[str]]) ->
 def _expand_one(item: Item) -> list[Item] | None:
     """Return the files of one entry; None where it is the plain name of a file that is not there."""
     path = item.path
-    found_there = what_is(path)
-    if found_there == "folder":
+    if what_is(path) == "folder":
         return [Item(found, item.dataset) for found in _in_folder(path)]
-    if found_there != "nothing" or _is_link(path):
+    if _is_there(path):
         return [item]
     name = Path(path).name
     if _COUNTER.search(name) and not glob.has_magic(name):
         return [Item(found, item.dataset) for found in _in_template(path)]
     if glob.has_magic(path):
         matches = glob.iglob(path, recursive=True)  # noqa: PTH207  (takes absolute patterns too)
-        found = natural_sorted(entry for entry in matches if what_is(entry) == "file")
+        found = natural_sorted(entry for entry in matches if _may_be_frames(entry))
         if not found:
             raise InputError(f"{path}: matches no file")
         return [Item(entry, item.dataset) for entry in _without_parts_of_masters(found)]
     return None
 
 
-def _is_link(path: str) -> bool:
-    """Whether there is a link, be it one that leads nowhere."""
+def _is_there(path: str) -> bool:
+    """Whether there is anything of this name, be it a link that leads nowhere."""
     try:
         return os.path.lexists(path)
     except ValueError:
         return False
 
 
+def _may_be_frames(found: str) -> bool:
+    """Whether it is a file; or a link that leads nowhere, whose frame is missing."""
+    return what_is(found) in ("file", "nothing")
+
+
 def _in_folder(folder: str) -> list[str]:
     with os.scandir(folder) as entries:
-        found = [entry.path for entry in entries if is_frame_file(entry.name) and entry.is_file()]
+        found = [entry.path for entry in entries if is_frame_file(entry.name) and _may_be_frames(entry.path)]
     if not found:
         raise InputError(f"{folder}: the folder holds no detector frames")
     found = _without_parts_of_masters(natural_sorted(found))
@@ -185,7 +215,11 @@ def _in_template(template: str) -> list[str]:
             for entry in entries:
                 match = form.fullmatch(entry.name)
                 if match and (not padded or len(match[1]) == width or match[1][0] != "0"):
-                    numbers[int(match[1])] = str(folder / entry.name)
+                    number = int(match[1])
+                    if number in numbers:
+                        both = f"{Path(numbers[number]).name} and {entry.name}"
+                        raise InputError(f"{template}: {both} have the same number; name the files instead")
+                    numbers[number] = str(folder / entry.name)
     except OSError as error:
         raise InputError(f"{template}: {folder} cannot be read ({error.strerror or error})") from None
     if not numbers:

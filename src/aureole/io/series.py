@@ -17,7 +17,7 @@ from aureole.errors import FormatError, FrameError, InputError
 from aureole.frames import EncodedFrame
 from aureole.io.cbf import CbfFiles
 from aureole.io.names import Item, expand
-from aureole.io.sniff import Kind, kind_of_content, kind_of_name, what_is
+from aureole.io.sniff import Kind, kind_of_content, kind_of_name, real_path, what_is
 from aureole.io.store import MOST_FRAMES, Address, Store
 
 Name = str | os.PathLike[str]
@@ -97,7 +97,7 @@ class Frames(Sequence[EncodedFrame]):
         """Return where one frame is: resolved path, HDF5 data set, index."""
         store, local = self._locate(index)
         found = store.address(local)
-        return found._replace(path=os.path.realpath(found.path))
+        return found._replace(path=real_path(found.path))
 
     @cached_property
     def sources(self) -> Sequence[str]:
@@ -106,7 +106,7 @@ class Frames(Sequence[EncodedFrame]):
             paths = [path for store in self._stores for path in store.files()]
         else:
             paths = [store.address(local).path for store, local in map(self._locate, range(len(self)))]
-        return tuple(dict.fromkeys(os.path.realpath(path) for path in dict.fromkeys(paths)))
+        return tuple(dict.fromkeys(real_path(path) for path in dict.fromkeys(paths)))
 
     @property
     def notes(self) -> list[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from stat import S_ISDIR, S_ISREG
 from typing import Literal
@@ -59,6 +60,14 @@ def what_is(path: str | Path) -> What:
     except (OSError, ValueError):
         return "nothing"
     return "file" if S_ISREG(mode) else "folder" if S_ISDIR(mode) else "other"
+
+
+def real_path(path: str | Path) -> str:
+    """Return where a name leads to, links followed; the name as it is where no file can have it."""
+    try:
+        return os.path.realpath(path)
+    except (OSError, ValueError):
+        return os.fspath(path)
 
 
 def _ending(name: str) -> str:

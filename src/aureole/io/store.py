@@ -6,6 +6,8 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
+import numpy as np
+
 from aureole.frames import EncodedFrame
 
 LARGEST_FRAME = 1 << 32
@@ -13,6 +15,35 @@ LARGEST_FRAME = 1 << 32
 
 MOST_FRAMES = 10**8
 """Files that claim more than this are wrong; tables of their frames would fill the memory."""
+
+
+BELIEVED = 10**6
+"""So many frames may be promised without being there."""
+
+_GAPS = 100
+
+
+def too_many(promised: int, there: int) -> str:
+    """Return why a file cannot have as many frames as it promises, for those that are there; else nothing.
+
+    A run that was stopped early leaves gaps. Without a limit a small file could ask for any amount of memory.
+    """
+    if promised > MOST_FRAMES:
+        return f"more than {MOST_FRAMES:,} frames"
+    if promised > BELIEVED and promised > _GAPS * there:
+        return f"{promised:,} frames are promised, and not more than {there:,} can be there"
+    return ""
+
+
+def usable(stored: np.dtype[np.generic]) -> np.dtype[np.generic] | None:
+    """Return the type in which readers hand on pixels of a stored one; None where they cannot be used."""
+    if stored.kind == "b":
+        return np.dtype(np.uint8)
+    if stored.kind == "f" and stored.itemsize == 2:
+        return np.dtype(np.float32)
+    if stored.kind in "iuf" and stored.itemsize <= 8:
+        return stored.newbyteorder("=")
+    return None
 
 
 class Address(NamedTuple):

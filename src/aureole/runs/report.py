@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -11,6 +10,7 @@ from typing import TYPE_CHECKING
 from aureole.errors import FrameError, FrameMissing, OutputError
 from aureole.io.nexus import Site
 from aureole.io.publish import Publication
+from aureole.io.sniff import real_path
 from aureole.io.status import FrameStatus
 
 if TYPE_CHECKING:
@@ -125,9 +125,9 @@ def check_output(output: str | Path, inputs: Iterable[str | Path] = (), *, overw
     OutputError
         It exists and may not be replaced, is one of the inputs, or cannot be written where it shall be.
     """
-    target = os.path.realpath(output)
+    target = real_path(output)
     for name in inputs:
-        if os.path.realpath(name) == target:
+        if real_path(name) == target:
             raise OutputError(f"{output}: is one of the inputs; choose another name for the output")
     # Creating the temporary file is the one test that tells whether it can be created.
     Publication(output if isinstance(output, Path) else Path(output), overwrite=overwrite).discard()
