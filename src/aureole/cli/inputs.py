@@ -58,10 +58,22 @@ def open_series(names: Sequence[str], *, check_md5: bool = False) -> Frames:
 
 def named_files(args: argparse.Namespace) -> list[str]:
     """Return the files that single options name, which the output must not replace."""
-    single = (args.poni, args.mask, args.absorption, args.monitor)
+    from aureole.io.scalars import file_of
+
     several = (args.dark, args.flat, args.variance, args.list)
-    names = [*single, *(name for given in several for name in given or ())]
-    return [str(name).partition("::")[0] for name in names if name is not None]
+    names = [args.poni, args.mask, args.absorption, *(name for given in several for name in given or ())]
+    monitor = None if args.monitor is None else file_of(args.monitor)
+    return [str(name).partition("::")[0] for name in names if name is not None] + (
+        [monitor] if monitor else []
+    )
+
+
+def linked_files(names: Sequence[str]) -> list[str]:
+    """Return the files in which images lie, which for HDF5 may be others than those that are named."""
+    if all(Path(name).suffix.lower() == ".npy" for name in names):
+        return []
+    with open_series(names) as frames:
+        return frames.sources
 
 
 def add_output(group: argparse._ActionsContainer, help_text: str) -> None:
