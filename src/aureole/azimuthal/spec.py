@@ -274,7 +274,7 @@ class IntegrationSpec:
         try:
             for name, value in content.items():
                 content[name] = _from_plain(name, value, arrays or {})
-        except (KeyError, TypeError, ValueError) as error:
+        except (LookupError, TypeError, ValueError, AttributeError, ArithmeticError) as error:
             raise SpecError(f"the integration spec has a broken field {name!r}: {error!r}") from None
         return cls(content.pop("geometry"), **content)
 

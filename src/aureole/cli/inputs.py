@@ -73,7 +73,7 @@ def linked_files(names: Sequence[str]) -> list[str]:
     if all(Path(name).suffix.lower() == ".npy" for name in names):
         return []
     with open_series(names) as frames:
-        return frames.sources
+        return list(frames.sources)
 
 
 def add_output(group: argparse._ActionsContainer, help_text: str) -> None:
