@@ -313,6 +313,18 @@ def test_plots_of_frames(run, scan, scale):
     picture(scan.out / "rings.png")
 
 
+@pytest.mark.parametrize("calibrant", ["CeO2", "AgBh", "Al2O3"])
+@pytest.mark.parametrize("energy", [1000, 9999])
+def test_rings_beyond_number_are_left_out(run, scan, calibrant, energy):
+    done = run(
+        "plot", scan.files[0], "--poni", scan.poni, "--energy", energy, "--calibrant", calibrant,
+        "-o", scan.out / "rings.png",
+    )  # fmt: skip
+    assert done.code == 0, done.err
+    assert f"rings of {calibrant} above" in done.err
+    assert "too many to draw" in done.err
+
+
 def test_a_plot_of_the_folder_one_is_in(run, scan, monkeypatch):
     monkeypatch.chdir(scan.folder)
     done = run("plot", ".", "--overwrite")

@@ -20,7 +20,6 @@ FRAMES_HELP = (
     "files (CBF, Eiger or NeXus masters, TIFF, EDF, ...), file.h5::/path for an HDF5 data set, folders, "
     "quoted patterns 'scan_*.cbf' or templates 'scan_%%05d.cbf'; read in numeric order"
 )
-_SHORTEST, _LONGEST = 1e-13, 1e-7
 _LOWEST_KEV, _HIGHEST_KEV = 0.01, 10_000.0
 
 
@@ -124,10 +123,10 @@ def read_geometry(args: argparse.Namespace) -> Geometry:
             raise GeometryError(f"--energy {args.energy:g}: keV of X-rays are above {_LOWEST_KEV:g}")
         return geometry.with_energy(args.energy)
     if args.wavelength is not None:
-        if not _SHORTEST <= args.wavelength <= _LONGEST:
-            hint = f"; did you mean {args.wavelength}e-10?" if 1e-3 < args.wavelength < 1e3 else ""
-            raise GeometryError(f"--wavelength {args.wavelength:g}: is in metres, such as 1e-10{hint}")
-        return replace(geometry, wavelength=args.wavelength)
+        try:
+            return replace(geometry, wavelength=args.wavelength)
+        except GeometryError as error:
+            raise GeometryError(f"--wavelength: {str(error).removeprefix('geometry: ')}") from None
     return geometry
 
 

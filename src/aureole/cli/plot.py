@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import os
+from math import degrees
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -166,7 +167,14 @@ def plot_frame(
         if geometry is not None:
             largest = float(geometry.center_array("2th_rad").max())
             known = None if calibrant_name is None else calibrant(calibrant_name)
-            rings = draw.rings_of(known, geometry, largest) if known else draw.round_rings(largest)
+            if known:
+                rings, reach = draw.rings_of(known, geometry, largest)
+                if reach < largest:
+                    note(
+                        _PROG, f"rings of {known.name} above 2θ = {degrees(reach):.3g}° are too many to draw"
+                    )
+            else:
+                rings = draw.round_rings(largest)
             drawn = draw.draw_rings(axes, geometry, rings)
             kind = f"{drawn} rings of {known.name}" if known else "rings of equal 2θ"
             subtitle = f"{draw.mark_beam_centre(axes, geometry)}  ·  {kind}"
