@@ -40,7 +40,9 @@ _KEYS = {
     "wavelength": "Wavelength",
     "parallax": "Parallax",
 }
-_PLAIN = re.compile(r"[-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?", re.ASCII)
+_PLAIN = re.compile(
+    r"[-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?|[-+]?(?:nan|inf(?:inity)?)", re.ASCII | re.IGNORECASE
+)
 _FILES = ("splinefile", "x_offset_file", "y_offset_file")
 _CONFIG_KEYS = {"pixel1", "pixel2", "max_shape", "orientation", "sensor", "module_size", "binning", *_FILES}
 _MOST_BINNING = 1024
@@ -201,7 +203,7 @@ def _number(entry: _Entry | None) -> float | None:
         return None
     # Python would also read "1_0" and digits of other scripts.
     if not _PLAIN.fullmatch(entry.value):
-        raise entry.wrong("must be a finite number")
+        raise entry.wrong("must be a number")
     value = float(entry.value)
     if not isfinite(value):
         raise entry.wrong("must be a finite number")
