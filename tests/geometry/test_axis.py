@@ -1,6 +1,6 @@
 import math
-import sys
 import pickle
+import sys
 
 import numpy as np
 import pytest
