@@ -247,6 +247,9 @@ def test_convert_goes_on_after_bad_frames(run, scan, refused, threads):
 def test_convert_refuses(run, scan, refused):
     assert "end in .h5" in refused("convert", scan.folder, "-o", scan.out / "x.tif")
     assert "no frames" in refused("convert", "-o", scan.out / "x.h5")
+    listed = scan.root / "list.h5"
+    listed.write_text("\n".join(map(str, scan.files)))
+    assert "one of the inputs" in refused("convert", "--list", listed, "-o", listed, "--overwrite")
     (scan.out / "x.h5").write_text("precious")
     assert "exists" in refused("convert", scan.folder, "-o", scan.out / "x.h5", leaves=["x.h5"])
     for path in scan.files:

@@ -153,6 +153,8 @@ def test_real_files(data):
         (config("Detector", "{}"), "needs its pixel size"),
         (config("Detector", '{"pixel1": "1e-4", "pixel2": 1}'), "pixel1 must be a length in metres"),
         (config("Detector", '{"pixel1": -1e-4, "pixel2": 1}'), "line 2: .*pixel1 must be a positive length"),
+        (config("Detector", '{"pixel1": 1e30, "pixel2": 1e-4}'), "line 2: .*pixel1 1e\\+30 is in metres"),
+        (config("Detector", '{"pixel1": 172, "pixel2": 172}'), "line 2: .*pixel1 172 is in metres"),
         (config("Pilatus2M", '{"max_shape": [0, 5]}'), "two numbers of pixels"),
         (config("Pilatus2M", '{"orientation": 7}'), "orientation must be 1, 2, 3 or 4"),
         (config("Pilatus2M", '{"module_size": [10, 10]}'), "modules of"),

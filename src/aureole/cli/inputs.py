@@ -20,7 +20,7 @@ FRAMES_HELP = (
     "files (CBF, Eiger or NeXus masters, TIFF, EDF, ...), file.h5::/path for an HDF5 data set, folders, "
     "quoted patterns 'scan_*.cbf' or templates 'scan_%%05d.cbf'; read in numeric order"
 )
-_LOWEST_KEV, _HIGHEST_KEV = 0.01, 10_000.0
+_LOWEST_KEV, _HIGHEST_KEV = 0.0124, 10_000.0
 
 
 def add_frames(group: argparse._ActionsContainer) -> None:
@@ -126,7 +126,7 @@ def read_geometry(args: argparse.Namespace) -> Geometry:
         try:
             return replace(geometry, wavelength=args.wavelength)
         except GeometryError as error:
-            raise GeometryError(f"--wavelength: {str(error).removeprefix('geometry: ')}") from None
+            raise GeometryError(str(error).replace("geometry: ", "--")) from None
     return geometry
 
 

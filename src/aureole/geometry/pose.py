@@ -19,7 +19,7 @@ from aureole.units import HC_KEV_M, Unit, unit
 
 Discontinuity = Literal["pi", "zero"]
 
-WAVELENGTHS = 1e-13, 1e-7
+_WAVELENGTHS = 1e-13, 1e-7
 """Shortest and longest wavelength (m) that is believed: one in other units is not."""
 
 _NUMBERS = ("dist", "poni1", "poni2", "rot1", "rot2", "rot3")
@@ -319,7 +319,7 @@ class Geometry:
 def _checked_wavelength(given: object) -> float:
     if not (isinstance(given, int | float | np.number) and isfinite(given) and given > 0.0):
         raise GeometryError(f"geometry: wavelength must be a positive length, not {given!r} m")
-    if not WAVELENGTHS[0] <= given <= WAVELENGTHS[1]:
+    if not _WAVELENGTHS[0] <= given <= _WAVELENGTHS[1]:
         hint = f"; did you mean {given:g}e-10?" if 1e-3 < given < 1e3 else ""
         raise GeometryError(f"geometry: wavelength {given:g} is in metres, such as 1e-10{hint}")
     return float(given)
