@@ -49,8 +49,16 @@ class Axis:
             object.__setattr__(self, "bins", _checked_bins(self.unit, self.bins))
         if self.range is not None:
             object.__setattr__(self, "range", _checked_range(known, self.range))
+            self._check_width()
         elif self.bins is None:
             raise SpecError(f"axis {self.unit} has neither bins nor a range: give one of them")
+
+    def _check_width(self) -> None:
+        """Refuse bins so wide or so narrow that their width, or its inverse, is no number."""
+        assert self.range is not None
+        width = (_upper_bound(self.range[1]) - self.range[0]) / (self.bins or 1)
+        if not (isfinite(width) and width > 0.0 and isfinite(1.0 / width)):
+            raise SpecError(f"axis {self.unit}: {self.range[0]} to {self.range[1]} is no range for bins")
 
     @property
     def definition(self) -> Unit:

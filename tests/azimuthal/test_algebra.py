@@ -224,7 +224,11 @@ def test_subtract_needs_the_same_bins(geometry, spec_of, counts):
     ]:
         with pytest.raises(SpecError, match=message):
             aureole.subtract(result, other(**axes))
-    with pytest.raises(SpecError, match="must be finite"):
-        aureole.subtract(result, result, np.inf)
+    for scale in (np.inf, np.ones(5), "x", None):
+        with pytest.raises(SpecError, match="must be a finite number"):
+            aureole.subtract(result, result, scale)
+    for pair in ((result, 5), (5, result)):
+        with pytest.raises(SpecError, match="not int"):
+            aureole.subtract(*pair)
     with pytest.raises(SpecError, match="does not fit"):
         aureole.subtract(result, result[:2])

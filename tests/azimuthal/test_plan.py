@@ -128,9 +128,10 @@ def test_invalid_pixels_are_as_if_they_were_not(kind, model, backend, spec_of, e
     check(result, expected(spec, image, valid=valid, variance=variance, monitor=2.0), rtol=1e-10)
 
 
-def test_a_nan_variance_is_an_invalid_pixel(backend, spec_of, counts, expected, check):
+@pytest.mark.parametrize("value", [np.nan, np.inf, -1.0])
+def test_a_variance_that_is_none_makes_a_pixel_invalid(value, backend, spec_of, counts, expected, check):
     spec = spec_of(error_model="variance")
-    variance = np.where(MASK, np.nan, 2.0)
+    variance = np.where(MASK, value, 2.0)
     result = spec.plan(backend).integrate(counts[0], variance=variance)
     check(result, expected(spec, counts[0], valid=~MASK, variance=variance))
 

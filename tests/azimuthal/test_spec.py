@@ -231,6 +231,20 @@ def test_specs_travel_to_other_processes():
     np.testing.assert_array_equal(again.arrays["flat"].array, IMAGE + 1.0)
 
 
+def test_plans_travel_as_their_spec():
+    plan = spec_of(**FULL).plan("reference")
+    data = pickle.dumps(plan)
+    again = pickle.loads(data)
+    assert (again.spec, again.backend, again.digest) == (plan.spec, plan.backend, plan.digest)
+    assert len(data) < 2 * len(pickle.dumps(plan.spec))
+
+
+@pytest.mark.parametrize("name", ["mask", "dark", "flat"])
+def test_masked_arrays_are_not_read(name):
+    with pytest.raises(SpecError, match=f"{name}: masked arrays are not read"):
+        spec_of(**{name: np.ma.masked_less(IMAGE, 3)})
+
+
 def test_frozen():
     with pytest.raises(AttributeError):
         spec_of().split = "no"

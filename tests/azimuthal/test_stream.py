@@ -188,6 +188,9 @@ def test_variances_may_be_encoded_frames_too(backend, spec_of, counts):
         (np.zeros((2, *SHAPE)), {"monitor": [1.0]}, "1 monitor values for 2 frames"),
         (np.zeros((2, *SHAPE)), {"monitor": np.ones((2, 2))}, r"monitor has shape \(2, 2\)"),
         (np.zeros((2, *SHAPE)), {"monitor": ["a", "b"]}, "monitor must be numbers"),
+        (np.ma.masked_array(np.zeros(SHAPE)), {}, "frames: masked arrays are not read"),
+        (np.ma.masked_array(np.zeros((2, *SHAPE))), {}, "frames: masked arrays are not read"),
+        (np.zeros((2, *SHAPE)), {"monitor": np.ma.masked_array([1.0, 2.0])}, "monitor: masked arrays"),
         (np.zeros(SHAPE), {"variance": np.zeros(SHAPE)}, "has no use with the error model None"),
         (np.zeros(SHAPE), {"threads": 0}, "at least one thread"),
     ],
@@ -197,6 +200,14 @@ def test_calls_that_cannot_be_met(plan, frames, options, message):
         with pytest.raises(SpecError, match=message) as caught:
             getattr(plan, verb)(frames, **options)
         assert "\n" not in str(caught.value)
+
+
+def test_masked_arrays_among_frames_and_variances(plan, spec_of):
+    masked = np.ma.masked_array(np.zeros(SHAPE))
+    with pytest.raises(SpecError, match="frame 1: masked arrays are not read"):
+        plan.integrate([np.zeros(SHAPE), masked])
+    with pytest.raises(SpecError, match="variance: masked arrays are not read"):
+        spec_of(error_model="variance").plan("reference").integrate(np.zeros(SHAPE), variance=masked)
 
 
 def test_the_variance_that_a_model_needs(spec_of, counts):

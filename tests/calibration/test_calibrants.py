@@ -121,3 +121,10 @@ def test_impossible_limits():
         ceria.two_theta(-1.0)
     with pytest.raises(SpecError, match="between 0 and pi"):
         ceria.two_theta(1.0 * A, 4.0)
+
+
+@pytest.mark.parametrize("name", calibrant_names())
+def test_spacings_beyond_number_are_refused(name):
+    known = calibrant(name)
+    with pytest.raises(SpecError, match="millions of rings"):
+        known.reflections(0.5 * known.finest)

@@ -124,6 +124,8 @@ def test_the_only_frame_of_a_text_is_bad(scan, refused):
         (["--npt", "many"], "invalid int"),
         (["--npt-azim", "-4"], "at least one bin"),
         (["--unit", "q_nm"], "q_nm^-1"),
+        (["--range-unit", "foo", "--radial-range", "1", "2"], "--range-unit"),
+        (["--range-unit", "2th_deg", "--unit", "chi_deg"], "--range-unit"),
         (["--unit", "chi_deg", "--npt-azim", "10"], "--npt-azim"),
         (["--split", "some"], "invalid choice"),
         (["--polarization-factor", "3"], "between -1 and 1"),
@@ -260,6 +262,44 @@ def test_an_output_that_is_an_input(scan, refused, which):
     )  # fmt: skip
     assert "one of the inputs" in line
     assert stack.read_bytes() == before
+
+
+@pytest.mark.parametrize("which", ["dat", "h5"])
+def test_an_output_that_is_the_monitor(scan, refused, which):
+    path = scan.root / f"monitor.{which}"
+    path.write_text("I0\n1\n")
+    line = refused(
+        "integrate", scan.files[0], "--poni", scan.poni, "--monitor", f"{path}:I0", "-o", path,
+        "--overwrite", "--error-model", "none",
+    )  # fmt: skip
+    assert "one of the inputs" in line
+    assert path.read_text().startswith("I0")
+
+
+@pytest.mark.parametrize("option", ["dark", "flat", "variance", "mask", "absorption"])
+def test_an_output_in_which_an_input_lies(scan, refused, option):
+    lies_in = scan.root / "run_data_000001.h5"
+    with h5py.File(lies_in, "w") as file:
+        images = scan.images if option == "variance" else scan.images[:1]
+        file.create_dataset("entry/data/data", data=images, chunks=(1, 40, 50))
+    with h5py.File(scan.root / "run_master.h5", "w") as file:
+        file["entry/data/data_000001"] = h5py.ExternalLink(lies_in.name, "/entry/data/data")
+    before = lies_in.read_bytes()
+    line = refused(
+        "integrate", scan.folder, "--poni", scan.poni, f"--{option}", scan.root / "run_master.h5",
+        "-o", lies_in, "--overwrite",
+    )  # fmt: skip
+    assert "one of the inputs" in line
+    assert lies_in.read_bytes() == before
+
+
+@pytest.mark.parametrize("option", ["--poni", "--mask"])
+def test_a_picture_that_is_an_input(scan, refused, option):
+    path = scan.root / "in.png"
+    path.write_bytes(b"precious")
+    line = refused("plot", scan.files[0], option, path, "-o", path, "--overwrite")
+    assert "one of the inputs" in line
+    assert path.read_bytes() == b"precious"
 
 
 @pytest.mark.parametrize("frames", ["folder", "pattern"])

@@ -1,5 +1,6 @@
 """aureole info, convert and plot."""
 
+import json
 import os
 from dataclasses import replace
 
@@ -114,6 +115,87 @@ def test_info_of_a_result_says_what_was_asked_for(run, scan, result):
         assert line in done.out
 
 
+DRAWN = ["data", "data/I", "data/I_errors", "data/radial_axis", "frame_status", "frame_message"]
+READ = [
+    "", "definition", "monitor", "reduction", "reduction/date", "reduction/sources", "reduction/input",
+    "reduction/input/spec", "reduction/input/monitor", "reduction/input/arrays",
+    "reduction/input/arrays/mask",
+]  # fmt: skip
+
+
+DAMAGES = {
+    "gone": None,
+    "number": 7,
+    "text": "x",
+    "texts": ["x", "y"],
+    "nothing": h5py.Empty("f4"),
+    "empty": np.zeros(0),
+    "shape": np.zeros((3, 2, 5)),
+    "negative": np.full((7, 40), -1),
+    "NaN": np.full((7, 40), np.nan, np.float32),
+    "bins": np.full(40, np.inf),
+    "frames": np.full(7, 200, np.uint8),
+    "group": {},
+    "list": "[]",
+    "null": "null",
+}
+
+
+@pytest.mark.parametrize("how", DAMAGES)
+def test_damaged_results_are_told_in_one_line(run, scan, result, how):
+    mask = scan.root / "mask.npy"
+    np.save(mask, np.eye(40, 50, dtype=np.uint8))
+    whole = result("--mask", mask, "--monitor", "Flux")
+    content, told = whole.read_bytes(), 0
+    for part in (f"entry/{name}".rstrip("/") for name in DRAWN + READ):
+        whole.write_bytes(content)
+        with h5py.File(whole, "r+") as file:
+            del file[part]
+            if how == "group":
+                file.create_group(part)
+            elif how != "gone":
+                file[part] = DAMAGES[how]
+        commands = [("info", whole)]
+        if part.removeprefix("entry/") in DRAWN:
+            commands.append(("plot", whole, "-o", scan.out / "x.png", "--overwrite"))
+        for command in commands:
+            done = run(*command)
+            assert done.code in (0, 2), (part, done)
+            assert "Traceback" not in done.err, part
+            assert "defect" not in done.err, (part, done.err)
+            assert len(done.err.splitlines()) == (1 if done.code else 0), (part, done.err)
+            told += done.code == 2
+    assert told >= 4
+
+
+def test_a_spec_that_is_damaged_is_told_in_one_line(run, scan, result):
+    path = result()
+    with h5py.File(path) as file:
+        spec = json.loads(file["entry/reduction/input/spec"].asstr()[()])
+    geometry = spec["geometry"]
+    for owner in (spec, geometry, geometry["detector"], spec["radial"]):
+        for key, value in list(owner.items()):
+            for other in (None, "x", 1e300, -1, [], [1], {}, {"a": 1}, True):
+                owner[key] = other
+                with h5py.File(path, "r+") as file:
+                    del file["entry/reduction/input/spec"]
+                    file["entry/reduction/input/spec"] = json.dumps(spec)
+                done = run("info", path)
+                assert done.code in (0, 2), (key, other, done)
+                assert "Traceback" not in done.err, (key, other, done.err)
+            owner[key] = value
+
+
+def test_a_result_that_promises_too_much_is_not_read(scan, result, refused):
+    path = result()
+    with h5py.File(path, "r+") as file:
+        for name in ("I", "I_errors"):
+            del file["entry/data"][name]
+            file["entry/data"].create_dataset(name, (2, 10**9), np.float32, chunks=(1, 1000))
+    for command in (("info", path), ("plot", path, "-o", scan.out / "x.png")):
+        assert "I has shape (2, 1000000000)" in refused(*command, leaves=["out.h5"])
+
+
 def test_info_of_frames_that_the_library_decodes(run, scan):
     with h5py.File(scan.root / "gz.h5", "w") as file:
         file.create_dataset("data", data=scan.images, chunks=(1, 40, 50), compression="gzip")
@@ -165,6 +247,9 @@ def test_convert_goes_on_after_bad_frames(run, scan, refused, threads):
 def test_convert_refuses(run, scan, refused):
     assert "end in .h5" in refused("convert", scan.folder, "-o", scan.out / "x.tif")
     assert "no frames" in refused("convert", "-o", scan.out / "x.h5")
+    listed = scan.root / "list.h5"
+    listed.write_text("\n".join(map(str, scan.files)))
+    assert "one of the inputs" in refused("convert", "--list", listed, "-o", listed, "--overwrite")
     (scan.out / "x.h5").write_text("precious")
     assert "exists" in refused("convert", scan.folder, "-o", scan.out / "x.h5", leaves=["x.h5"])
     for path in scan.files:
@@ -229,6 +314,18 @@ def test_plots_of_frames(run, scan, scale):
     )  # fmt: skip
     assert done.code == 0, done.err
     picture(scan.out / "rings.png")
+
+
+@pytest.mark.parametrize("calibrant", ["CeO2", "AgBh", "Al2O3"])
+@pytest.mark.parametrize("energy", [1000, 9999])
+def test_rings_beyond_number_are_left_out(run, scan, calibrant, energy):
+    done = run(
+        "plot", scan.files[0], "--poni", scan.poni, "--energy", energy, "--calibrant", calibrant,
+        "-o", scan.out / "rings.png",
+    )  # fmt: skip
+    assert done.code == 0, done.err
+    assert f"rings of {calibrant} above" in done.err
+    assert "too many to draw" in done.err
 
 
 def test_a_plot_of_the_folder_one_is_in(run, scan, monkeypatch):

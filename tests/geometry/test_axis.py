@@ -1,5 +1,6 @@
 import math
 import pickle
+import sys
 
 import numpy as np
 import pytest
@@ -75,6 +76,9 @@ def test_an_axis_may_only_restrict():
         (("q_nm^-1", 10, (3, 2)), "range is empty"),
         (("q_nm^-1", 10, (0, float("nan"))), "must be finite"),
         (("q_nm^-1", 10, (0, float("inf"))), "must be finite"),
+        (("qx_nm^-1", 10, (-1e308, 1e308)), "no range for bins"),
+        (("q_nm^-1", 10, (0, sys.float_info.max)), "no range for bins"),
+        (("q_nm^-1", 10, (0, 1e-320)), "no range for bins"),
         (("q_nm^-1", 10, (0, 1, 2)), "two numbers"),
         (("q_nm^-1", 10, "ab"), "two numbers"),
         (("q_nm^-1", 10, 5), "two numbers"),

@@ -213,6 +213,8 @@ def test_real_geometries(data):
 def test_geometries_that_cannot_be_read(tmp_path):
     with pytest.raises(FormatError, match=r"none\.poni: cannot be read"):
         load(tmp_path / "none.poni")
+    with pytest.raises(FormatError, match="cannot be the name of a file"):
+        load("\0")
     (tmp_path / "binary.poni").write_bytes(bytes(range(128, 256)))
     with pytest.raises(FormatError, match="not text"):
         load(tmp_path / "binary.poni")

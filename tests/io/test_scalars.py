@@ -79,6 +79,49 @@ def test_a_key_that_is_a_slip_is_refused_at_once(tmp_path):
 
 
 def test_numbers_in_headers():
-    header = {"a": "0.61995 A", "b": "(12.5, 3) pixels", "c": "-3e2", "d": "none", "e": ""}
-    assert [header_number(header, key) for key in "abc"] == [0.61995, 12.5, -300.0]
+    header = {"a": "0.61995 A", "b": "12.5", "c": "-3e2", "d": "none", "e": "", "f": " 7 counts/s "}
+    assert [header_number(header, key) for key in "abcf"] == [0.61995, 12.5, -300.0, 7.0]
     assert all(np.isnan(header_number(header, key)) for key in "dex")
+
+
+@pytest.mark.parametrize(
+    "text", ["1,234.5", "1.2.3.4", "12:30", "1_000", "2024-05-01T12:30:00", "1 000", "(12.5, 3)", "٣", "5s"]
+)
+def test_what_begins_like_a_number_is_none(text):
+    assert np.isnan(header_number({"I0": text}, "I0"))
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["i;I0\n0;1,5\n", "i\tI0\n0\t1,5\n", "# i I0\n0 1,5\n", "# i;I0\n0;1,5\n", "i I0\n0 1,5\n", "0;1,5\n"],
+)
+def test_decimal_commas_are_no_numbers(tmp_path, text):
+    (tmp_path / "m.csv").write_text(text)
+    with pytest.raises(InputError, match=r"m\.csv: '1,5' is no number"):
+        read_scalars(f"{tmp_path}/m.csv:2", range(1))
+
+
+def test_commas_do_not_move_columns(tmp_path):
+    (tmp_path / "m.csv").write_text("i,I0\n0,1,5\n")
+    with pytest.raises(InputError, match="3 entries in 2 columns"):
+        read_scalars(f"{tmp_path}/m.csv:I0", range(1))
+    (tmp_path / "m.csv").write_text("# i, I0\n0 1.5\n1 2.5,\n")
+    with pytest.raises(InputError, match=r"'2\.5,' is no number"):
+        read_scalars(f"{tmp_path}/m.csv:I0", range(2))
+
+
+@pytest.mark.parametrize("column", ["²", "0", "-1", "9" * 5000])
+def test_columns_that_cannot_be(tmp_path, column):
+    (tmp_path / "m.csv").write_text("i,I0\n0,1\n")
+    with pytest.raises(SpecError, match="no column"):
+        read_scalars(f"{tmp_path}/m.csv:{column}", range(1))
+
+
+def test_sources_that_are_odd(tmp_path):
+    (tmp_path / "m.csv").write_text("i,I0\n0," + "x" * 200_000 + "\n")
+    with pytest.raises(InputError, match=r"m\.csv: cannot be read as a table"):
+        read_scalars(f"{tmp_path}/m.csv:I0", range(1))
+    with h5py.File(tmp_path / "m.h5", "w") as file:
+        file["empty"] = h5py.Empty("f8")
+    with pytest.raises(InputError, match="no data set of numbers"):
+        read_scalars(f"{tmp_path}/m.h5::/empty", range(1))

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from aureole.azimuthal.result import Cake, Pattern
+from aureole.azimuthal.spec import unmasked
 from aureole.errors import FrameCorrupt, FrameError, SpecError
 from aureole.frames import EncodedFrame, FrameSource, check_pixels
 
@@ -112,7 +113,7 @@ class Reading:
         return Item(index, frame, variance, value)
 
     def _image(self, given: EncodedFrame | NDArray[Any], name: str) -> EncodedFrame:
-        frame = given if isinstance(given, EncodedFrame) else _encoded(np.asarray(given), name)
+        frame = given if isinstance(given, EncodedFrame) else _encoded(unmasked(given, name), name)
         check_pixels(frame, self.shape)
         if frame.dtype.kind not in "iuf":
             raise FrameCorrupt(frame.name, f"its pixels are of type {frame.dtype}")
@@ -124,6 +125,8 @@ def _as_sequence(given: Any, what: str) -> tuple[Sequence[EncodedFrame | NDArray
     if isinstance(given, EncodedFrame):
         return [given], True
     ndim = getattr(given, "ndim", None)
+    if isinstance(given, np.ndarray):
+        given = unmasked(given, what)
     if ndim == 2:
         return [np.asarray(given)], True
     if ndim not in (None, 3):
@@ -148,7 +151,7 @@ def _encoded(array: NDArray[Any], name: str) -> EncodedFrame:
 
 def _monitor_values(monitor: ArrayLike) -> NDArray[np.float64]:
     try:
-        values = np.asarray(monitor, np.float64)
+        values = unmasked(monitor, "monitor").astype(np.float64)
     except (TypeError, ValueError):
         raise SpecError("the monitor must be numbers, one for each frame") from None
     if values.ndim > 1:

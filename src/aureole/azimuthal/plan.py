@@ -56,7 +56,7 @@ class _Static:
 class Plan:
     """A spec made ready: look-up table, static sums, backend.
 
-    Immutable: any number of threads may use it at once.
+    Immutable: any number of threads may use it at once. What pickle takes is its spec, to make it again.
 
     Parameters
     ----------
@@ -177,7 +177,7 @@ class Plan:
             One image of shape (n1, n2) or encoded frame; or several: an array (F, n1, n2) or a sequence.
         variance : FramesLike, optional
             The variance of each pixel, as many images as frames; needed by the error model ``"variance"``
-            alone.
+            alone. Pixels of which it is negative or not finite are invalid.
         monitor : array of shape (F,) or callable, optional
             What the frames are divided by, above zero; or a function that finds it in an `EncodedFrame`.
         threads : int, optional
@@ -394,6 +394,9 @@ class Plan:
     def _result(self, sums: Sums) -> Pattern | Cake:
         kind = Pattern if len(self.bins.shape) == 1 else Cake
         return kind(self.spec, sums, self.bins)
+
+    def __reduce__(self) -> tuple[partial[Plan], tuple[IntegrationSpec]]:
+        return partial(Plan, backend=self.backend), (self.spec,)
 
     def __repr__(self) -> str:
         rows, columns = self.shape

@@ -366,10 +366,13 @@ def subtract(a: Result, b: Result, scale: float = 1.0) -> Difference:
     Raises
     ------
     SpecError
-        The bins differ, or the numbers of frames, or the scale is not finite.
+        These are no results, the bins differ, or the numbers of frames, or the scale is no finite number.
     """
-    if not np.isfinite(scale):
-        raise SpecError(f"the scale of a background must be finite, not {scale}")
+    for given in (a, b):
+        if not isinstance(given, Result):
+            raise SpecError(f"results are subtracted from each other, not {type(given).__name__}")
+    if not isinstance(scale, int | float | np.number) or not np.isfinite(scale):
+        raise SpecError(f"the scale of a background must be a finite number, not {scale!r}")
     _check_same_bins(a, b)
     if b._has_frames and a.sums.signal.shape != b.sums.signal.shape:
         raise SpecError(

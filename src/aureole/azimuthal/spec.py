@@ -28,6 +28,13 @@ _FORMAT = "aureole-integration-1"
 _ARRAYS = ("mask", "dark", "dark_variance", "flat", "absorption")
 
 
+def unmasked(given: Any, name: str) -> NDArray[Any]:
+    """Return an array; raises `SpecError` for a masked one, whose mask would be lost without a word."""
+    if isinstance(given, np.ma.MaskedArray):
+        raise SpecError(f"{name}: masked arrays are not read: give the mask as mask=...")
+    return np.asarray(given)
+
+
 class NamedArray:
     """An array with the name it came under; equal when name, shape, dtype and bytes are.
 
@@ -41,7 +48,7 @@ class NamedArray:
     Raises
     ------
     SpecError
-        The array holds something else than numbers.
+        The array is masked, or holds something else than numbers.
     """
 
     __slots__ = ("array", "name", "sha256")
@@ -51,7 +58,7 @@ class NamedArray:
     sha256: str
 
     def __init__(self, name: str, array: NDArray[Any]) -> None:
-        array = np.asarray(array)
+        array = unmasked(array, name)
         if array.dtype.kind not in "biuf":
             raise SpecError(f"{name}: an array of numbers is needed, not of type {array.dtype}")
         native = np.ascontiguousarray(array, array.dtype.newbyteorder("="))
@@ -274,7 +281,7 @@ class IntegrationSpec:
         try:
             for name, value in content.items():
                 content[name] = _from_plain(name, value, arrays or {})
-        except (KeyError, TypeError, ValueError) as error:
+        except (LookupError, TypeError, ValueError, AttributeError, ArithmeticError) as error:
             raise SpecError(f"the integration spec has a broken field {name!r}: {error!r}") from None
         return cls(content.pop("geometry"), **content)
 

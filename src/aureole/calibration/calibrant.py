@@ -25,6 +25,8 @@ IntArray = NDArray[np.int64]
 _ANGSTROM = 1e-10
 _SAME = 1e-9
 """Relative difference up to which two spacings are one ring."""
+_MOST_INDICES = 4_000_000
+"""How many (h, k, l) are looked at, at most."""
 
 
 def _glide_c(h: IntArray, k: IntArray, l: IntArray) -> BoolArray:
@@ -107,6 +109,11 @@ class Calibrant:
             ]
         )
 
+    @property
+    def finest(self) -> float:
+        """Smallest spacing (m) down to which `reflections` looks: below it there are millions of them."""
+        return 2.0 * float(np.cbrt(np.prod(self.lattice[:3]) / _MOST_INDICES))
+
     def reflections(self, d_min: float) -> list[Reflection]:
         """Return all rings with spacings of at least `d_min` (m), the largest spacing first.
 
@@ -116,10 +123,15 @@ class Calibrant:
         Raises
         ------
         SpecError
-            `d_min` is not a positive length.
+            `d_min` is not a positive length, or smaller than `finest`.
         """
         if not (isfinite(d_min) and d_min > 0.0):
             raise SpecError(f"calibrant {self.name}: the smallest spacing must be positive, not {d_min} m")
+        if d_min < self.finest:
+            raise SpecError(
+                f"calibrant {self.name}: millions of rings have spacings down to {d_min:.3g} m; give "
+                f"at least {self.finest:.3g} m"
+            )
         limits = [int(edge / d_min * (1.0 + _SAME)) for edge in self.lattice[:3]]
         k, l = np.mgrid[-limits[1] : limits[1] + 1, -limits[2] : limits[2] + 1].astype(np.int64)
         metric = np.linalg.inv(self._metric())

@@ -49,7 +49,7 @@ def run(args: argparse.Namespace) -> int:
     if args.output.suffix.lower() not in NEXUS_ENDINGS:
         raise SpecError(f"{args.output}: a stack is an HDF5 file; let its name end in .h5 or .nxs")
     names = inputs.frame_names(args)
-    check_output(args.output, overwrite=args.overwrite)
+    check_output(args.output, args.list, overwrite=args.overwrite)
     inputs.refuse_output_among_frames(args.output, names)
     frames = inputs.open_series(names, check_md5=args.check_md5)
     with frames, progress_bar("reading", "converting") as progress:

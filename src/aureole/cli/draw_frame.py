@@ -43,16 +43,23 @@ class Ring(NamedTuple):
     label: str
 
 
-def rings_of(calibrant: Calibrant, geometry: Geometry, largest: float) -> list[Ring]:
-    """Return the rings of a calibrant up to a scattering angle (rad); the geometry needs a wavelength."""
+def rings_of(calibrant: Calibrant, geometry: Geometry, largest: float) -> tuple[list[Ring], float]:
+    """Return the rings of a calibrant up to a scattering angle (rad), and up to where they are known.
+
+    The geometry needs a wavelength. If that is very short, there are too many rings for all to be known.
+    """
     wavelength = geometry.wavelength
     if wavelength is None:
         raise GeometryError("rings need a wavelength and the PONI has none: give --energy or --wavelength")
     shortest = wavelength / (2.0 * np.sin(0.5 * largest))
-    reflections = calibrant.reflections(shortest)
-    angles = calibrant.two_theta(wavelength, largest)
-    labels = (" ".join(map(str, r.hkl)) if max(r.hkl) > 9 else "".join(map(str, r.hkl)) for r in reflections)
-    return [Ring(float(a), label) for a, label in zip(angles, labels, strict=False)]
+    if shortest < calibrant.finest:
+        shortest = calibrant.finest
+        largest = 2.0 * float(np.arcsin(0.5 * wavelength / shortest))
+    rings = []
+    for d, hkl, _ in calibrant.reflections(shortest):
+        label = (" " if max(hkl) > 9 else "").join(map(str, hkl))
+        rings.append(Ring(2.0 * float(np.arcsin(min(0.5 * wavelength / d, 1.0))), label))
+    return rings, largest
 
 
 def round_rings(largest: float) -> list[Ring]:

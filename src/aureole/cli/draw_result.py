@@ -100,8 +100,7 @@ def _half_bin(axis: StoredAxis) -> float:
 
 
 def _title(result: StoredResult) -> str:
-    detector = result.spec["geometry"]["detector"]["name"]
-    return f"{result.path.name}  ·  {detector}  ·  aureole {result.facts['version']}"
+    return f"{result.path.name}  ·  {result.detector}  ·  aureole {result.facts['version']}"
 
 
 def _of_frames(result: StoredResult) -> str:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import argparse
+import json
 from collections.abc import Iterator, Mapping
 from math import degrees
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from aureole.errors import FrameError, GeometryError, InputError
+from aureole.errors import FormatError, FrameError, GeometryError, InputError
 
 if TYPE_CHECKING:
     import numpy as np
@@ -184,6 +185,14 @@ def _result_lines(name: str) -> Lines:
     from aureole.io.status import FrameStatus
 
     with read_result(name) as result:
+        try:
+            asked = IntegrationSpec.from_json(result.spec_json, result.read_arrays())
+            geometry = asked.geometry.with_shape(asked.shape or ())
+            known = pixels(asked, geometry)
+        except InputError as error:
+            raise FormatError(f"{name}: its spec cannot be used: {error}") from None
+        # The text of a spec may leave out what has a default.
+        spec = json.loads(asked.to_json())
         total, done = len(result.status), result.count(FrameStatus.DONE)
         parts = [f"{result.count(status)} {status.name.lower()}" for status in FrameStatus if status]
         yield "frames", f"{total}: {done} done" + ("" if done == total else f", {', '.join(parts)}")
@@ -193,7 +202,6 @@ def _result_lines(name: str) -> Lines:
             if axis is not None:
                 low, high = axis.centres[0], axis.centres[-1]
                 yield kind, f"{axis.centres.size} bins of {axis.unit}, centres {low:.6g} to {high:.6g}"
-        spec = result.spec
         for kind in ("radial", "azimuthal"):
             yield f"{kind} range", _range(spec[kind])
         yield "errors", spec["error_model"] or "none"
@@ -201,10 +209,7 @@ def _result_lines(name: str) -> Lines:
         yield "corrections", ", ".join(_corrections(spec)) or "none"
         yield "monitor", result.facts["monitor"] or "none"
         yield "mask", ", ".join(_masks(spec)) or "none"
-        asked = IntegrationSpec.from_json(result.spec_json, result.read_arrays())
-        assert asked.shape is not None
-        geometry = asked.geometry.with_shape(asked.shape)
-        yield "masked", f"{_share(pixels(asked, geometry).mask)}, before frames are looked at"
+        yield "masked", f"{_share(known.mask)}, before frames are looked at"
         yield from geometry_lines(geometry)
         yield "made by", "{program} {version}, {date}".format(**result.facts)
         yield "from", f"{len(result.sources)} file{'s' * (len(result.sources) != 1)}"

@@ -20,8 +20,7 @@ FRAMES_HELP = (
     "files (CBF, Eiger or NeXus masters, TIFF, EDF, ...), file.h5::/path for an HDF5 data set, folders, "
     "quoted patterns 'scan_*.cbf' or templates 'scan_%%05d.cbf'; read in numeric order"
 )
-_SHORTEST, _LONGEST = 1e-13, 1e-7
-_LOWEST_KEV, _HIGHEST_KEV = 0.01, 10_000.0
+_LOWEST_KEV, _HIGHEST_KEV = 0.0124, 10_000.0
 
 
 def add_frames(group: argparse._ActionsContainer) -> None:
@@ -59,11 +58,21 @@ def open_series(names: Sequence[str], *, check_md5: bool = False) -> Frames:
 def named_files(args: argparse.Namespace) -> list[str]:
     """Return the files that single options name, which the output must not replace."""
     from aureole.io.names import split_dataset
+    from aureole.io.scalars import file_of
 
-    single = (args.poni, args.mask, args.absorption, args.monitor)
+    monitor = None if args.monitor is None else file_of(args.monitor)
     several = (args.dark, args.flat, args.variance, args.list)
-    names = [*single, *(name for given in several for name in given or ())]
-    return [split_dataset(str(name)).path for name in names if name is not None]
+    names = [args.poni, args.mask, args.absorption, *(name for given in several for name in given or ())]
+    files = [split_dataset(str(name)).path for name in names if name is not None]
+    return [*files, monitor] if monitor else files
+
+
+def linked_files(names: Sequence[str]) -> list[str]:
+    """Return the files in which images lie, which for HDF5 may be others than those that are named."""
+    if all(Path(name).suffix.lower() == ".npy" for name in names):
+        return []
+    with open_series(names) as frames:
+        return list(frames.sources)
 
 
 def add_output(group: argparse._ActionsContainer, help_text: str) -> None:
@@ -114,10 +123,10 @@ def read_geometry(args: argparse.Namespace) -> Geometry:
             raise GeometryError(f"--energy {args.energy:g}: keV of X-rays are above {_LOWEST_KEV:g}")
         return geometry.with_energy(args.energy)
     if args.wavelength is not None:
-        if not _SHORTEST <= args.wavelength <= _LONGEST:
-            hint = f"; did you mean {args.wavelength}e-10?" if 1e-3 < args.wavelength < 1e3 else ""
-            raise GeometryError(f"--wavelength {args.wavelength:g}: is in metres, such as 1e-10{hint}")
-        return replace(geometry, wavelength=args.wavelength)
+        try:
+            return replace(geometry, wavelength=args.wavelength)
+        except GeometryError as error:
+            raise GeometryError(str(error).replace("geometry: ", "--")) from None
     return geometry
 
 

@@ -67,7 +67,10 @@ def add_parser(verbs: argparse._SubParsersAction[Any]) -> None:
     running = parser.add_argument_group("running")
     inputs.add_running(running)
     running.add_argument(
-        "--backend", default="auto", metavar="NAME", help="auto, cpu, or reference (slow NumPy, to compare)"
+        "--backend",
+        default="auto",
+        metavar="NAME",
+        help="auto, cpu, or reference (slow NumPy sums over the same table, to compare)",
     )
     inputs.add_site(parser.add_argument_group("for the record"))
 
@@ -86,7 +89,6 @@ def _add_axes(group: argparse._ArgumentGroup) -> None:
     group.add_argument(
         "--range-unit",
         metavar="UNIT",
-        default="q_nm^-1",
         help="of --radial-range where --unit is an azimuth (default: q_nm^-1)",
     )
     group.add_argument(
@@ -174,6 +176,15 @@ def run(args: argparse.Namespace) -> int:
     images = [name for given in (args.dark, args.flat, args.variance) for name in given or ()]
     inputs.refuse_output_among_frames(args.output, [*names, *images])
     _check_variance(args)
+    for given in (
+        args.mask and [args.mask],
+        args.absorption and [args.absorption],
+        args.dark,
+        args.flat,
+        args.variance,
+    ):
+        if given:
+            check_output(args.output, inputs.linked_files(given), overwrite=args.overwrite)
     geometry = inputs.read_geometry(args)
     axes = _axes(args)
     inputs.check_wavelength(geometry, axes, args.poni)
@@ -215,6 +226,10 @@ def _axes(args: argparse.Namespace) -> tuple[Axis | None, Axis | None]:
     chosen = unit(args.unit)
     degrees = None if args.azimuth_range is None else (args.azimuth_range[0], args.azimuth_range[1])
     limits = None if args.radial_range is None else (args.radial_range[0], args.radial_range[1])
+    if args.range_unit is not None and (chosen.kind == "radial" or limits is None):
+        raise SpecError(
+            "--range-unit is that of --radial-range where --unit is an azimuth (chi_deg, chi_rad)"
+        )
     if chosen.kind == "radial":
         radial = Axis(chosen.name, args.npt, limits)
         if args.npt_azim is None and degrees is None:
@@ -224,7 +239,7 @@ def _axes(args: argparse.Namespace) -> tuple[Axis | None, Axis | None]:
         raise SpecError(f"--npt-azim makes cakes, with a radial --unit; {chosen.name} is an azimuth")
     scale = chosen.factor / unit("chi_deg").factor
     around = None if degrees is None else (degrees[0] * scale, degrees[1] * scale)
-    radial_limits = None if limits is None else Axis(args.range_unit, None, limits)
+    radial_limits = None if limits is None else Axis(args.range_unit or "q_nm^-1", None, limits)
     return radial_limits, Axis(chosen.name, args.npt, around)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import os
+from math import degrees
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -72,7 +73,8 @@ def run(args: argparse.Namespace) -> int:
 
     output = args.output or _picture_of(args.file)
     check_picture(output)
-    check_output(output, [args.file], overwrite=args.overwrite)
+    given = [str(name).partition("::")[0] for name in (args.file, args.poni, args.mask) if name is not None]
+    check_output(output, given, overwrite=args.overwrite)
     if is_result(args.file):
         _refuse_frame_options(args)
         plot_result(args.file, output, scale=args.scale, overwrite=args.overwrite)
@@ -97,6 +99,7 @@ def _refuse_frame_options(args: argparse.Namespace) -> None:
 
 def _run_frame(args: argparse.Namespace, output: Path) -> None:
     from aureole.io import open_frames, read_image
+    from aureole.runs.report import check_output
 
     if args.poni is None:
         for name in ("calibrant", "energy", "wavelength"):
@@ -105,6 +108,7 @@ def _run_frame(args: argparse.Namespace, output: Path) -> None:
     geometry = None if args.poni is None else inputs.read_geometry(args)
     mask = None if args.mask is None else read_image(args.mask)
     with open_frames(args.file) as frames:
+        check_output(output, frames.sources, overwrite=args.overwrite)
         if not 0 <= args.frame < len(frames):
             raise InputError(
                 f"{args.file}: has {len(frames)} frames, from 0; there is no --frame {args.frame}"
@@ -163,7 +167,14 @@ def plot_frame(
         if geometry is not None:
             largest = float(geometry.center_array("2th_rad").max())
             known = None if calibrant_name is None else calibrant(calibrant_name)
-            rings = draw.rings_of(known, geometry, largest) if known else draw.round_rings(largest)
+            if known:
+                rings, reach = draw.rings_of(known, geometry, largest)
+                if reach < largest:
+                    note(
+                        _PROG, f"rings of {known.name} above 2θ = {degrees(reach):.3g}° are too many to draw"
+                    )
+            else:
+                rings = draw.round_rings(largest)
             drawn = draw.draw_rings(axes, geometry, rings)
             kind = f"{drawn} rings of {known.name}" if known else "rings of equal 2θ"
             subtitle = f"{draw.mark_beam_centre(axes, geometry)}  ·  {kind}"

@@ -19,6 +19,8 @@ _LONGEST_SIDE, _MOST_PIXELS = 1 << 20, 1 << 28
 
 _SAME_PIXEL = 0.02
 """Relative difference up to which a refined pixel size still means the catalogue's."""
+_PIXELS = 1e-9, 1.0
+"""Sizes of pixels (m) that are believed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +80,8 @@ class Detector:
                 raise GeometryError(
                     f"detector {self.name}: {key} must be a positive length in metres, not {size!r}"
                 )
+            if not _PIXELS[0] <= size <= _PIXELS[1]:
+                raise GeometryError(f"detector {self.name}: {key} {size:g} is in metres, such as 1e-4")
             object.__setattr__(self, key, float(size))
         if self.shape is not None:
             object.__setattr__(self, "shape", _checked_shape(self.name, self.shape))

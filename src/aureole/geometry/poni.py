@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import asdict, dataclass
 from difflib import get_close_matches
 from math import isfinite
@@ -39,6 +40,9 @@ _KEYS = {
     "wavelength": "Wavelength",
     "parallax": "Parallax",
 }
+_PLAIN = re.compile(
+    r"[-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?|[-+]?(?:nan|inf(?:inity)?)", re.ASCII | re.IGNORECASE
+)
 _FILES = ("splinefile", "x_offset_file", "y_offset_file")
 _CONFIG_KEYS = {"pixel1", "pixel2", "max_shape", "orientation", "sensor", "module_size", "binning", *_FILES}
 _MOST_BINNING = 1024
@@ -197,10 +201,10 @@ def _version(entries: dict[str, _Entry]) -> float:
 def _number(entry: _Entry | None) -> float | None:
     if entry is None or entry.is_none:
         return None
-    try:
-        value = float(entry.value)
-    except ValueError:
-        raise entry.wrong("must be a number") from None
+    # Python would also read "1_0" and digits of other scripts.
+    if not _PLAIN.fullmatch(entry.value):
+        raise entry.wrong("must be a number")
+    value = float(entry.value)
     if not isfinite(value):
         raise entry.wrong("must be a finite number")
     return value

@@ -19,7 +19,12 @@ from aureole.units import HC_KEV_M, Unit, unit
 
 Discontinuity = Literal["pi", "zero"]
 
+_WAVELENGTHS = 1e-13, 1e-7
+"""Shortest and longest wavelength (m) that is believed: one in other units is not."""
+
 _NUMBERS = ("dist", "poni1", "poni2", "rot1", "rot2", "rot3")
+_NEAREST, _FARTHEST = 1e-9, 1e6
+"""Lengths (m) within which a detector stands."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +54,8 @@ class Geometry:
     Raises
     ------
     GeometryError
-        A number that is not finite, a distance or wavelength that is not positive.
+        A number that is not finite, a distance outside of 1e-9 to 1e6 m, an offset above 1e6 m, a wavelength
+        outside of 1e-13 to 1e-7 m.
     """
 
     detector: Detector
@@ -69,13 +75,13 @@ class Geometry:
             object.__setattr__(self, key, float(value))
         if self.dist <= 0.0:
             raise GeometryError(f"geometry: dist must be a positive length in metres, not {self.dist}")
+        if self.dist < _NEAREST or max(self.dist, abs(self.poni1), abs(self.poni2)) > _FARTHEST:
+            raise GeometryError(
+                f"geometry: dist {self.dist:g}, poni1 {self.poni1:g} and poni2 {self.poni2:g} are in metres: "
+                f"a detector stands at {_NEAREST:g} to {_FARTHEST:g} m"
+            )
         if self.wavelength is not None:
-            number = isinstance(self.wavelength, int | float | np.number)
-            if not (number and isfinite(self.wavelength) and self.wavelength > 0.0):
-                raise GeometryError(
-                    f"geometry: wavelength must be a positive length, not {self.wavelength!r} m"
-                )
-            object.__setattr__(self, "wavelength", float(self.wavelength))
+            object.__setattr__(self, "wavelength", _checked_wavelength(self.wavelength))
 
     # what it stands on
 
@@ -308,3 +314,12 @@ class Geometry:
         if chi_discontinuity not in ("pi", "zero"):
             raise SpecError(f"the discontinuity of chi is at 'pi' or 'zero', not at {chi_discontinuity!r}")
         return Plane(self.rotation_matrix(), self.dist, self.wavelength, chi_discontinuity == "zero")
+
+
+def _checked_wavelength(given: object) -> float:
+    if not (isinstance(given, int | float | np.number) and isfinite(given) and given > 0.0):
+        raise GeometryError(f"geometry: wavelength must be a positive length, not {given!r} m")
+    if not _WAVELENGTHS[0] <= given <= _WAVELENGTHS[1]:
+        hint = f"; did you mean {given:g}e-10?" if 1e-3 < given < 1e3 else ""
+        raise GeometryError(f"geometry: wavelength {given:g} is in metres, such as 1e-10{hint}")
+    return float(given)

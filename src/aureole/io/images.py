@@ -46,6 +46,8 @@ def load(path: str | os.PathLike[str]) -> Geometry:
         raise FormatError(f"{name}: cannot be read ({error.strerror or error})") from None
     except UnicodeDecodeError:
         raise FormatError(f"{name}: not a PONI file (not text)") from None
+    except ValueError:
+        raise FormatError(f"{name!r}: cannot be the name of a file") from None
     try:
         return parse_poni(text)
     except (GeometryError, FormatError) as error:

@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from aureole.errors import FormatError
+from aureole.io.hdf5_files import TROUBLES, why
 from aureole.io.sniff import kind_of_content
 from aureole.io.status import FrameStatus
 from aureole.units import UNITS
@@ -72,43 +73,53 @@ class StoredResult:
         That JSON; with `read_arrays` it is all that ``IntegrationSpec.from_json`` needs.
     sources : list of str
         Files the frames came from.
+    detector : str
+        Name of the detector.
 
     Raises
     ------
     FormatError
-        The file is no such result.
+        The file is no such result, or its parts do not go together.
     """
 
     def __init__(self, path: str | Path) -> None:
         self.path = Path(path)
         try:
             self._file = h5py.File(self.path, "r")
-        except OSError as error:
-            raise FormatError(f"{path}: cannot be read as HDF5 ({str(error)[:120]})") from None
+        except TROUBLES as error:
+            raise FormatError(f"{path}: cannot be read as HDF5 ({why(error)})") from None
         try:
-            entry = self._file["entry"]
-            process = entry["reduction"]
-            self._intensity: h5py.Dataset = entry["data/I"]
-            self._sigma: h5py.Dataset | None = entry["data"].get("I_errors")
-            self._messages: h5py.Dataset = entry["frame_message"]
-            self.status: NDArray[np.uint8] = entry["frame_status"][()]
-            self.spec_json: str = process["input/spec"].asstr()[()]
-            self.spec: dict[str, Any] = json.loads(self.spec_json)
-            self._arrays: h5py.Group | None = process["input"].get("arrays")
-            self.sources = [str(name) for name in process["sources"].asstr()[()]]
-            self.facts = {key: process[key].asstr()[()] for key in ("program", "version", "date")}
-            self.facts["definition"] = (
-                entry["definition"].asstr()[()] if "definition" in entry else "plain NXdata"
-            )
-            source = process["input"].get("monitor")
-            applied = "from Python" if "monitor" in entry else ""
-            self.facts["monitor"] = applied if source is None else source.asstr()[()]
-            self.radial = _axis(entry["data"], "radial", self.spec)
-            self.azimuthal = _axis(entry["data"], "azimuthal", self.spec)
-        except (KeyError, TypeError, ValueError, AttributeError, OSError) as error:
+            self._read(self._file["entry"])
+        except (*TROUBLES, AttributeError) as error:
             self._file.close()
-            reason = str(error).splitlines()[0][:120]
-            raise FormatError(f"{path}: is no result of 'aureole integrate' ({reason})") from None
+            raise FormatError(f"{path}: is no result of 'aureole integrate' ({why(error)})") from None
+
+    def _read(self, entry: h5py.Group) -> None:
+        """Read all but the rows; what is not as it should be raises one of many errors."""
+        data, process = entry["data"], entry["reduction"]
+        self.spec_json = _text(process, "input/spec")
+        self.spec: dict[str, Any] = json.loads(self.spec_json)
+        self.detector = str(self.spec["geometry"]["detector"]["name"])
+        self.radial = _axis(data, "radial", self.spec)
+        self.azimuthal = _axis(data, "azimuthal", self.spec)
+        bins = [axis.centres.size for axis in (self.azimuthal, self.radial) if axis is not None]
+        self._intensity = _dataset(data, "I")
+        frames = self._intensity.shape[:1]
+        # Shapes first: a file of a few bytes can promise any number of values.
+        if not bins or self._intensity.shape != (*frames, *bins) or not frames:
+            raise ValueError(f"I has shape {self._intensity.shape} with axes of {bins}")
+        self._sigma = _dataset(data, "I_errors", shape=self._intensity.shape) if "I_errors" in data else None
+        self._messages = _dataset(entry, "frame_message", "O", frames)
+        self._messages.asstr()
+        self.status: NDArray[np.uint8] = _dataset(entry, "frame_status", "u", frames)[()]
+        if np.any(self.status > max(FrameStatus)):
+            raise ValueError("frame_status holds unknown states")
+        self._arrays: h5py.Group | None = process["input"].get("arrays")
+        self.sources = [str(name) for name in process["sources"].asstr()[()]]
+        self.facts = {key: _text(process, key) for key in ("program", "version", "date")}
+        self.facts["definition"] = _text(entry, "definition") if "definition" in entry else "plain NXdata"
+        applied = "from Python" if "monitor" in entry else ""
+        self.facts["monitor"] = _text(process, "input/monitor") if "monitor" in process["input"] else applied
 
     @property
     def is_cake(self) -> bool:
@@ -132,7 +143,7 @@ class StoredResult:
     def issues(self, most: int) -> list[tuple[int, FrameStatus, str]]:
         """Return number, status and message of the first frames that are not done."""
         wrong = np.flatnonzero(self.status != FrameStatus.DONE)[:most]
-        texts = self._messages.asstr()
+        texts = self._messages.asstr(errors="replace")
         return [(int(i), FrameStatus(int(self.status[i])), str(texts[i])) for i in wrong]
 
     def read_arrays(self) -> dict[str, NDArray[Any]]:
@@ -149,8 +160,8 @@ class StoredResult:
             return {}
         try:
             return {str(found.attrs["sha256"]): found[()] for found in self._arrays.values()}
-        except (KeyError, AttributeError, OSError, RuntimeError) as error:
-            raise FormatError(f"{self.path}: its arrays cannot be read ({str(error)[:120]})") from None
+        except (*TROUBLES, AttributeError) as error:
+            raise FormatError(f"{self.path}: its arrays cannot be read ({why(error)})") from None
 
     def overview(self, most_rows: int = 800) -> Overview:
         """Read all frames once, in bounded memory, and return what they look like together.
@@ -181,6 +192,8 @@ class StoredResult:
             which = np.searchsorted(edges, np.arange(start, start + len(filled)), side="right") - 1
             np.add.at(rows, which, filled)
             np.add.at(seen, which, valid)
+        if not counts.any():
+            raise FormatError(f"{self.path}: not one of its bins has a value, there is nothing to show")
         return Overview(
             _over(sums, counts),
             _over(np.sqrt(squares), counts) if self.has_errors else None,
@@ -195,8 +208,8 @@ class StoredResult:
                 part = slice(start, start + size)
                 sigma = None if self._sigma is None else self._sigma[part]
                 yield start, self._intensity[part].astype(np.float64), sigma
-        except OSError as error:
-            raise FormatError(f"{self.path}: its data cannot be read ({str(error)[:120]})") from None
+        except TROUBLES as error:
+            raise FormatError(f"{self.path}: its data cannot be read ({why(error)})") from None
 
     def __enter__(self) -> StoredResult:
         return self
@@ -223,13 +236,32 @@ def read_result(path: str | Path) -> StoredResult:
     return StoredResult(path)
 
 
+def _dataset(
+    group: h5py.Group, name: str, kind: str = "f", shape: tuple[int, ...] | None = None
+) -> h5py.Dataset:
+    """Return a data set of a kind of numbers ("O": of texts) and of a shape."""
+    found = group[name]
+    if not isinstance(found, h5py.Dataset) or found.shape is None or found.dtype.kind != kind:
+        raise TypeError(f"{name} is no data set of the right type")
+    if shape is not None and found.shape != shape:
+        raise ValueError(f"{name} has shape {found.shape} instead of {shape}")
+    return found
+
+
+def _text(group: h5py.Group, name: str) -> str:
+    return str(_dataset(group, name, "O", ()).asstr()[()])
+
+
 def _axis(data: h5py.Group, kind: str, spec: dict[str, Any]) -> StoredAxis | None:
     name = f"{kind}_axis"
     if name not in data:
         return None
-    unit = str(spec[kind]["unit"])
+    unit, bins = str(spec[kind]["unit"]), int(spec[kind]["bins"])
+    centres = np.asarray(_dataset(data, name, shape=(bins,))[()], np.float64)
+    if not bins or not np.isfinite(centres).all():
+        raise ValueError(f"{name} has positions that are no numbers")
     label = UNITS[unit].label if unit in UNITS else unit
-    return StoredAxis(unit, label, np.asarray(data[name][()], np.float64))
+    return StoredAxis(unit, label, centres)
 
 
 def _over(sums: F64, counts: NDArray[np.int64]) -> F64:

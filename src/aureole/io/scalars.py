@@ -20,7 +20,10 @@ from aureole.io.names import split_dataset
 from aureole.io.series import Frames
 from aureole.io.sniff import what_is
 
-_NUMBER = re.compile(r"[-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?")
+_NUMBER = re.compile(r"[-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?|[-+]?(?:nan|inf)", re.ASCII | re.IGNORECASE)
+_WITH_UNIT = re.compile(rf"({_NUMBER.pattern})(?:\s+[^\s\d]\S*)?", re.ASCII | re.IGNORECASE)
+_LIKE_A_NUMBER = re.compile(r"[-+.]*\d")
+_PLACE = re.compile(r"0*[1-9]\d{0,8}", re.ASCII)
 _TABLE_ENDINGS = frozenset({".csv", ".txt", ".dat", ".tsv"})
 
 
@@ -43,8 +46,8 @@ def read_scalars(source: str, frames: Frames) -> NDArray[np.float64] | Callable[
     Raises
     ------
     InputError
-        The source cannot be read, has another number of values than there are frames, or is a key that
-        neither the first nor the last frame has.
+        The source cannot be read, has another number of values than there are frames, holds what looks like a
+        number and is none (``1,5``), or is a key that neither the first nor the last frame has.
     """
     if "::" in source:
         values = _from_hdf5(source)
@@ -58,10 +61,18 @@ def read_scalars(source: str, frames: Frames) -> NDArray[np.float64] | Callable[
     return values
 
 
+def file_of(source: str) -> str | None:
+    """Return the file that a source of numbers names; None where it is a key of headers."""
+    if "::" in source:
+        return source.partition("::")[0]
+    table = _table_and_column(source)
+    return None if table is None else str(table[0])
+
+
 def header_number(header: Mapping[str, str], key: str) -> float:
-    """Return the number that stands first in a header's entry (``"0.1 s"`` is 0.1); NaN if there is none."""
-    match = _NUMBER.match(header.get(key, "").strip().lstrip("("))
-    return float(match[0]) if match else float("nan")
+    """Return the number in a header's entry, be it with a unit (``"0.1 s"`` is 0.1); NaN if there is none."""
+    match = _WITH_UNIT.fullmatch(header.get(key, "").strip())
+    return float(match[1]) if match else float("nan")
 
 
 def _from_header(key: str, frame: EncodedFrame) -> float:
@@ -95,7 +106,7 @@ def _from_hdf5(source: str) -> NDArray[np.float64]:
     try:
         with open_file(path) as file:
             found = file.get(name or "/")
-            if not isinstance(found, h5py.Dataset) or found.dtype.kind not in "iufb":
+            if not isinstance(found, h5py.Dataset) or found.shape is None or found.dtype.kind not in "iufb":
                 raise FormatError(f"{source}: there is no data set of numbers")
             if found.size > 1 << 28:
                 raise FormatError(f"{source}: {found.size} values are not one for each frame")
@@ -123,33 +134,62 @@ def _from_table(path: Path, column: str) -> NDArray[np.float64]:
     lines = [line for line in text.splitlines() if line.strip()]
     # Many tables name their columns in the last comment line, others in a plain first line.
     comments = [line.lstrip("# \t") for line in lines if line.startswith("#")]
-    rows = [_cells(line) for line in lines if not line.startswith("#")]
-    if rows and not any(_is_number(cell) for cell in rows[0]):
-        names = rows.pop(0)
-    else:
-        names = _cells(comments[-1]) if comments else []
+    lines = [line for line in lines if not line.startswith("#")]
+    try:
+        names, rows = _split_table(comments[-1] if comments else "", lines)
+    except csv.Error as error:
+        raise FormatError(f"{path}: cannot be read as a table ({error})") from None
     if column in names:
         place = names.index(column)
-    elif column.isdigit() and int(column) >= 1:
+    elif _PLACE.fullmatch(column):
         place = int(column) - 1
     else:
         raise SpecError(
             f"{path}: has no column {column!r}; there are {', '.join(names) or 'columns 1, 2, ...'}"
         )
-    values = [row[place] if place < len(row) else "" for row in rows]
-    return np.array([float(value) if _is_number(value) else np.nan for value in values], np.float64)
+    width = len(names or rows[0]) if rows else 0
+    for row in rows:
+        if any(row[width:]):
+            raise FormatError(
+                f"{path}: a row has {len(row)} entries in {width} columns: {', '.join(row)[:80]}"
+            )
+    return np.array([_value(path, row[place] if place < len(row) else "") for row in rows], np.float64)
 
 
-def _cells(line: str) -> list[str]:
-    for delimiter in ",;\t":
-        if delimiter in line:
-            return [cell.strip() for cell in next(csv.reader([line], delimiter=delimiter))]
-    return line.split()
+def _split_table(comment: str, lines: list[str]) -> tuple[list[str], list[list[str]]]:
+    """Return names (none where a table has none) and rows.
+
+    The line that names the columns says once what stands between them: a comma in a row may be that of a
+    decimal number.
+    """
+    if not lines:
+        return [], []
+    delimiter = _delimiter(lines[0])
+    names = _cells(lines[0], delimiter)
+    if not any(_NUMBER.fullmatch(cell) for cell in names):
+        return names, [_cells(line, delimiter) for line in lines[1:]]
+    if comment:
+        named = _cells(comment, _delimiter(comment))
+        for tried in (_delimiter(comment), None):
+            if len(_cells(lines[0], tried)) == len(named):
+                return named, [_cells(line, tried) for line in lines]
+    return [], [_cells(line, delimiter) for line in lines]
 
 
-def _is_number(text: str) -> bool:
-    try:
-        float(text)
-    except ValueError:
-        return False
-    return True
+def _delimiter(line: str) -> str | None:
+    """Return what stands between the columns, the least ambiguous first; None for blanks."""
+    return next((mark for mark in "\t;," if mark in line), None)
+
+
+def _cells(line: str, delimiter: str | None) -> list[str]:
+    if delimiter is None:
+        return line.split()
+    return [cell.strip() for cell in next(csv.reader([line], delimiter=delimiter))]
+
+
+def _value(path: Path, text: str) -> float:
+    if _NUMBER.fullmatch(text):
+        return float(text)
+    if _LIKE_A_NUMBER.match(text):
+        raise FormatError(f"{path}: {text[:40]!r} is no number (the decimal mark is a point)")
+    return float("nan")
