@@ -239,3 +239,26 @@ def test_the_main_job_of_an_eiger_like_stack(run, scan):
 
     with read_result(scan.out / "a.h5") as one, read_result(scan.out / "b.h5") as two:
         np.testing.assert_array_equal(one.overview().rows, two.overview().rows)
+
+
+FULL_DISK = """
+import resource, sys
+from aureole.cli import main
+for room in (0, 900, 2_000, 4_000, 6_000, 9_000, 12_000):
+    resource.setrlimit(resource.RLIMIT_FSIZE, (room, resource.RLIM_INFINITY))
+    assert main(sys.argv[1:]) == 2, room
+"""
+
+
+@pytest.mark.parametrize("verb", ["convert", "integrate"])
+def test_a_full_disk_is_one_line_and_leaves_nothing(scan, verb):
+    """However early the disk is full, and the process of a Python user goes on."""
+    options = (
+        ["--poni", scan.poni, "--npt-azim", "90", "--error-model", "none"] if verb == "integrate" else []
+    )
+    done = python(FULL_DISK, verb, scan.folder, "-o", scan.out / "out.h5", *options)
+    assert done.returncode == 0, done.stderr
+    assert done.stderr == 7 * (
+        f"aureole {verb}: error: {scan.out / 'out.h5'}: cannot be written (File too large)\n"
+    )
+    assert list(scan.out.iterdir()) == []
