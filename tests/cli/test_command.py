@@ -2,17 +2,20 @@
 
 import io
 import os
+import shlex
 import signal
 import subprocess
 import sys
 import textwrap
 import time
 
+import h5py
 import numpy as np
 import pytest
 
 import aureole
-from aureole.cli.terminal import progress_bar
+from aureole.cli import main
+from aureole.cli.terminal import guarded, progress_bar
 from aureole.io import write_cbf
 
 VERBS = ("integrate", "info", "plot", "convert", "demo")
@@ -105,6 +108,7 @@ def test_the_module_is_the_command(scan):
 LISTENING = """
 import signal, sys
 signal.signal(signal.SIGINT, signal.default_int_handler)
+signal.signal(signal.SIGHUP, signal.SIG_DFL)
 from aureole.cli import main
 sys.exit(main())
 """
@@ -122,7 +126,11 @@ def slow_scan(scan):
 
 @pytest.mark.parametrize(
     ("number", "code", "word"),
-    [(signal.SIGINT, 130, "interrupted"), (signal.SIGTERM, 143, "terminated")],
+    [
+        (signal.SIGINT, 130, "interrupted"),
+        (signal.SIGTERM, 143, "terminated"),
+        (signal.SIGHUP, 129, "hung up"),
+    ],
 )
 def test_stopping_it_leaves_nothing(scan, number, code, word):
     process = subprocess.Popen(slow_scan(scan), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
@@ -135,6 +143,54 @@ def test_stopping_it_leaves_nothing(scan, number, code, word):
     assert process.returncode == code, (out, err)
     assert err == f"aureole integrate: {word}; nothing was written\n"
     assert list(scan.out.iterdir()) == []
+
+
+def test_a_signal_within_a_destructor_is_not_lost(capsys):
+    """Python drops what a destructor raises."""
+
+    class Careless:
+        def __del__(self):
+            signal.raise_signal(signal.SIGTERM)
+
+    def work():
+        Careless()
+        time.sleep(30)
+        return 0
+
+    assert guarded("aureole work", work) == 143
+    assert capsys.readouterr().err == "aureole work: terminated; nothing was written\n"
+
+
+def test_what_is_ignored_stays_ignored():
+    """``nohup aureole ...`` goes on when the terminal is closed."""
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        assert guarded("aureole work", lambda: signal.raise_signal(signal.SIGHUP) or 0) == 0
+        assert signal.getsignal(signal.SIGHUP) is signal.SIG_IGN
+    finally:
+        signal.signal(signal.SIGHUP, before)
+
+
+def test_interrupted_before_a_verb_is_known(monkeypatch, capsys):
+    def interrupt():
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("aureole.cli.make_parser", interrupt)
+    assert main([]) == 130
+    assert capsys.readouterr().err == "aureole: interrupted; nothing was written\n"
+
+
+@pytest.mark.parametrize("closed", [">&-", "2>&-", ">&- 2>&-", "<&- >&- 2>&-"])
+def test_closed_streams(scan, closed):
+    """The result is written all the same, and nothing but the result into it."""
+    command = [sys.executable, "-m", "aureole", "integrate", scan.folder, "--poni", scan.poni]
+    line = shlex.join(map(str, [*command, "-o", scan.out / "out.h5"]))
+    done = subprocess.run(f"{line} {closed}", shell=True, capture_output=True, text=True, check=False)
+    assert done.returncode == 0
+    assert "Traceback" not in done.stderr
+    assert [path.name for path in scan.out.iterdir()] == ["out.h5"]
+    with h5py.File(scan.out / "out.h5") as file:
+        assert np.isfinite(file["entry/data/I"]).all()
 
 
 def test_a_reader_that_goes_away(scan):
