@@ -124,6 +124,16 @@ def slow_scan(scan):
     ]  # fmt: skip
 
 
+def started(scan):
+    """Start a run that lasts, and return when it is at work."""
+    process = subprocess.Popen(slow_scan(scan), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    deadline = time.monotonic() + 60
+    while not list(scan.out.glob(".out.h5*")) and time.monotonic() < deadline and process.poll() is None:
+        time.sleep(0.02)
+    time.sleep(0.2)
+    return process
+
+
 @pytest.mark.parametrize(
     ("number", "code", "word"),
     [
@@ -133,16 +143,29 @@ def slow_scan(scan):
     ],
 )
 def test_stopping_it_leaves_nothing(scan, number, code, word):
-    process = subprocess.Popen(slow_scan(scan), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-    deadline = time.monotonic() + 60
-    while not list(scan.out.glob(".out.h5*")) and time.monotonic() < deadline and process.poll() is None:
-        time.sleep(0.02)
-    time.sleep(0.2)
+    process = started(scan)
     process.send_signal(number)
     out, err = process.communicate(timeout=60)
     assert process.returncode == code, (out, err)
     assert err == f"aureole integrate: {word}; nothing was written\n"
     assert list(scan.out.iterdir()) == []
+
+
+def test_a_killed_run_does_not_disturb_the_next(scan, run):
+    """What it leaves is one file of a name that nobody else has or reads."""
+    process = started(scan)
+    process.kill()
+    process.communicate(timeout=60)
+    (left,) = scan.out.iterdir()
+    assert left.name.startswith(".out.h5.")
+    assert left.name.endswith(".tmp")
+    size = left.stat().st_size
+    for index in range(6, 3000):
+        (scan.folder / f"scan_{index:04d}.cbf").unlink()
+    done = run("integrate", scan.folder, "--poni", scan.poni, "-o", scan.out / "out.h5")
+    assert done.code == 0
+    assert {path.name for path in scan.out.iterdir()} == {left.name, "out.h5"}
+    assert left.stat().st_size == size
 
 
 def test_a_signal_within_a_destructor_is_not_lost(capsys):
