@@ -22,11 +22,13 @@ def test_cores_are_those_of_the_affinity(monkeypatch):
     assert available_threads() == 1
 
 
-def test_at_least_one_thread():
+def test_a_sound_number_of_threads():
     assert checked_threads(5) == 5
     for wrong in (0, -1):
         with pytest.raises(SpecError, match="at least one thread"):
             checked_threads(wrong)
+    with pytest.raises(SpecError, match="at most 65536 threads"):
+        checked_threads(10**20)
 
 
 TASKS = Path("/proc/self/task")

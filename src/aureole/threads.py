@@ -6,6 +6,8 @@ import os
 
 from aureole.errors import SpecError
 
+_MOST = 1 << 16
+
 
 def available_threads() -> int:
     """Return how many cores this process may use: those of its affinity where the system has one."""
@@ -20,12 +22,14 @@ def checked_threads(threads: int | None) -> int:
     Raises
     ------
     SpecError
-        Fewer than one.
+        Fewer than one, or more than any machine runs.
     """
     if threads is None:
         return available_threads()
     if threads < 1:
         raise SpecError(f"at least one thread is needed, not {threads}")
+    if threads > _MOST:
+        raise SpecError(f"at most {_MOST} threads can be had, not {threads}")
     return int(threads)
 
 

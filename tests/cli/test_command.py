@@ -2,17 +2,20 @@
 
 import io
 import os
+import shlex
 import signal
 import subprocess
 import sys
 import textwrap
 import time
 
+import h5py
 import numpy as np
 import pytest
 
 import aureole
-from aureole.cli.terminal import progress_bar
+from aureole.cli import main
+from aureole.cli.terminal import guarded, progress_bar
 from aureole.io import write_cbf
 
 VERBS = ("integrate", "info", "plot", "convert", "demo")
@@ -105,6 +108,7 @@ def test_the_module_is_the_command(scan):
 LISTENING = """
 import signal, sys
 signal.signal(signal.SIGINT, signal.default_int_handler)
+signal.signal(signal.SIGHUP, signal.SIG_DFL)
 from aureole.cli import main
 sys.exit(main())
 """
@@ -120,21 +124,96 @@ def slow_scan(scan):
     ]  # fmt: skip
 
 
-@pytest.mark.parametrize(
-    ("number", "code", "word"),
-    [(signal.SIGINT, 130, "interrupted"), (signal.SIGTERM, 143, "terminated")],
-)
-def test_stopping_it_leaves_nothing(scan, number, code, word):
+def started(scan):
+    """Start a run that lasts, and return when it is at work."""
     process = subprocess.Popen(slow_scan(scan), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     deadline = time.monotonic() + 60
     while not list(scan.out.glob(".out.h5*")) and time.monotonic() < deadline and process.poll() is None:
         time.sleep(0.02)
     time.sleep(0.2)
+    return process
+
+
+@pytest.mark.parametrize(
+    ("number", "code", "word"),
+    [
+        (signal.SIGINT, 130, "interrupted"),
+        (signal.SIGTERM, 143, "terminated"),
+        (signal.SIGHUP, 129, "hung up"),
+    ],
+)
+def test_stopping_it_leaves_nothing(scan, number, code, word):
+    process = started(scan)
     process.send_signal(number)
     out, err = process.communicate(timeout=60)
     assert process.returncode == code, (out, err)
     assert err == f"aureole integrate: {word}; nothing was written\n"
     assert list(scan.out.iterdir()) == []
+
+
+def test_a_killed_run_does_not_disturb_the_next(scan, run):
+    """What it leaves is one file of a name that nobody else has or reads."""
+    process = started(scan)
+    process.kill()
+    process.communicate(timeout=60)
+    (left,) = scan.out.iterdir()
+    assert left.name.startswith(".out.h5.")
+    assert left.name.endswith(".tmp")
+    size = left.stat().st_size
+    for index in range(6, 3000):
+        (scan.folder / f"scan_{index:04d}.cbf").unlink()
+    done = run("integrate", scan.folder, "--poni", scan.poni, "-o", scan.out / "out.h5")
+    assert done.code == 0
+    assert {path.name for path in scan.out.iterdir()} == {left.name, "out.h5"}
+    assert left.stat().st_size == size
+
+
+def test_a_signal_within_a_destructor_is_not_lost(capsys):
+    """Python drops what a destructor raises."""
+
+    class Careless:
+        def __del__(self):
+            signal.raise_signal(signal.SIGTERM)
+
+    def work():
+        Careless()
+        time.sleep(30)
+        return 0
+
+    assert guarded("aureole work", work) == 143
+    assert capsys.readouterr().err == "aureole work: terminated; nothing was written\n"
+
+
+def test_what_is_ignored_stays_ignored():
+    """``nohup aureole ...`` goes on when the terminal is closed."""
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        assert guarded("aureole work", lambda: signal.raise_signal(signal.SIGHUP) or 0) == 0
+        assert signal.getsignal(signal.SIGHUP) is signal.SIG_IGN
+    finally:
+        signal.signal(signal.SIGHUP, before)
+
+
+def test_interrupted_before_a_verb_is_known(monkeypatch, capsys):
+    def interrupt():
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("aureole.cli.make_parser", interrupt)
+    assert main([]) == 130
+    assert capsys.readouterr().err == "aureole: interrupted; nothing was written\n"
+
+
+@pytest.mark.parametrize("closed", [">&-", "2>&-", ">&- 2>&-", "<&- >&- 2>&-"])
+def test_closed_streams(scan, closed):
+    """The result is written all the same, and nothing but the result into it."""
+    command = [sys.executable, "-m", "aureole", "integrate", scan.folder, "--poni", scan.poni]
+    line = shlex.join(map(str, [*command, "-o", scan.out / "out.h5"]))
+    done = subprocess.run(f"{line} {closed}", shell=True, capture_output=True, text=True, check=False)
+    assert done.returncode == 0
+    assert "Traceback" not in done.stderr
+    assert [path.name for path in scan.out.iterdir()] == ["out.h5"]
+    with h5py.File(scan.out / "out.h5") as file:
+        assert np.isfinite(file["entry/data/I"]).all()
 
 
 def test_a_reader_that_goes_away(scan):
@@ -239,3 +318,26 @@ def test_the_main_job_of_an_eiger_like_stack(run, scan):
 
     with read_result(scan.out / "a.h5") as one, read_result(scan.out / "b.h5") as two:
         np.testing.assert_array_equal(one.overview().rows, two.overview().rows)
+
+
+FULL_DISK = """
+import resource, sys
+from aureole.cli import main
+for room in (0, 900, 2_000, 4_000, 6_000, 9_000, 12_000):
+    resource.setrlimit(resource.RLIMIT_FSIZE, (room, resource.RLIM_INFINITY))
+    assert main(sys.argv[1:]) == 2, room
+"""
+
+
+@pytest.mark.parametrize("verb", ["convert", "integrate"])
+def test_a_full_disk_is_one_line_and_leaves_nothing(scan, verb):
+    """However early the disk is full, and the process of a Python user goes on."""
+    options = (
+        ["--poni", scan.poni, "--npt-azim", "90", "--error-model", "none"] if verb == "integrate" else []
+    )
+    done = python(FULL_DISK, verb, scan.folder, "-o", scan.out / "out.h5", *options)
+    assert done.returncode == 0, done.stderr
+    assert done.stderr == 7 * (
+        f"aureole {verb}: error: {scan.out / 'out.h5'}: cannot be written (File too large)\n"
+    )
+    assert list(scan.out.iterdir()) == []

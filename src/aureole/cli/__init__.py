@@ -1,18 +1,18 @@
 """The command line: ``aureole VERB ...``, one module a verb.
 
-The modules of the verbs import nothing heavy before their verb runs, so that help comes at once.
+The modules of the verbs import nothing heavy before their verb runs, so that help comes at once. They are
+imported where an interrupt is told in one line already.
 """
 
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
-from aureole.cli import convert, demo, info, integrate, plot
-from aureole.cli.parser import Parser, version_text
-from aureole.cli.terminal import BROKEN_PIPE, guarded
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
-_VERBS = (integrate, info, plot, convert, demo)
+    from aureole.cli.parser import Parser
 
 _DESCRIPTION = """\
 X-ray detector frames to diffraction patterns, in real time.
@@ -21,7 +21,7 @@ Give a verb; 'aureole VERB --help' explains its options and has an example."""
 
 _EPILOG = """\
 exit codes: 0 clean, 1 finished with bad or missing frames, 2 usage, input or output error,
-130 interrupted, 143 terminated
+129 hung up, 130 interrupted, 143 terminated
 
 example:
   aureole integrate 'scan_*.cbf' --poni detector.poni -o patterns.h5
@@ -30,11 +30,14 @@ example:
 
 def make_parser() -> Parser:
     """Return the parser of all verbs."""
+    from aureole.cli import convert, demo, info, integrate, plot
+    from aureole.cli.parser import Parser, version_text
+
     parser = Parser(prog="aureole", description=_DESCRIPTION, epilog=_EPILOG)
     parser.set_defaults(stopped="nothing was written")
     parser.add_argument("--version", action="version", version=version_text())
     verbs = parser.add_subparsers(dest="verb", metavar="VERB", title="verbs")
-    for verb in _VERBS:
+    for verb in (integrate, info, plot, convert, demo):
         verb.add_parser(verbs)
     return parser
 
@@ -50,9 +53,20 @@ def main(argv: Sequence[str] | None = None) -> int:
     Returns
     -------
     int
-        0 clean, 1 finished with bad or missing frames, 2 usage, input or output error, 130 interrupted,
-        143 terminated.
+        0 clean, 1 finished with bad or missing frames, 2 usage, input or output error, 129 hung up,
+        130 interrupted, 143 terminated.
     """
+    try:
+        from aureole.cli.terminal import guarded
+    except KeyboardInterrupt:
+        return 130
+    return guarded("aureole", lambda: _run(argv))
+
+
+def _run(argv: Sequence[str] | None) -> int:
+    from aureole.cli.parser import Parser
+    from aureole.cli.terminal import guarded
+
     parser = make_parser()
     try:
         args, unknown = parser.parse_known_args(argv)
@@ -61,8 +75,6 @@ def main(argv: Sequence[str] | None = None) -> int:
             Parser(prog=verb).error(f"unknown options: {' '.join(unknown)}")
     except SystemExit as stop:
         return int(stop.code or 0)
-    except BrokenPipeError:
-        return BROKEN_PIPE
     if args.verb is None:
         parser.print_help(sys.stderr)
         return 2

@@ -19,14 +19,18 @@ if TYPE_CHECKING:
     from aureole.runs import RunReport
     from aureole.runs.report import Progress
 
-INTERRUPTED = 128 + signal.SIGINT
-BROKEN_PIPE = 128 + 13
+BROKEN_PIPE = 128 + signal.SIGPIPE
+_STOPS = {signal.SIGINT: "interrupted", signal.SIGTERM: "terminated", signal.SIGHUP: "hung up"}
+"""The signals that ask the process to end: from the keyboard, from batch systems, from a closed terminal."""
 _LISTED = 10
 """How many bad frames are listed by name."""
 
 
-class _Terminated(BaseException):
-    """The process was asked to end (SIGTERM)."""
+class _Stopped(KeyboardInterrupt):
+    """A signal asked the process to end."""
+
+    def __init__(self, number: int) -> None:
+        self.number = signal.Signals(number)
 
 
 def guarded(prog: str, run: Callable[[], int], *, stopped: str = "nothing was written") -> int:
@@ -41,10 +45,7 @@ def guarded(prog: str, run: Callable[[], int], *, stopped: str = "nothing was wr
     stopped : str
         What to say is left of a run that was interrupted or terminated.
     """
-    for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, TextIOWrapper) and stream.errors == "strict":
-            # Names of files need not be text.
-            stream.reconfigure(errors="backslashreplace")
+    _mend_streams()
     try:
         with _ending_cleanly():
             code = run()
@@ -57,12 +58,10 @@ def guarded(prog: str, run: Callable[[], int], *, stopped: str = "nothing was wr
         with suppress(OSError, ValueError):
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return BROKEN_PIPE
-    except KeyboardInterrupt:
-        print(f"{prog}: interrupted; {stopped}", file=sys.stderr)
-        return INTERRUPTED
-    except _Terminated:
-        print(f"{prog}: terminated; {stopped}", file=sys.stderr)
-        return 128 + signal.SIGTERM
+    except KeyboardInterrupt as stop:
+        number = stop.number if isinstance(stop, _Stopped) else signal.SIGINT
+        _complain(f"{prog}: {_STOPS[number]}; {stopped}")
+        return 128 + number
     except OSError as error:
         name = f"{error.filename}: " if error.filename else ""
         return _fail(prog, f"{name}{error.strerror or error}")
@@ -73,26 +72,64 @@ def guarded(prog: str, run: Callable[[], int], *, stopped: str = "nothing was wr
         return _fail(prog, f"this is a defect of Aureole, please report it: {type(error).__name__}: {error}")
 
 
+def _mend_streams() -> None:
+    """Let stdout and stderr take any text; where they are closed (``>&-``), let nothing come of it."""
+    # A file that is opened later must not be taken for one of them either.
+    for name in ("stdout", "stderr"):
+        if getattr(sys, name) is None:
+            setattr(sys, name, os.fdopen(os.open(os.devnull, os.O_WRONLY), "w", encoding="utf-8"))
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, TextIOWrapper) and stream.errors == "strict":
+            # Names of files need not be text.
+            stream.reconfigure(errors="backslashreplace")
+
+
+def _complain(line: str) -> None:
+    # A terminal that was closed takes no line.
+    with suppress(OSError):
+        print(line, file=sys.stderr, flush=True)
+
+
 def _fail(prog: str, message: str) -> int:
-    print(f"{prog}: error: {' '.join(message.split())}", file=sys.stderr)
+    _complain(f"{prog}: error: {' '.join(message.split())}")
     return 2
 
 
 @contextmanager
 def _ending_cleanly() -> Iterator[None]:
-    """Let SIGTERM, which batch systems send, unwind the run so that temporary files are removed."""
+    """Let signals that ask the process to end unwind the run, so that temporary files are removed."""
+    asked = signal.SIGINT
 
     def stop(number: int, frame: FrameType | None) -> None:
-        raise _Terminated
+        nonlocal asked
+        if number in _STOPS:
+            asked = signal.Signals(number)
+        raise _Stopped(asked)
+
+    def unraisable(dropped: sys.UnraisableHookArgs) -> None:
+        # What a destructor or the callback of a weak reference raises ends there: it is raised anew.
+        if isinstance(dropped.exc_value, _Stopped):
+            signal.setitimer(signal.ITIMER_REAL, 0.01)
+        else:
+            hook(dropped)
 
     if threading.current_thread() is not threading.main_thread():
         yield
         return
-    before = signal.signal(signal.SIGTERM, stop)
+    hook = sys.unraisablehook
+    # What is ignored stays so: by nohup, and in the background jobs of scripts.
+    found = ((number, signal.getsignal(number)) for number in (signal.SIGALRM, *_STOPS))
+    before = {number: handler for number, handler in found if handler not in (signal.SIG_IGN, None)}
     try:
+        sys.unraisablehook = unraisable
+        for number in before:
+            signal.signal(number, stop)
         yield
     finally:
-        signal.signal(signal.SIGTERM, before)
+        signal.setitimer(signal.ITIMER_REAL, 0.0)
+        for number, handler in before.items():
+            signal.signal(number, handler)
+        sys.unraisablehook = hook
 
 
 @contextmanager

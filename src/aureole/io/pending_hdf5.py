@@ -12,7 +12,8 @@ import numpy as np
 
 from aureole.errors import OutputError
 from aureole.io.nexus import write_status
-from aureole.io.publish import Publication
+from aureole.io.publish import Publication, unwritable
+from aureole.io.shelter import PatientFile, signals_wait
 from aureole.io.status import FrameStatus
 
 
@@ -45,19 +46,33 @@ class PendingHdf5:
         self._lock = Lock()
         self._publication = Publication(path, overwrite=overwrite)
         self._file: h5py.File | None = None
-        with self.or_nothing():
-            self._file = h5py.File(self._publication.temporary, "w")
+        self._disk = PatientFile(self._publication.temporary)
+        with self.or_nothing(), signals_wait():
+            self._file = h5py.File(self._disk, "w")
 
     @contextmanager
     def or_nothing(self) -> Iterator[None]:
         """Discard the file if the block fails; what the disk refuses becomes an `OutputError`."""
         try:
-            yield
-        except BaseException as error:
+            with self._refusals():
+                yield
+        except BaseException:
             self.discard()
-            if isinstance(error, OSError | RuntimeError):
-                raise self.error(f"cannot be written ({error})") from None
             raise
+
+    @contextmanager
+    def _refusals(self) -> Iterator[None]:
+        """Raise an `OutputError` if the disk, or libhdf5, refuses what the block writes."""
+        try:
+            yield
+        except Exception as error:
+            # What libhdf5 finds is odd where the disk has not kept what was written.
+            reason = self._disk.failure or error
+            if not isinstance(reason, OSError | RuntimeError):
+                raise
+            raise OutputError(unwritable(self._publication.target, reason)) from None
+        if self._disk.failure is not None:
+            raise OutputError(unwritable(self._publication.target, self._disk.failure))
 
     @contextmanager
     def writing(self) -> Iterator[h5py.File]:
@@ -68,13 +83,10 @@ class PendingHdf5:
         OutputError
             It is closed, or the disk refuses.
         """
-        with self._lock:
+        with self._lock, self._refusals(), signals_wait():
             if self._file is None:
                 raise self.error("is closed")
-            try:
-                yield self._file
-            except (OSError, RuntimeError) as error:
-                raise self.error(f"cannot be written ({error})") from None
+            yield self._file
 
     @property
     def closed(self) -> bool:
@@ -108,18 +120,22 @@ class PendingHdf5:
         if self._file is None:
             return
         with self.or_nothing():
-            write_status(self._file["entry"], self.status, self._messages)
-            self._file.close()
-            self._file = None
+            with signals_wait():
+                write_status(self._file["entry"], self.status, self._messages)
+                self._file.close()
+                self._file = None
+            self._disk.close()
             if check is not None:
                 check(self._publication.temporary)
         self._publication.commit()
 
     def discard(self) -> None:
         """Give the file up; nothing is left behind."""
-        if self._file is not None:
-            file, self._file = self._file, None
-            # A file that cannot be completed cannot be closed in order either.
-            with suppress(OSError, RuntimeError):
-                file.close()
-        self._publication.discard()
+        with signals_wait():
+            if self._file is not None:
+                # A file that cannot be completed cannot be closed in order either.
+                with suppress(OSError, RuntimeError):
+                    self._file.close()
+                self._file = None
+            self._disk.close()
+            self._publication.discard()

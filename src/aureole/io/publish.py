@@ -59,7 +59,7 @@ class Publication:
         try:
             os.close(os.open(self.temporary, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o666))
         except OSError as error:
-            raise OutputError(_unwritable(self.target, error)) from None
+            raise OutputError(unwritable(self.target, error)) from None
 
     def _exists(self) -> bool:
         """Whether there is something of that name, be it a link that leads nowhere."""
@@ -68,7 +68,7 @@ class Publication:
         except FileNotFoundError:
             return False
         except (OSError, ValueError) as error:
-            raise OutputError(_unwritable(self.target, error)) from None
+            raise OutputError(unwritable(self.target, error)) from None
         return True
 
     def commit(self) -> None:
@@ -94,7 +94,7 @@ class Publication:
         except BaseException as error:
             self.discard()
             if isinstance(error, OSError):
-                raise OutputError(_unwritable(self.target, error)) from None
+                raise OutputError(unwritable(self.target, error)) from None
             raise
 
     def _link(self) -> None:
@@ -129,7 +129,7 @@ def publication(target: str | Path, *, overwrite: bool = False) -> Iterator[Path
         yield pending.temporary
     except OSError as error:
         pending.discard()
-        raise OutputError(_unwritable(pending.target, error)) from None
+        raise OutputError(unwritable(pending.target, error)) from None
     except BaseException:
         pending.discard()
         raise
@@ -148,7 +148,8 @@ def _sync(path: Path, flags: int) -> None:
         os.close(descriptor)
 
 
-def _unwritable(target: Path, error: OSError | ValueError) -> str:
+def unwritable(target: Path, error: Exception) -> str:
+    """Return the one line that says why a file cannot be written."""
     if isinstance(error, FileNotFoundError) and what_is(target.parent) == "nothing":
         return f"{target}: there is no folder {target.parent}"
     if isinstance(error, NotADirectoryError):
