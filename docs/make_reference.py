@@ -20,7 +20,8 @@ def cli_page() -> str:
     lines += ["`aureole VERB ...`; `aureole VERB --help` says the same.", ""]
     lines += [
         "Exit codes: 0 clean, 1 finished with bad or missing frames, 2 usage, input or output error,",
-        "129 hung up, 130 interrupted (Ctrl-C), 143 terminated. [More](../how-to/bad-frames-and-exit-codes.md).",
+        "129 hung up, 130 interrupted (Ctrl-C), 143 terminated.",
+        "[More](../how-to/bad-frames-and-exit-codes.md).",
         "",
     ]
     for verb, described in _verbs(parser).items():
