@@ -63,7 +63,7 @@ class Payload {
                                            nanobind::cast<int64_t>(part[1]), size_,
                                            FileIdentity{nanobind::cast<uint64_t>(part[3]),
                                                         nanobind::cast<uint64_t>(part[4]),
-                                                        nanobind::cast<int64_t>(part[5])});
+                                                        nanobind::cast<uint64_t>(part[5])});
     }
 
     Source source(int encoding, int dtype) const {

@@ -15,10 +15,9 @@
 
 namespace aureole {
 
-// Which file it is, and when it was last written, in nanoseconds.
+// Which file it is, and when it was last written, in nanoseconds modulo 2^64.
 struct FileIdentity {
-    uint64_t device, inode;
-    int64_t mtime;
+    uint64_t device, inode, mtime;
 
     static FileIdentity of(const struct stat& status) {
 #ifdef __APPLE__
@@ -26,7 +25,7 @@ struct FileIdentity {
 #else
         const timespec& time = status.st_mtim;
 #endif
-        return {uint64_t(status.st_dev), uint64_t(status.st_ino), int64_t(time.tv_sec) * 1000000000 + time.tv_nsec};
+        return {uint64_t(status.st_dev), uint64_t(status.st_ino), uint64_t(time.tv_sec) * 1000000000u + uint64_t(time.tv_nsec)};
     }
     bool operator==(const FileIdentity&) const = default;
 };

@@ -20,6 +20,9 @@ from __future__ import annotations
 
 from errno import EMFILE, ENFILE, ENOENT
 
+NO_MORE_FILES = (EMFILE, ENFILE)
+"""What the system says to a process that has as many files open as it may: it is no frame's fault."""
+
 
 class AureoleError(Exception):
     """Base of all errors that Aureole raises on purpose; its text is one line for the user."""
@@ -81,7 +84,7 @@ def refused(name: str, error: OSError) -> FrameError:
     InputError
         The system had no more open files to give: that says nothing of the frame.
     """
-    if error.errno in (EMFILE, ENFILE):
+    if error.errno in NO_MORE_FILES:
         raise InputError(
             f"{name}: too many open files; allow more (ulimit -n) or use fewer threads"
         ) from None

@@ -15,6 +15,8 @@ from numpy.typing import NDArray
 
 from aureole.errors import FrameCorrupt, refused
 
+CHANGED = "the file changed while it was read"
+
 Buffer = bytes | bytearray | memoryview | NDArray[np.uint8]
 
 
@@ -42,7 +44,7 @@ class FilePart(NamedTuple):
     @classmethod
     def of(cls, path: str | Path, offset: int, nbytes: int, status: os.stat_result) -> FilePart:
         """Return a part of the file that has this status."""
-        return cls(os.fsencode(path), offset, nbytes, status.st_dev, status.st_ino, status.st_mtime_ns)
+        return cls(os.fsencode(path), offset, nbytes, *_identity(status))
 
     def read(self) -> bytes:
         """Read all of it; shorter where the file ends before, OSError where it cannot be read or changed."""
@@ -56,9 +58,13 @@ class FilePart(NamedTuple):
         return data
 
     def _check(self, descriptor: int) -> None:
-        status = os.fstat(descriptor)
-        if (status.st_dev, status.st_ino, status.st_mtime_ns) != self[3:]:
-            raise OSError(ESTALE, "the file changed while it was read")
+        if _identity(os.fstat(descriptor)) != self[3:]:
+            raise OSError(ESTALE, CHANGED)
+
+
+def _identity(status: os.stat_result) -> tuple[int, int, int]:
+    # a broken clock may have written any time, and the kernels compare 64 bits
+    return status.st_dev, status.st_ino, status.st_mtime_ns & (2**64 - 1)
 
 
 class Encoding(IntEnum):

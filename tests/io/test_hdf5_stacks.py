@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from aureole.errors import FormatError, FrameCorrupt, FrameError, FrameMissing, InputError
 from aureole.frames import Encoding
 from aureole.io import open_frames
+from aureole.io.images import to_array
 
 BSLZ4 = hdf5plugin.Bitshuffle(cname="lz4")
 
@@ -895,3 +896,15 @@ def test_too_many_open_files_is_no_verdict_on_a_frame(tmp_path, images, no_more_
     with no_more_files(), pytest.raises(InputError, match="too many open files"):
         open_frames([tmp_path / "a.h5", tmp_path / "a.h5"])
     assert frames[0].shape == (37, 53)
+
+
+def test_a_virtual_data_set_that_grows_without_limit(tmp_path):
+    stack = np.arange(5 * 4 * 6, dtype="u2").reshape(5, 4, 6)
+    write_stack(tmp_path / "source.h5", stack, maxshape=(None, 4, 6), chunks=(1, 4, 6))
+    layout = h5py.VirtualLayout(stack.shape, "u2", maxshape=(None, 4, 6))
+    source = h5py.VirtualSource("source.h5", "data", stack.shape, maxshape=(None, 4, 6))
+    layout[: h5py.h5s.UNLIMITED] = source[: h5py.h5s.UNLIMITED]
+    with h5py.File(tmp_path / "virtual.h5", "w", libver="latest") as file:
+        file.create_virtual_dataset("data", layout)
+    found = open_frames(f"{tmp_path}/virtual.h5::/data")
+    assert np.array_equal([to_array(frame) for frame in found], stack)

@@ -79,13 +79,22 @@ def test_a_key_that_is_a_slip_is_refused_at_once(tmp_path):
 
 
 def test_numbers_in_headers():
-    header = {"a": "0.61995 A", "b": "12.5", "c": "-3e2", "d": "none", "e": "", "f": " 7 counts/s "}
-    assert [header_number(header, key) for key in "abcf"] == [0.61995, 12.5, -300.0, 7.0]
+    header = {
+        "a": "0.61995 A",
+        "b": "12.5",
+        "c": "-3e2",
+        "d": "none",
+        "e": "",
+        "f": " 7 counts/s ",
+        "g": "0.1s",
+    }
+    assert [header_number(header, key) for key in "abcfg"] == [0.61995, 12.5, -300.0, 7.0, 0.1]
     assert all(np.isnan(header_number(header, key)) for key in "dex")
 
 
 @pytest.mark.parametrize(
-    "text", ["1,234.5", "1.2.3.4", "12:30", "1_000", "2024-05-01T12:30:00", "1 000", "(12.5, 3)", "٣", "5s"]
+    "text",
+    ["1,234.5", "1.2.3.4", "12:30", "1_000", "2024-05-01T12:30:00", "1 000", "(12.5, 3)", "٣", "512x512"],
 )
 def test_what_begins_like_a_number_is_none(text):
     assert np.isnan(header_number({"I0": text}, "I0"))
@@ -125,3 +134,14 @@ def test_sources_that_are_odd(tmp_path):
         file["empty"] = h5py.Empty("f8")
     with pytest.raises(InputError, match="no data set of numbers"):
         read_scalars(f"{tmp_path}/m.h5::/empty", range(1))
+
+
+def test_tables_without_names_have_points_in_their_numbers(tmp_path):
+    (tmp_path / "m.csv").write_text("1,5 2,5\n3,5 4,5\n")
+    with pytest.raises(InputError, match="the decimal mark is a point"):
+        read_scalars(f"{tmp_path}/m.csv:1", range(2))
+
+
+def test_a_comment_behind_the_rows_names_nothing(tmp_path):
+    (tmp_path / "m.dat").write_text("# t mon\n0 1.5\n1 2.5\n# end of the scan\n")
+    assert read_scalars(f"{tmp_path}/m.dat:mon", range(2)).tolist() == [1.5, 2.5]

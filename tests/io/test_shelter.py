@@ -55,23 +55,24 @@ def test_a_file_that_cannot_be_opened_is_patient_too(tmp_path):
     assert patient.failure.errno == errno.ENOENT
 
 
-@pytest.fixture
-def asked():
+@pytest.fixture(params=[signal.SIGTERM, signal.SIGALRM])
+def asked(request):
     def handler(number, frame):
         raise KeyboardInterrupt
 
-    before = signal.signal(signal.SIGTERM, handler)
-    yield handler
-    signal.signal(signal.SIGTERM, before)
+    before = signal.signal(request.param, handler)
+    yield request.param, handler
+    signal.signal(request.param, before)
 
 
 def test_signals_wait_for_the_end_of_a_block(asked):
+    number, handler = asked
     steps = []
 
     def work():
         with signals_wait():
             with signals_wait():
-                signal.raise_signal(signal.SIGTERM)
+                signal.raise_signal(number)
                 steps.append("inner")
             steps.append("outer")
         steps.append("never")
@@ -79,7 +80,7 @@ def test_signals_wait_for_the_end_of_a_block(asked):
     with pytest.raises(KeyboardInterrupt):
         work()
     assert steps == ["inner", "outer"]
-    assert signal.getsignal(signal.SIGTERM) is asked
+    assert signal.getsignal(number) is handler
 
 
 def test_other_threads_have_no_signals_to_wait_for(asked):
@@ -87,9 +88,9 @@ def test_other_threads_have_no_signals_to_wait_for(asked):
 
     def work():
         with signals_wait():
-            seen.append(signal.getsignal(signal.SIGTERM))
+            seen.append(signal.getsignal(asked[0]))
 
     thread = threading.Thread(target=work)
     thread.start()
     thread.join()
-    assert seen == [asked]
+    assert seen == [asked[1]]

@@ -166,3 +166,12 @@ def test_a_process_without_files_left_does_not_blame_the_frame(tmp_path):
         for read in (decode, lambda one: one.encoded()):
             with pytest.raises(InputError, match=r"too many open files; allow more \(ulimit -n\)"):
                 read(stored)
+
+
+def test_a_clock_far_in_the_future_does_no_harm(tmp_path):
+    one = frame(image_of("i4"), Encoding.RAW)
+    in_file(tmp_path / "a", one)
+    os.utime(tmp_path / "a", ns=(0, 10**19))
+    stored = replace(one, payload=FilePart.of(tmp_path / "a", 6, one.nbytes, (tmp_path / "a").stat()))
+    np.testing.assert_array_equal(decode(stored), decode(one))
+    assert stored.encoded() == bytes(one.encoded())

@@ -151,7 +151,10 @@ def _encoded(array: NDArray[Any], name: str) -> EncodedFrame:
 
 def _monitor_values(monitor: ArrayLike) -> NDArray[np.float64]:
     try:
-        values = unmasked(monitor, "monitor").astype(np.float64)
+        given = unmasked(monitor, "monitor")
+        if given.dtype.kind == "c":
+            raise TypeError
+        values = given.astype(np.float64)
     except (TypeError, ValueError):
         raise SpecError("the monitor must be numbers, one for each frame") from None
     if values.ndim > 1:

@@ -8,7 +8,6 @@ import logging
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from errno import EMFILE, ENFILE
 from itertools import accumulate
 from math import prod
 from pathlib import Path
@@ -17,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from aureole.errors import FormatError, FrameCorrupt, FrameError, FrameMissing, refused
+from aureole.errors import NO_MORE_FILES, FormatError, FrameCorrupt, FrameError, FrameMissing, refused
 from aureole.frames import EncodedFrame
 from aureole.io.sniff import PACKED, what_is
 from aureole.io.store import LARGEST_FRAME, Address, Store, usable
@@ -209,7 +208,7 @@ def _unreadable(name: str, error: BaseException) -> FrameError:
     """Return what it means for a frame that fabio stumbled; raises `InputError` as `refused` does."""
     cause: BaseException | None = error
     while cause is not None:
-        if isinstance(cause, OSError) and cause.errno in (EMFILE, ENFILE):
+        if isinstance(cause, OSError) and cause.errno in NO_MORE_FILES:
             return refused(name, cause)
         cause = cause.__cause__ or cause.__context__
     text = str(error).strip().splitlines()

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from collections import OrderedDict
-from errno import EMFILE, ENFILE
 from pathlib import Path
 from stat import S_ISREG
 from threading import Lock, RLock
@@ -12,18 +11,14 @@ from typing import NamedTuple
 
 import h5py
 
-from aureole.errors import FormatError, refused
+from aureole.errors import NO_MORE_FILES, FormatError, refused
+from aureole.frames import CHANGED
 from aureole.io.sniff import what_is
 
 _OPEN_FILES = 16
 
 TROUBLES = (OSError, RuntimeError, LookupError, ValueError, TypeError, ArithmeticError)
 """What h5py raises of a damaged file depends on where the damage is."""
-
-NO_MORE_FILES = (EMFILE, ENFILE)
-"""The system had no more open files to give, which says nothing of a file."""
-
-CHANGED = "the file changed while it was read"
 
 
 def open_file(path: str) -> h5py.File:

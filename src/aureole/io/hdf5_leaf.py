@@ -18,10 +18,10 @@ import h5py
 import numpy as np
 from numpy.typing import NDArray
 
-from aureole.errors import FormatError, FrameCorrupt, FrameError, FrameMissing, refused
-from aureole.frames import EncodedFrame, Encoding
+from aureole.errors import NO_MORE_FILES, FormatError, FrameCorrupt, FrameError, FrameMissing, refused
+from aureole.frames import CHANGED, EncodedFrame, Encoding
 from aureole.io.buffers import read_at
-from aureole.io.hdf5_files import CHANGED, NO_MORE_FILES, TROUBLES, Descriptor, Handles, Stamp, open_file, why
+from aureole.io.hdf5_files import TROUBLES, Descriptor, Handles, Stamp, open_file, why
 from aureole.io.store import LARGEST_FRAME
 
 _LZ4_LARGEST_RATIO = 256

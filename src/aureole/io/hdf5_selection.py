@@ -89,3 +89,10 @@ def _ravelled(axes: Sequence[Ints], lead: tuple[int, ...]) -> Ints:
         return np.zeros(1, np.int64)
     grids = np.meshgrid(*axes, indexing="ij")
     return np.asarray(np.ravel_multi_index(tuple(grid.ravel() for grid in grids), lead), np.int64)
+
+
+def has_no_limit(space: h5py.h5s.SpaceID) -> bool:
+    """Whether a selection goes on as the data set grows: the library cannot count its elements."""
+    return space.is_regular_hyperslab() and any(
+        h5py.h5s.UNLIMITED in part for part in space.get_regular_hyperslab()[2:]
+    )

@@ -21,7 +21,7 @@ from aureole.io.hdf5_describe import describe, images_in
 from aureole.io.hdf5_files import TROUBLES, Handles, open_file, why
 from aureole.io.hdf5_leaf import Leaf
 from aureole.io.hdf5_links import DEEPEST, AbsentFile, beside, located
-from aureole.io.hdf5_selection import Ints, Selection, selection
+from aureole.io.hdf5_selection import Ints, Selection, has_no_limit, selection
 from aureole.io.images import to_array
 from aureole.io.store import LARGEST_FRAME, MOST_FRAMES, too_many
 
@@ -278,8 +278,10 @@ class Resolver:
             table = Gap(path, name, f"its source {file_name} is missing")
         except FormatError as error:
             table = Gap.of(path, name, error, "its source ")
-        # Before the frames are counted one by one.
-        mapped = entry.vspace.get_select_npoints() // max(prod(dataset.shape[-2:]), 1)
+        # Before the frames are counted one by one; what has no limit ends where the data set does.
+        mapped = 0
+        if not has_no_limit(entry.vspace):
+            mapped = entry.vspace.get_select_npoints() // max(prod(dataset.shape[-2:]), 1)
         reason = too_many(mapped, 0 if isinstance(table, Gap) else len(table))
         if reason:
             raise FormatError(f"{label}: {reason}")

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
+from math import isfinite
 
 import h5py
 import numpy as np
@@ -18,7 +19,8 @@ from aureole.io.names import shown
 
 _NUMBER = re.compile(r"([-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?)(?:\s+([^\s\d]\S*))?", re.ASCII)
 _DIGITS = 15
-"""A text of more digits is not what float64 makes of it."""
+"""A text of more digits is not what float64 makes of it; nor is one of more zeros in front ("0012")."""
+_PADDED = re.compile(r"[-+]?0\d")
 
 
 class HeaderColumns:
@@ -46,11 +48,11 @@ class HeaderColumns:
             which[index] = texts.setdefault(text, len(texts))
 
     def write(self, group: h5py.Group) -> None:
-        """Write a data set for each key; ``/`` in a key becomes ``_``."""
+        """Write a data set for each key; ``/`` becomes ``_``, and a name that is taken gets one more."""
         for key, (which, texts) in self._columns.items():
             name = shown(key).replace("/", "_")
-            if name in ("", ".") or name in group:
-                continue
+            while name in ("", ".") or name in group:
+                name += "_"
             values, unit = _values([shown(text) for text in texts])
             if len(texts) == 1 and np.count_nonzero(which >= 0) == self._added:
                 group[name] = values[0]
@@ -66,11 +68,16 @@ class HeaderColumns:
 def _values(texts: Sequence[str]) -> tuple[Sequence[float | str], str]:
     """Return all texts as numbers and their unit, or as they are if they are no numbers of one unit."""
     found = [_NUMBER.fullmatch(text.strip()) for text in texts]
-    numbers = [match for match in found if match and sum(map(str.isdigit, match[1])) <= _DIGITS]
+    numbers = [match for match in found if match and _is_kept(match[1])]
     units = {match[2] or "" for match in numbers}
     if len(numbers) < len(texts) or len(units) != 1:
         return texts, ""
     return [float(match[1]) for match in numbers], units.pop()
+
+
+def _is_kept(text: str) -> bool:
+    """Whether a number comes back from float64 as it was."""
+    return sum(map(str.isdigit, text)) <= _DIGITS and not _PADDED.match(text) and isfinite(float(text))
 
 
 class StoredColumns:

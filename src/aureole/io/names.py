@@ -79,7 +79,7 @@ def read_list(path: str | Path) -> list[str]:
 
 
 def _open_at_once(path: str | Path) -> int:
-    """Open a file without waiting for somebody who writes to a pipe; then wait for what is written."""
+    """Open a file; a pipe that nobody writes to is empty, of any other all that is written is waited for."""
     descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
     os.set_blocking(descriptor, True)
     return descriptor

@@ -14,7 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from aureole.errors import FormatError
-from aureole.io.hdf5_files import TROUBLES, why
+from aureole.io.hdf5_files import TROUBLES, open_file, why
+from aureole.io.hdf5_layout import holds_result
 from aureole.io.sniff import kind_of_content
 from aureole.io.status import FrameStatus
 from aureole.units import UNITS
@@ -85,9 +86,9 @@ class StoredResult:
     def __init__(self, path: str | Path) -> None:
         self.path = Path(path)
         try:
-            self._file = h5py.File(self.path, "r")
-        except TROUBLES as error:
-            raise FormatError(f"{path}: cannot be read as HDF5 ({why(error)})") from None
+            self._file = open_file(str(path))
+        except FileNotFoundError:
+            raise FormatError(f"{path}: no such file") from None
         try:
             self._read(self._file["entry"])
         except (*TROUBLES, AttributeError) as error:
@@ -225,9 +226,9 @@ def is_result(path: str | Path) -> bool:
     if kind_of_content(str(path)) != "hdf5":
         return False
     try:
-        with h5py.File(path, "r") as file:
-            return "entry/reduction/input/spec" in file and "entry/data/I" in file
-    except (OSError, RuntimeError):
+        with open_file(str(path)) as file:
+            return holds_result(file)
+    except (*TROUBLES, FormatError):
         return False
 
 

@@ -6,6 +6,7 @@ import csv
 import re
 from collections.abc import Callable, Mapping
 from functools import partial
+from itertools import takewhile
 from math import isnan
 from pathlib import Path
 
@@ -21,7 +22,8 @@ from aureole.io.series import Frames
 from aureole.io.sniff import what_is
 
 _NUMBER = re.compile(r"[-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?|[-+]?(?:nan|inf)", re.ASCII | re.IGNORECASE)
-_WITH_UNIT = re.compile(rf"({_NUMBER.pattern})(?:\s+[^\s\d]\S*)?", re.ASCII | re.IGNORECASE)
+_WITH_UNIT = re.compile(rf"({_NUMBER.pattern})(?:[a-zµ°%]+|(?:\s+[^\s\d]\S*)*)", re.ASCII | re.IGNORECASE)
+_TWO_NUMBERS = re.compile(r"\d\s+[-+.\d]")
 _LIKE_A_NUMBER = re.compile(r"[-+.]*\d")
 _PLACE = re.compile(r"0*[1-9]\d{0,8}", re.ASCII)
 _TABLE_ENDINGS = frozenset({".csv", ".txt", ".dat", ".tsv"})
@@ -70,7 +72,7 @@ def file_of(source: str) -> str | None:
 
 
 def header_number(header: Mapping[str, str], key: str) -> float:
-    """Return the number in a header's entry, be it with a unit (``"0.1 s"`` is 0.1); NaN if there is none."""
+    """Return the number in a header's entry, be it with a unit (``"0.1 s"``); NaN if there is none."""
     match = _WITH_UNIT.fullmatch(header.get(key, "").strip())
     return float(match[1]) if match else float("nan")
 
@@ -132,8 +134,9 @@ def _from_table(path: Path, column: str) -> NDArray[np.float64]:
         reason = error.strerror if isinstance(error, OSError) and error.strerror else "not text"
         raise InputError(f"{path}: cannot be read ({reason})") from None
     lines = [line for line in text.splitlines() if line.strip()]
-    # Many tables name their columns in the last comment line, others in a plain first line.
-    comments = [line.lstrip("# \t") for line in lines if line.startswith("#")]
+    # Many tables name their columns in the last comment line above them, others in a plain first line.
+    above = takewhile(lambda line: line.startswith("#"), lines)
+    comments = [line.lstrip("# \t") for line in above]
     lines = [line for line in lines if not line.startswith("#")]
     try:
         names, rows = _split_table(comments[-1] if comments else "", lines)
@@ -173,7 +176,10 @@ def _split_table(comment: str, lines: list[str]) -> tuple[list[str], list[list[s
         for tried in (_delimiter(comment), None):
             if len(_cells(lines[0], tried)) == len(named):
                 return named, [_cells(line, tried) for line in lines]
-    return [], [_cells(line, delimiter) for line in lines]
+    rows = [_cells(line, delimiter) for line in lines]
+    if delimiter == "," and any(_TWO_NUMBERS.search(cell) for row in rows for cell in row):
+        raise csv.Error("commas and blanks between numbers; the decimal mark is a point")
+    return [], rows
 
 
 def _delimiter(line: str) -> str | None:

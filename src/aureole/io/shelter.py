@@ -13,7 +13,10 @@ from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
 
-_ASKING_TO_STOP = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+from aureole.io.buffers import read_at
+
+_WAITING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGALRM)
+"""Signals whose handlers may raise: those that ask the process to stop, and alarms."""
 
 
 class PatientFile:
@@ -58,7 +61,7 @@ class PatientFile:
         """Read; what was never written is zero."""
         found = b""
         with self._keeping_failures():
-            found = os.pread(self._descriptor, size, self._position)
+            found = bytes(read_at(self._descriptor, size, self._position))
         self._position += size
         return found.ljust(size, b"\0")
 
@@ -94,25 +97,30 @@ class PatientFile:
 
 @contextmanager
 def signals_wait() -> Iterator[None]:
-    """Call the handlers of signals that ask the process to stop only when the block is done.
+    """Call the handlers of signals that may raise only when the block is done.
 
     They run in the main thread alone; in any other nothing needs to be done.
     """
     if threading.current_thread() is not threading.main_thread():
         yield
         return
-    before = {number: signal.getsignal(number) for number in _ASKING_TO_STOP}
+    before = {number: signal.getsignal(number) for number in _WAITING}
     handlers = {number: handler for number, handler in before.items() if callable(handler)}
     came: list[int] = []
+    waiting = True
 
     def wait(number: int, frame: FrameType | None) -> None:
-        came.append(number)
+        if waiting:
+            came.append(number)
+        else:  # it came while the handlers were put back
+            handlers[signal.Signals(number)](number, frame)
 
     try:
         for number in handlers:
             signal.signal(number, wait)
         yield
     finally:
+        waiting = False
         for number, handler in handlers.items():
             signal.signal(number, handler)
         if came:

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from aureole import _core
 from aureole.errors import FrameCorrupt, FrameError, InputError, refused
-from aureole.frames import Buffer, EncodedFrame, FilePart
+from aureole.frames import CHANGED, Buffer, EncodedFrame, FilePart
 from aureole.kernels.sums import BatchSums, Deviations, Entries, Projection
 from aureole.threads import checked_threads
 
@@ -38,7 +38,7 @@ _REASONS = {
     3: "the chunk header promises another image",
     4: "an LZ4 block reads or writes outside of itself",
     5: "there is no decoder for this encoding with this type of pixel",
-    6: "the file changed while it was read",
+    6: CHANGED,
     7: "there is not enough memory",
 }
 """What the kernels' statuses mean; negative ones are errors of the system."""
