@@ -181,7 +181,7 @@ def total_variation(
             length = np.sqrt(rise[0] ** 2 + rise[1] ** 2)
             rise *= bound / np.maximum(bound, length) if strength else np.float32(0)
             ahead = -x
-            x = x - step * (rays.adjoint(fit) + scale * _gradient_adjoint(rise))
+            x -= step * (rays.adjoint(fit) + scale * _gradient_adjoint(rise))
             if minimum is not None:
                 np.maximum(x, np.float32(minimum), out=x)
             ahead += 2 * x
