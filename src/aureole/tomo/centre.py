@@ -88,17 +88,21 @@ def by_mass(sinogram: Sinogram, angles: NDArray[np.float64]) -> float:
 def by_sharpness(sinogram: Sinogram, angles: NDArray[np.float64]) -> float:
     """Return the axis that makes the slice least negative.
 
-    A wrong axis smears each point to a half ring of both signs, so that the sum of absolute values is
-    smallest at the right one (T. Donath et al., J. Opt. Soc. Am. A 23 (2006) 1048,
+    Of half a turn, a wrong axis smears each point to a half ring of both signs, so that the sum of absolute
+    values is smallest at the right one (T. Donath et al., J. Opt. Soc. Am. A 23 (2006) 1048,
     doi:10.1364/JOSAA.23.001048).
     """
-    width = sinogram.shape[1]
+    width, start = sinogram.shape[1], by_mass(sinogram, angles)
+    sinogram, angles = _half_turn(sinogram, angles)
+    # what is seen whichever axis is tried: a score must not fall because there is less of the slice
+    size = max(3, int(2 * (min(start, width - 1 - start) - _reach(width))))
 
     def score(center: float) -> float:
-        beam = ParallelBeam(angles, width, rotation_center=center, size=width)
-        return float(np.abs(FilteredBackprojection(beam, "hann").reconstruct(sinogram, threads=1)).sum())
+        beam = ParallelBeam(angles, width, rotation_center=center, size=size)
+        slice_ = FilteredBackprojection(beam, "hann").reconstruct(sinogram, threads=1)
+        return float(np.abs(slice_, dtype=np.float64).sum())
 
-    return _least(score, by_mass(sinogram, angles), width)
+    return _least(score, start, width)
 
 
 def by_wedge(sinogram: Sinogram, angles: NDArray[np.float64]) -> float:
@@ -108,9 +112,7 @@ def by_wedge(sinogram: Sinogram, angles: NDArray[np.float64]) -> float:
     frequencies along the angle exceed what the sample's radius allows (N. T. Vo et al., Opt. Express 22
     (2014) 19078, doi:10.1364/OE.22.019078).
     """
-    half = angles - angles[0]
-    kept = np.abs(half) < np.pi * (1 - 1e-9)
-    turn = sinogram[kept] - np.median(sinogram)
+    turn = _half_turn(sinogram, angles)[0] - np.median(sinogram)
     count, width = turn.shape
     along = np.fft.fftfreq(2 * count, 1 / (2 * count))
     across = np.fft.fftfreq(width)
@@ -136,9 +138,20 @@ METHODS: MappingProxyType[str, Callable[[Sinogram, NDArray[np.float64]], float]]
 def _least(score: Callable[[float], float], start: float, width: int) -> float:
     """Return where a score is least: by whole steps around the start, then ever finer ones."""
     best = float(np.clip(round(start), 0, width - 1))
-    reach, step = max(3.0, width / 20), 1.0
+    reach, step = _reach(width), 1.0
     while step > 0.02:
         tried = np.clip(np.arange(best - reach, best + reach + step / 2, step), 0, width - 1)
         best = float(tried[np.argmin([score(center) for center in tried])])
         reach, step = step, step / 4
     return best
+
+
+def _half_turn(sinogram: Sinogram, angles: NDArray[np.float64]) -> tuple[Sinogram, NDArray[np.float64]]:
+    """Return the projections of the first 180°."""
+    kept = np.abs(angles - angles[0]) < np.pi * (1 - 1e-9)
+    return sinogram[kept], angles[kept]
+
+
+def _reach(width: int) -> float:
+    """Return how far from the start an axis is looked for."""
+    return max(3.0, width / 20)
