@@ -52,9 +52,9 @@ class Row:
         return statistics.median(abs(value - self.median) for value in self.ms)
 
 
-def measure(rows: Sequence[Row], repeats: int) -> None:
+def measure(rows: Sequence[Row], repeats: int, *, warm: bool = True) -> None:
     """Time every row once in each repeat, in turn, so that all see the same weather; after a run untimed."""
-    for row in rows:
+    for row in rows if warm else ():
         row.run()
     for _ in range(repeats):
         for row in rows:

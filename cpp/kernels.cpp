@@ -2,6 +2,7 @@
 #include "aureole/field.hpp"
 #include "aureole/integrate.hpp"
 #include "aureole/project.hpp"
+#include "aureole/rays.hpp"
 #include "aureole/row.hpp"
 
 #define AUREOLE_STRING_(x) #x
@@ -11,6 +12,6 @@ namespace aureole::AUREOLE_ISA {
 
 extern const Kernels kernels;
 const Kernels kernels = {AUREOLE_STRING(AUREOLE_ISA), decode, integrate, deviations, project,
-                         field, bound, share};
+                         field, bound, share, project_rays};
 
 }  // namespace aureole::AUREOLE_ISA

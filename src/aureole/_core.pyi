@@ -7,6 +7,7 @@ from aureole.frames import Buffer, FilePart
 
 TILE: int
 MAX_LANES: int
+RAY_LANES: int
 isa: str
 isas: list[str]
 
@@ -143,3 +144,12 @@ def field(
     threads: int = 1,
     isa: str = "",
 ) -> NDArray[np.float64]: ...
+def project_rays(
+    volume: NDArray[np.float32],
+    sinogram: NDArray[np.float32],
+    cosine: NDArray[np.float64],
+    sine: NDArray[np.float64],
+    rotation_center: float,
+    adjoint: bool,
+    isa: str = "",
+) -> None: ...

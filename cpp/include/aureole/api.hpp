@@ -188,6 +188,19 @@ struct ShareArgs {
     double* part[3];               // out: n; shares in that and the next two
 };
 
+// Channels of slices and sinograms that are worked on at once.
+inline constexpr size_t RAY_LANES = 16;
+
+// Rays through square slices: x cos + y sin = ray - rotation_center, from the middle of the slice.
+struct RayArgs {
+    size_t size, n_angles, n_translations;
+    const double *cosine, *sine;   // n_angles
+    double rotation_center;
+    bool adjoint;                  // whether the sinogram is added to the volume, or the volume to the sinogram
+    float* volume;                 // size * size * RAY_LANES
+    float* sinogram;               // n_angles * n_translations * RAY_LANES
+};
+
 // One row for each instruction set.
 struct Kernels {
     const char* name;
@@ -198,6 +211,7 @@ struct Kernels {
     void (*field)(const Field&, const FieldArgs&);
     void (*bound)(const BoundArgs&);
     void (*share)(const ShareArgs&);
+    void (*project_rays)(const RayArgs&);
 };
 
 }  // namespace aureole

@@ -23,6 +23,7 @@ inline constexpr size_t WIDTH = 2;
 #endif
 
 typedef double f64v __attribute__((vector_size(8 * WIDTH)));
+typedef float f32v __attribute__((vector_size(8 * WIDTH)));
 typedef int64_t i64v __attribute__((vector_size(8 * WIDTH)));
 typedef int32_t i32v __attribute__((vector_size(8 * WIDTH)));
 typedef uint32_t u32v __attribute__((vector_size(8 * WIDTH)));

@@ -1,0 +1,19 @@
+"""Tomography with parallel rays: sinograms to slices, thousands of channels at once, with variances."""
+
+from aureole.tomo.beam import ParallelBeam
+from aureole.tomo.fbp import FilteredBackprojection
+from aureole.tomo.iterative import cgls, mlem, osem, sirt, total_variation
+from aureole.tomo.rays import project
+from aureole.tomo.windows import WINDOWS
+
+__all__ = [
+    "WINDOWS",
+    "FilteredBackprojection",
+    "ParallelBeam",
+    "cgls",
+    "mlem",
+    "osem",
+    "project",
+    "sirt",
+    "total_variation",
+]

@@ -1,0 +1,187 @@
+"""What must be put right in sinograms before they are reconstructed.
+
+Sinograms have the shape (..., angles, translations); in front are channels, if there are any. Variances go
+the same way: each correction takes them along, as of independent values, where it is given them.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from aureole.errors import SpecError
+
+Sinograms = NDArray[np.floating]
+
+
+class Corrected(NamedTuple):
+    """Sinograms and their variances, if there were any."""
+
+    sinograms: Sinograms
+    variances: Sinograms | None = None
+
+
+def scale(given: Corrected, factors: ArrayLike) -> Corrected:
+    """Multiply each ray by a factor.
+
+    Parameters
+    ----------
+    given : Corrected
+    factors : array_like
+        Of a shape that goes with (angles, translations): a monitor's inverse, or `equal_totals`.
+    """
+    wanted = np.asarray(factors, np.float64)
+    variances = None if given.variances is None else given.variances * wanted**2
+    return Corrected(given.sinograms * wanted, variances)
+
+
+def equal_totals(sinograms: ArrayLike) -> NDArray[np.float64]:
+    """Return the factors that give all projections the same total, shape (angles, 1).
+
+    What a sample that never leaves the rays scatters in all does not depend on the angle; what does, is the
+    beam. The mean of the totals stays.
+
+    Raises
+    ------
+    SpecError
+        A projection without any intensity.
+    """
+    values = np.asarray(sinograms, np.float64)
+    totals = np.nansum(values, axis=(*range(values.ndim - 2), -1))
+    if totals.min() <= 0:
+        raise SpecError(f"projection {int(np.argmin(totals))} has no intensity by which it could be scaled")
+    factors: NDArray[np.float64] = (totals.mean() / totals)[:, None]
+    return factors
+
+
+def subtract_air(given: Corrected, margin: int) -> Corrected:
+    """Subtract from each projection what its outermost rays see beside the sample.
+
+    Parameters
+    ----------
+    given : Corrected
+    margin : int
+        How many translations at either end see air only. The background is the straight line between the
+        means of both ends.
+
+    Raises
+    ------
+    SpecError
+        The two margins leave no ray in between.
+    """
+    count = given.sinograms.shape[-1]
+    if not 0 < 2 * margin < count:
+        raise SpecError(f"margins of {margin} of {count} translations")
+    places = np.arange(count) - (margin - 1) / 2
+    right = places / (count - margin)
+    left = 1 - right
+
+    def line(values: Sinograms, power: int) -> Sinograms:
+        ends = values[..., :margin], values[..., count - margin :]
+        first, last = (end.mean(axis=-1, keepdims=True) / margin ** (power - 1) for end in ends)
+        return np.asarray(first * left**power + last * right**power)
+
+    variances = None if given.variances is None else given.variances + line(given.variances, 2)
+    return Corrected(given.sinograms - line(given.sinograms, 1), variances)
+
+
+def jitter(sinogram: ArrayLike, angles: ArrayLike) -> NDArray[np.float64]:
+    """Return how far each projection stands from where it should, shape (angles,), in steps.
+
+    The centre of mass of the projections moves on a sine (tomography's first consistency condition); what is
+    left of a fit to it, is jitter.
+
+    Parameters
+    ----------
+    sinogram : array_like, shape (angles, translations)
+        Of much signal, such as the sum of all channels; the sample never leaves the rays.
+    angles : array_like, shape (angles,)
+        In radians.
+
+    Raises
+    ------
+    SpecError
+        A projection without any intensity.
+    """
+    values = np.asarray(sinogram, np.float64)
+    if values.sum(axis=1).min() <= 0:
+        raise SpecError(f"projection {int(np.argmin(values.sum(axis=1)))} has no intensity and so no centre")
+    masses = values @ np.arange(values.shape[1]) / values.sum(axis=1)
+    turned = np.asarray(angles, np.float64)
+    model = np.stack([np.ones_like(turned), np.cos(turned), np.sin(turned)], axis=1)
+    fit = np.linalg.lstsq(model, masses, rcond=None)[0]
+    rest: NDArray[np.float64] = masses - model @ fit
+    return rest
+
+
+def backlash(sinogram: ArrayLike, angles: ArrayLike) -> NDArray[np.float64]:
+    """Return the shift of each projection of a zigzag scan, shape (angles,), in steps.
+
+    Every second line was measured on the way back, where the motor lags. The lag is the median of what
+    neighbouring lines differ by; half of it is given to either.
+
+    Parameters and errors are those of `jitter`.
+    """
+    rest = jitter(sinogram, angles)
+    sign = np.where(np.arange(len(rest)) % 2 == 0, 1.0, -1.0)
+    lag = float(np.median(-sign[:-1] * np.diff(rest)))
+    return sign * lag / 2
+
+
+def shift(given: Corrected, by: ArrayLike) -> Corrected:
+    """Move each projection back by so many steps, interpolating between neighbouring rays.
+
+    Parameters
+    ----------
+    given : Corrected
+    by : array_like, shape (angles,)
+        Where each stands too far: `jitter` or `backlash`. What comes in at an end repeats the last ray.
+    """
+    offsets = np.asarray(by, np.float64)
+    count = given.sinograms.shape[-1]
+    at = np.arange(count) + offsets[:, None]
+    below = np.floor(at)
+    upper = at - below
+    first, second = (np.clip(below + step, 0, count - 1).astype(np.intp) for step in (0, 1))
+
+    def moved(values: Sinograms, power: int) -> Sinograms:
+        a, b = (np.take_along_axis(values, _for_all(index, values), axis=-1) for index in (first, second))
+        return np.asarray(a * (1 - upper) ** power + b * upper**power)
+
+    variances = None if given.variances is None else moved(given.variances, 2)
+    return Corrected(moved(given.sinograms, 1), variances)
+
+
+def fill(given: Corrected, bad: ArrayLike) -> Corrected:
+    """Replace rays that were lost by the line between the nearest good rays of their projection.
+
+    Parameters
+    ----------
+    given : Corrected
+    bad : array_like of bool, shape (angles, translations)
+        Which rays; the same in all channels. Projections with no good ray are left as they are: leave them
+        out of the beam.
+    """
+    lost = np.asarray(bad, bool)
+    values = np.array(given.sinograms, np.float64)
+    variances = None if given.variances is None else np.array(given.variances, np.float64)
+    places = np.arange(lost.shape[1])
+    for angle in np.flatnonzero(lost.any(axis=1) & ~lost.all(axis=1)):
+        good, gaps = np.flatnonzero(~lost[angle]), np.flatnonzero(lost[angle])
+        after = (
+            np.clip(np.searchsorted(good, gaps), 1, len(good) - 1) if len(good) > 1 else np.zeros_like(gaps)
+        )
+        left, right = good[np.maximum(after - 1, 0)], good[after]
+        share = np.clip((places[gaps] - left) / np.maximum(right - left, 1), 0, 1)
+        values[..., angle, gaps] = values[..., angle, left] * (1 - share) + values[..., angle, right] * share
+        if variances is not None:
+            variances[..., angle, gaps] = (
+                variances[..., angle, left] * (1 - share) ** 2 + variances[..., angle, right] * share**2
+            )
+    return Corrected(values, variances)
+
+
+def _for_all(index: NDArray[np.intp], values: Sinograms) -> NDArray[np.intp]:
+    return np.broadcast_to(index, values.shape)

@@ -1,0 +1,131 @@
+"""Filtered backprojection against a plain sum, and against objects whose projections are known exactly."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from aureole.errors import SpecError
+from aureole.tomo import WINDOWS, FilteredBackprojection, ParallelBeam
+from aureole.tomo.reference import backproject
+from aureole.tomo.windows import ramp
+
+from .objects import densities, projections
+
+TURN = np.pi * np.arange(240) / 240
+
+
+BEAMS = {
+    "180 degrees": ParallelBeam(TURN, 120),
+    "180 degrees, both ends": ParallelBeam(np.linspace(0, np.pi, 241), 120),
+    "360 degrees": ParallelBeam(2 * TURN, 120),
+    "axis aside": ParallelBeam(TURN, 120, rotation_center=55.3),
+    "more pixels than translations": ParallelBeam(TURN, 120, size=151),
+    "half acquisition": ParallelBeam(2 * TURN, 90, rotation_center=20.2, size=120, half_acquisition=True),
+    "half acquisition, other side": ParallelBeam(
+        2 * TURN, 90, rotation_center=70, size=121, half_acquisition=True
+    ),
+    "angles in any order": ParallelBeam(np.random.default_rng(3).permutation(TURN), 120),
+    "irregular angles": ParallelBeam(TURN + np.random.default_rng(4).uniform(0, 0.012, 240), 120),
+    "turned the other way": ParallelBeam(-TURN, 120),
+}
+
+
+@pytest.mark.parametrize("name", BEAMS)
+def test_known_objects_are_found(name):
+    beam = BEAMS[name]
+    wanted = densities(beam.size)
+    found = FilteredBackprojection(beam).reconstruct(projections(beam))
+    middle = np.s_[beam.size // 2 - 12 : beam.size // 2 - 6, beam.size // 2 - 2 : beam.size // 2 + 6]
+    assert found[middle].mean() == pytest.approx(1.0, abs=2e-3)
+    assert found[beam.seen].sum() == pytest.approx(wanted[beam.seen].sum(), rel=1e-3)
+    assert np.sqrt(np.mean((found - wanted)[beam.seen] ** 2)) < 0.04
+
+
+@pytest.mark.parametrize("size", [16, 17])
+@pytest.mark.parametrize("window", WINDOWS)
+def test_it_is_the_plain_sum(window, size):
+    rng = np.random.default_rng(1)
+    beam = ParallelBeam(rng.uniform(0, np.pi, 13), 16, rotation_center=6.8, size=size)
+    fbp = FilteredBackprojection(beam, window)
+    spectrum = ramp(fbp.length, window)
+    sinogram = rng.normal(size=beam.shape)
+    wanted = backproject(beam, sinogram, spectrum)
+    assert np.abs(fbp.reconstruct(sinogram) - wanted).max() < 1e-4 * np.abs(wanted).max()
+    variances = rng.uniform(0, 2, beam.shape)
+    wanted = backproject(beam, variances, spectrum, squared=True)
+    assert np.abs(fbp.variance(variances) - wanted).max() < 1e-4 * np.abs(wanted).max()
+
+
+def test_half_acquisition_is_the_plain_sum():
+    rng = np.random.default_rng(2)
+    beam = ParallelBeam(
+        2 * np.pi * np.arange(14) / 14, 12, rotation_center=3.2, size=15, half_acquisition=True
+    )
+    fbp = FilteredBackprojection(beam, "ram-lak")
+    sinogram = rng.normal(size=beam.shape)
+    wanted = backproject(beam, sinogram, ramp(fbp.length, "ram-lak"))
+    assert np.abs(fbp.reconstruct(sinogram) - wanted).max() < 1e-4 * np.abs(wanted).max()
+
+
+def test_the_variance_is_the_scatter_of_many_noisy_slices():
+    rng = np.random.default_rng(5)
+    beam = ParallelBeam(np.pi * np.arange(40) / 40, 32)
+    fbp = FilteredBackprojection(beam, "hann")
+    variances = rng.uniform(0.5, 2.0, beam.shape)
+    noise = rng.normal(size=(3000, *beam.shape)) * np.sqrt(variances)
+    ratio = (fbp.reconstruct(noise).var(axis=0)[beam.seen]) / fbp.variance(variances)[beam.seen]
+    assert ratio.mean() == pytest.approx(1.0, abs=0.01)
+    assert ratio.std() == pytest.approx(np.sqrt(2 / 3000), rel=0.2)
+
+
+def test_channels_and_threads_do_not_change_a_bit():
+    beam = BEAMS["axis aside"]
+    fbp = FilteredBackprojection(beam)
+    many = np.random.default_rng(6).normal(size=(2, 3, *beam.shape))
+    found = fbp.reconstruct(many, threads=1)
+    assert found.shape == (2, 3, 120, 120)
+    assert np.array_equal(found, fbp.reconstruct(many, threads=3))
+    assert np.array_equal(found[1, 2], FilteredBackprojection(beam).reconstruct(many[1, 2]))
+
+
+def test_lost_projections_leave_the_mean_alone():
+    kept = np.r_[0:100, 106:240]
+    beam = ParallelBeam(TURN[kept], 120)
+    found = FilteredBackprojection(beam).reconstruct(projections(beam))
+    assert found.sum() == pytest.approx(densities(120)[beam.seen].sum(), rel=2e-3)
+    assert beam.weights.sum() == pytest.approx(np.pi)
+
+
+def test_a_wedge_that_was_not_measured_counts_for_nothing():
+    beam = ParallelBeam(TURN[:160], 120)
+    assert beam.weights == pytest.approx(np.pi / 240)
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"angles": []}, "one for each projection"),
+        ({"angles": [0.0, np.nan]}, "angle 1 is not finite"),
+        ({"angles": [0.5, 0.5]}, "not turned"),
+        ({"translations": 0}, "0 translations"),
+        ({"rotation_center": 120.0}, "outside the translations, 0 to 119"),
+        ({"rotation_center": np.nan}, "outside the translations"),
+        ({"size": 0}, "slice of 0 pixels"),
+    ],
+)
+def test_impossible_beams_are_refused(change, said):
+    with pytest.raises(SpecError, match=said):
+        ParallelBeam(**{"angles": TURN, "translations": 120} | change)
+
+
+def test_impossible_sinograms_are_refused():
+    fbp = FilteredBackprojection(BEAMS["180 degrees"])
+    with pytest.raises(SpecError, match="no window 'box'; there are ram-lak"):
+        FilteredBackprojection(fbp.beam, "box")
+    with pytest.raises(SpecError, match=r"shape \(120, 240\); wanted is \(..., 240, 120\)"):
+        fbp.reconstruct(np.zeros((120, 240)))
+    with pytest.raises(SpecError, match="not finite"):
+        fbp.reconstruct(np.full((240, 120), np.nan))
+    with pytest.raises(SpecError, match="negative"):
+        fbp.variance(np.full((240, 120), -1.0))
