@@ -1,4 +1,4 @@
-"""Sinograms to slices: filtered backprojection and the iterative solvers, against ASTRA, algotom, scikit-image.
+"""Sinograms to slices: filtered backprojection and iterative solvers, against ASTRA, algotom, scikit-image.
 
 One large slice, where ASTRA tries each of its projectors for the processor; a thousand small channels of one
 scan, where the peers go slice by slice; and one iteration of SIRT and CGLS. Errors are those against the

@@ -7,7 +7,6 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include <atomic>
 #include <string>
 #include <utility>
 
@@ -43,17 +42,15 @@ class FileFeed : public Feed {
     // Few calls into the system, and the windows of a batch stay in cache.
     static constexpr size_t WINDOW = 1 << 17;
 
-    // Files stay open from window to window while they are few among those that the process may have.
-    static inline std::atomic<size_t> open_files_ = 0;
-    static bool may_stay_open() {
+    // A file stays open from window to window while the process has few: its number is the lowest that was free.
+    bool may_stay_open() const {
         rlimit most;
-        return getrlimit(RLIMIT_NOFILE, &most) == 0 && open_files_.load() <= most.rlim_cur / 4;
+        return left_ && getrlimit(RLIMIT_NOFILE, &most) == 0 && rlim_t(descriptor_) < most.rlim_cur / 2;
     }
 
     int32_t open_file() {
         descriptor_ = open(path_.c_str(), O_RDONLY | O_NONBLOCK | O_CLOEXEC);
         if (descriptor_ < 0) return -errno;
-        ++open_files_;
         return check();
     }
 
@@ -67,7 +64,6 @@ class FileFeed : public Feed {
         if (descriptor_ < 0) return;
         close(descriptor_);
         descriptor_ = -1;
-        --open_files_;
     }
 
     int32_t read_on(uint8_t* to, size_t n) {
@@ -88,7 +84,7 @@ class FileFeed : public Feed {
         FileFeed* self = static_cast<FileFeed*>(feed);
         int32_t status = self->descriptor_ < 0 ? self->open_file() : int32_t(OK);
         if (status == OK) status = self->read_on(to, n);
-        if (!may_stay_open()) self->close_file();
+        if (!self->may_stay_open()) self->close_file();
         return status;
     }
 
