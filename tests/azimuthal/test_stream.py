@@ -188,6 +188,7 @@ def test_variances_may_be_encoded_frames_too(backend, spec_of, counts):
         (np.zeros((2, *SHAPE)), {"monitor": [1.0]}, "1 monitor values for 2 frames"),
         (np.zeros((2, *SHAPE)), {"monitor": np.ones((2, 2))}, r"monitor has shape \(2, 2\)"),
         (np.zeros((2, *SHAPE)), {"monitor": ["a", "b"]}, "monitor must be numbers"),
+        (np.zeros((2, *SHAPE)), {"monitor": [1.0, 2.0j]}, "monitor must be numbers"),
         (np.ma.masked_array(np.zeros(SHAPE)), {}, "frames: masked arrays are not read"),
         (np.ma.masked_array(np.zeros((2, *SHAPE))), {}, "frames: masked arrays are not read"),
         (np.zeros((2, *SHAPE)), {"monitor": np.ma.masked_array([1.0, 2.0])}, "monitor: masked arrays"),

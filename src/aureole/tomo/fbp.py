@@ -19,6 +19,7 @@ from numpy.typing import ArrayLike, NDArray
 from aureole.errors import SpecError
 from aureole.threads import checked_threads
 from aureole.tomo.beam import ParallelBeam
+from aureole.tomo.rays import checked
 from aureole.tomo.windows import ramp
 
 _TOLERANCE = 5e-5
@@ -73,7 +74,7 @@ class FilteredBackprojection:
         SpecError
             Sinograms of another shape, or not finite.
         """
-        return self._signal.apply(self._checked(sinograms), threads)
+        return self._signal.apply(checked(sinograms, self.beam.shape, "sinograms"), threads)
 
     def variance(self, variances: ArrayLike, *, threads: int | None = None) -> NDArray[np.float32]:
         """Return the variances of the slices of independent pixels of sinograms.
@@ -98,11 +99,11 @@ class FilteredBackprojection:
         SpecError
             Variances of another shape, not finite, or negative.
         """
-        checked = self._checked(variances)
-        if (checked < 0).any():
+        given = checked(variances, self.beam.shape, "variances")
+        if (given < 0).any():
             raise SpecError("a variance is negative")
         # rounding may leave a little less than nothing where there is hardly any
-        return np.maximum(self._squared.apply(checked, threads), 0.0)
+        return np.maximum(self._squared.apply(given, threads), 0.0)
 
     @cached_property
     def _signal(self) -> _Star:
@@ -119,15 +120,6 @@ class FilteredBackprojection:
         waves = 2.0 * square
         waves[0] /= 2
         return _Star(self.beam, self.length, waves, self.beam.weights**2, self.beam.shares**2)
-
-    def _checked(self, sinograms: ArrayLike) -> NDArray[np.float32]:
-        given = np.asarray(sinograms, np.float32)
-        if given.shape[-2:] != self.beam.shape or given.ndim < 2:
-            angles, translations = self.beam.shape
-            raise SpecError(f"sinograms of shape {given.shape}; wanted is (..., {angles}, {translations})")
-        if not np.isfinite(given).all():
-            raise SpecError("a sinogram has values that are not finite")
-        return given
 
 
 class _Star:
