@@ -147,25 +147,26 @@ def test_stopping_it_leaves_nothing(scan, number, code, word):
     process.send_signal(number)
     out, err = process.communicate(timeout=60)
     assert process.returncode == code, (out, err)
-    assert err == f"aureole integrate: {word}; nothing was written\n"
+    assert err == f"aureole integrate: {word}; the same command goes on with what was done\n"
     assert list(scan.out.iterdir()) == []
 
 
 def test_a_killed_run_does_not_disturb_the_next(scan, run):
-    """What it leaves is one file of a name that nobody else has or reads."""
+    """Another run into the same file is refused, unless it is to be replaced."""
     process = started(scan)
     process.kill()
     process.communicate(timeout=60)
-    (left,) = scan.out.iterdir()
-    assert left.name.startswith(".out.h5.")
-    assert left.name.endswith(".tmp")
-    size = left.stat().st_size
+    assert "out.h5.run" in {path.name for path in scan.out.iterdir()}
     for index in range(6, 3000):
         (scan.folder / f"scan_{index:04d}.cbf").unlink()
-    done = run("integrate", scan.folder, "--poni", scan.poni, "-o", scan.out / "out.h5")
-    assert done.code == 0
-    assert {path.name for path in scan.out.iterdir()} == {left.name, "out.h5"}
-    assert left.stat().st_size == size
+    command = ("integrate", scan.folder, "--poni", scan.poni, "-o")
+    refused = run(*command, scan.out / "out.h5")
+    assert refused.code == 2
+    assert "another geometry" in refused.err
+    assert "aureole resume" in refused.err
+    assert run(*command, scan.out / "other.h5").code == 0
+    assert run(*command, scan.out / "out.h5", "--overwrite").code == 0
+    assert {path.name for path in scan.out.iterdir()} == {"other.h5", "out.h5"}
 
 
 def test_a_signal_within_a_destructor_is_not_lost(capsys):
@@ -300,7 +301,12 @@ def test_a_full_disk_is_one_line(run, scan, monkeypatch):
     done = run("integrate", scan.folder, "--poni", scan.poni, "-o", scan.out / "out.h5")
     assert done.code == 2
     assert done.err == "aureole integrate: error: No space left on device\n"
-    assert list(scan.out.iterdir()) == []
+    assert [path.name for path in scan.out.iterdir()] == ["out.h5.run"]
+    monkeypatch.undo()
+    done = run("integrate", scan.folder, "--poni", scan.poni, "-o", scan.out / "out.h5")
+    assert done.code == 0
+    assert "went on from 1 of 1 parts, 6 of 6 frames" in done.err
+    assert [path.name for path in scan.out.iterdir()] == ["out.h5"]
 
 
 def test_the_main_job_of_an_eiger_like_stack(run, scan):

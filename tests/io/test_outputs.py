@@ -19,6 +19,7 @@ from aureole.io import (
     PatternWriter,
     Provenance,
     Site,
+    Source,
     StackWriter,
     open_frames,
     parse_cbf,
@@ -117,7 +118,7 @@ def test_patterns_follow_nxazint1d(tmp_path):
     spec = json.dumps({"radial": "q"})
     provenance = Provenance(
         spec=spec,
-        sources=["/a/b.cbf", "/a/c.cbf"],
+        sources=[Source("/a/b.cbf", 10, 11), Source("/a/c.cbf", None, None)],
         parameters={"poni": "Distance: 1", "error_model": "poisson"},
         arrays={"mask": np.eye(4, dtype=bool), "flat": np.eye(5), "absorption": np.eye(5)},
     )
@@ -305,7 +306,7 @@ def test_names_that_are_no_text_are_shown():
 def test_names_that_are_no_text_are_written(tmp_path, make):
     said = {
         "site": Site(instrument=ODD, source=ODD),
-        "provenance": Provenance(sources=[ODD], parameters={"poni": ODD}, note=ODD),
+        "provenance": Provenance(sources=[Source(ODD, 1, 2)], parameters={"poni": ODD}, note=ODD),
     }
     path = tmp_path / os.fsdecode(b"o\xff.h5")
     with make(path, **said) as writer:
@@ -374,7 +375,7 @@ def test_text_of_another_kind(tmp_path):
 
 def test_stacks_hold_every_pixel(tmp_path, images, pixels, oracle_kernels):
     frames = [parse_cbf(format_cbf(image), f"f{index}.cbf") for index, image in enumerate(images)]
-    provenance = Provenance(sources=["/a/f0.cbf"])
+    provenance = Provenance(sources=[Source("/a/f0.cbf", 1, 2)])
     with StackWriter(tmp_path / "s.h5", 6, (37, 53), dtype=np.dtype("i4"), provenance=provenance) as writer:
         for index, frame in enumerate(frames):
             writer.write(index, frame)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 from collections.abc import Sequence
 from dataclasses import replace
 from fnmatch import fnmatch
@@ -48,6 +49,14 @@ def frame_names(args: argparse.Namespace) -> list[str]:
     return names
 
 
+def open_run(args: argparse.Namespace, names: Sequence[str]) -> Frames:
+    """Open the frames of a run: what `frame_names` returned, or those that it was begun with."""
+    if args.resumed is not None:
+        frames: Frames = args.resumed.frames()
+        return frames
+    return open_series(names, check_md5=args.check_md5)
+
+
 def open_series(names: Sequence[str], *, check_md5: bool = False) -> Frames:
     """Open what `frame_names` returned, or an option named."""
     from aureole.io import open_frames
@@ -89,6 +98,25 @@ def add_running(group: argparse._ActionsContainer) -> None:
         action="store_true",
         help="stop at the first frame that is missing or bad, with exit code 2, and write nothing",
     )
+
+
+def add_run(group: argparse._ActionsContainer) -> None:
+    """Add ``--part-frames`` and ``--virtual``."""
+    group.add_argument(
+        "--part-frames",
+        type=int,
+        metavar="N",
+        help="frames in a part of OUT.run, from which the same command goes on if it is stopped (default: "
+        "some seconds of work)",
+    )
+    group.add_argument(
+        "--virtual", action="store_true", help="let OUT point at the parts in OUT.run, which then stay"
+    )
+
+
+def command(args: argparse.Namespace) -> dict[str, object]:
+    """Return how to begin the same run again, for `aureole resume`."""
+    return {"argv": args.argv, "cwd": os.getcwd()}  # noqa: PTH109
 
 
 def add_site(group: argparse._ActionsContainer) -> None:

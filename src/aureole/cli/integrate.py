@@ -54,7 +54,7 @@ def add_parser(verbs: argparse._SubParsersAction[Any]) -> None:
         description=_DESCRIPTION,
         epilog=_EPILOG,
     )
-    parser.set_defaults(run=run)
+    parser.set_defaults(run=run, stopped="the same command goes on with what was done")
     files = parser.add_argument_group("files")
     inputs.add_frames(files)
     inputs.add_geometry(files, required=True)
@@ -66,6 +66,7 @@ def add_parser(verbs: argparse._SubParsersAction[Any]) -> None:
     _add_corrections(parser.add_argument_group("corrections and errors"))
     running = parser.add_argument_group("running")
     inputs.add_running(running)
+    inputs.add_run(running)
     running.add_argument(
         "--backend",
         default="auto",
@@ -172,7 +173,7 @@ def run(args: argparse.Namespace) -> int:
     from aureole.runs.report import RunOptions, check_output
 
     names = inputs.frame_names(args)
-    check_output(args.output, inputs.named_files(args), overwrite=args.overwrite)
+    check_output(args.output, inputs.named_files(args), overwrite=True)
     images = [name for given in (args.dark, args.flat, args.variance) for name in given or ()]
     inputs.refuse_output_among_frames(args.output, [*names, *images])
     _check_variance(args)
@@ -184,11 +185,11 @@ def run(args: argparse.Namespace) -> int:
         args.variance,
     ):
         if given:
-            check_output(args.output, inputs.linked_files(given), overwrite=args.overwrite)
+            check_output(args.output, inputs.linked_files(given), overwrite=True)
     geometry = inputs.read_geometry(args)
     axes = _axes(args)
     inputs.check_wavelength(geometry, axes, args.poni)
-    with inputs.open_series(names, check_md5=args.check_md5) as frames, ExitStack() as opened:
+    with inputs.open_run(args, names) as frames, ExitStack() as opened:
         check_ending(args.output, frames=len(frames), cake=args.npt_azim is not None)
         geometry = inputs.fit_to_frames(geometry, frames, args.poni)
         model, why = _error_model(args, geometry, frames)
@@ -208,6 +209,9 @@ def run(args: argparse.Namespace) -> int:
                 ),
                 parameters=_parameters(args),
                 progress=progress,
+                part_frames=args.part_frames,
+                virtual=args.virtual,
+                command=inputs.command(args),
             )
             report = integrate_series(plan, frames, args.output, options=options)
         gaps = None if args.mask or args.dummy is not None else inputs.unmarked_gaps(geometry, frames)

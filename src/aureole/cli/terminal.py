@@ -187,6 +187,8 @@ def tell(prog: str, report: RunReport, *, where: str) -> int:
     """
     for issue in report.issues[:_LISTED]:
         print(f"{prog}: {issue.status.name.lower()}: {issue.name}: {issue.reason}", file=sys.stderr)
+    for line in report.notes:
+        note(prog, line)
     more = len(report.issues) - _LISTED
     if more > 0:
         print(f"{prog}: and {more} more; {where}", file=sys.stderr)

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from aureole.io.names import read_list as read_list
     from aureole.io.nexus import Provenance as Provenance
     from aureole.io.nexus import Site as Site
+    from aureole.io.nexus import Source as Source
     from aureole.io.patterns import AxisData as AxisData
     from aureole.io.patterns import PatternLayout as PatternLayout
     from aureole.io.patterns import PatternWriter as PatternWriter
@@ -37,6 +38,7 @@ _HOME = {
     "PatternLayout": "patterns",
     "PatternWriter": "patterns",
     "Provenance": "nexus",
+    "Source": "nexus",
     "Site": "nexus",
     "StackWriter": "stack",
     "header_number": "scalars",

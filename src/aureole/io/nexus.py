@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from hashlib import sha256
+from typing import NamedTuple
 
 import h5py
 import numpy as np
@@ -15,6 +17,9 @@ from aureole.io.names import shown
 from aureole.io.status import FrameStatus
 from aureole.units import HC_KEV_M
 from aureole.version import __version__
+
+ABSENT = -1
+"""Size and time of a file that was not there."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,6 +39,23 @@ class Site:
     wavelength: float | None = None
 
 
+class Source(NamedTuple):
+    """A file that was read, as it was when the run began; without size and time where it was not there."""
+
+    path: str
+    bytes: int | None
+    mtime_ns: int | None
+
+    @classmethod
+    def of(cls, path: str) -> Source:
+        """Look at a file."""
+        try:
+            status = os.stat(path)  # noqa: PTH116  (a run has many)
+        except (OSError, ValueError):
+            return cls(path, None, None)
+        return cls(path, status.st_size, status.st_mtime_ns)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Provenance:
     """How the data came about.
@@ -42,7 +64,7 @@ class Provenance:
     ----------
     spec : str
         The request, as JSON.
-    sources : sequence of str
+    sources : sequence of Source
         The files that were reduced.
     parameters : mapping
         Single settings, to be found without taking the JSON apart: ``{"poni": ..., "error_model": ...}``.
@@ -53,7 +75,7 @@ class Provenance:
     """
 
     spec: str = "{}"
-    sources: Sequence[str] = ()
+    sources: Sequence[Source] = ()
     parameters: Mapping[str, str | float | int | bool] = field(default_factory=dict)
     arrays: Mapping[str, NDArray[np.generic]] = field(default_factory=dict)
     note: str = ""
@@ -103,9 +125,7 @@ def write_provenance(entry: h5py.Group, name: str, provenance: Provenance) -> h5
     if provenance.note:
         process["note"] = shown(provenance.note)
     if provenance.sources:
-        process.create_dataset(
-            "sources", data=[shown(name) for name in provenance.sources], dtype=h5py.string_dtype()
-        )
+        _write_sources(process, provenance.sources)
     parameters = new_group(process, "input", "NXparameters")
     parameters["spec"] = provenance.spec
     for key, value in provenance.parameters.items():
@@ -113,6 +133,16 @@ def write_provenance(entry: h5py.Group, name: str, provenance: Provenance) -> h5
     if provenance.arrays:
         _write_arrays(new_group(parameters, "arrays", "NXparameters"), provenance.arrays)
     return process
+
+
+def _write_sources(process: h5py.Group, sources: Sequence[Source]) -> None:
+    paths = [shown(source.path) for source in sources]
+    process.create_dataset("sources", data=paths, dtype=h5py.string_dtype())
+    for name, values in (
+        ("source_bytes", [source.bytes for source in sources]),
+        ("source_mtime_ns", [source.mtime_ns for source in sources]),
+    ):
+        process[name] = np.array([ABSENT if value is None else value for value in values], np.int64)
 
 
 def _write_arrays(group: h5py.Group, arrays: Mapping[str, NDArray[np.generic]]) -> None:

@@ -7,6 +7,8 @@ wavelength) is a plain NXdata of the same structure.
 
 from __future__ import annotations
 
+import os
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
@@ -32,6 +34,8 @@ _UNIT_NAMES = {
 _QUANTITIES = {"2th": "2theta", "d*2": "d*^2"}
 _ARBITRARY = "arbitrary units"
 _CHUNK_BYTES = 1 << 18
+_PART_NAMES = {"I": "intensity", "I_errors": "sigma"}
+"""What rows are called in the parts of a run."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -206,15 +210,43 @@ class PatternWriter:
         with self._pending.writing() as file:
             file["entry/monitor/data"][...] = values
 
-    def close(self) -> None:
+    def point_at(self, parts: Mapping[range, Path]) -> None:
+        """Make the rows virtual: let them be those of other files, whose frames are marked as done.
+
+        Parameters
+        ----------
+        parts : mapping of range to Path
+            Files whose ``/intensity`` and ``/sigma`` hold the rows of these frames; together all of them.
+        """
+        status = self._pending.status
+        status[status == FrameStatus.PENDING] = FrameStatus.DONE
+        folder = self._pending.target.parent
+        with self._pending.writing() as file:
+            for name, dataset in self._rows.items():
+                layout = h5py.VirtualLayout(dataset.shape, dataset.dtype)
+                for frames, path in parts.items():
+                    layout[frames.start : frames.stop] = h5py.VirtualSource(
+                        os.path.relpath(path, folder), _PART_NAMES[name], (len(frames), *dataset.shape[1:])
+                    )
+                attributes = dict(dataset.attrs)
+                del file[dataset.name]
+                virtual = file["entry/data"].create_virtual_dataset(name, layout, fillvalue=np.nan)
+                virtual.attrs.update(attributes)
+
+    def close(self, check: Callable[[Path], None] | None = None) -> None:
         """Complete the file and give it its name; nothing happens when that was done already.
+
+        Parameters
+        ----------
+        check : callable, optional
+            Looks at the complete file under its temporary name; if it raises, the file is not kept.
 
         Raises
         ------
         OutputError
             The file cannot be completed, or one of its name has come into being meanwhile.
         """
-        self._pending.close()
+        self._pending.close(check)
 
     def discard(self) -> None:
         """Give the file up; nothing is left behind."""

@@ -89,6 +89,11 @@ class PendingHdf5:
             yield self._file
 
     @property
+    def target(self) -> Path:
+        """The name that it will have."""
+        return self._publication.target
+
+    @property
     def closed(self) -> bool:
         """Whether it is complete or given up."""
         return self._file is None

@@ -22,6 +22,10 @@ from aureole.io.sniff import what_is
 _NO_HARD_LINKS = {errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK}
 
 
+class AlreadyThereError(OutputError):
+    """A file has the name that another was to have."""
+
+
 class Publication:
     """A file on its way to its name.
 
@@ -49,11 +53,10 @@ class Publication:
         if what_is(self.target) == "folder":
             raise OutputError(f"{self.target}: is a folder; give the name of a file in it")
         if not overwrite and self._exists():
-            raise OutputError(
+            raise AlreadyThereError(
                 f"{self.target}: exists already; choose another name or overwrite it (--overwrite)"
             )
-        host = re.sub(r"[^0-9A-Za-z-]", "-", socket.gethostname())[:32]
-        unique = f"{host}-{os.getpid()}-{secrets.token_hex(4)}"
+        unique = f"{_host()}-{os.getpid()}-{secrets.token_hex(4)}"
         # A file name ends at 255 bytes on every common file system.
         self.temporary = self.target.with_name(f".{self.target.name[:120]}.{unique}.tmp")
         try:
@@ -88,7 +91,7 @@ class Publication:
             _sync(self.target.parent, os.O_RDONLY)
         except FileExistsError:
             self.discard()
-            raise OutputError(
+            raise AlreadyThereError(
                 f"{self.target}: came into being meanwhile; choose another name or overwrite it (--overwrite)"
             ) from None
         except BaseException as error:
@@ -113,6 +116,39 @@ class Publication:
         """Remove the temporary file."""
         with suppress(OSError):
             self.temporary.unlink()
+
+
+def _host() -> str:
+    return re.sub(r"[^0-9A-Za-z-]", "-", socket.gethostname())[:32]
+
+
+def sweep(folder: Path, name: str = "") -> None:
+    """Remove what processes of this machine left half-written in a folder when they were killed.
+
+    Parameters
+    ----------
+    folder : path
+    name : str
+        Of the file that was to be written; of any without it.
+    """
+    before = re.escape(f".{name[:120]}.") if name else r"\..*\."
+    left = re.compile(rf"{before}{re.escape(_host())}-(\d+)-[0-9a-f]{{8}}\.tmp")
+    with suppress(OSError), os.scandir(folder) as entries:
+        for entry in entries:
+            match = left.fullmatch(entry.name)
+            if match and not _lives(int(match[1])):
+                with suppress(OSError):
+                    os.unlink(entry.path)  # noqa: PTH108
+
+
+def _lives(process: int) -> bool:
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except (OSError, OverflowError):
+        return True
+    return True
 
 
 @contextmanager

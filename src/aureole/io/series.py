@@ -9,7 +9,7 @@ from functools import cached_property
 from itertools import accumulate, groupby
 from pathlib import Path as FilePath
 from types import TracebackType
-from typing import overload
+from typing import NamedTuple, overload
 
 import numpy as np
 
@@ -17,10 +17,17 @@ from aureole.errors import FormatError, FrameError, InputError
 from aureole.frames import EncodedFrame
 from aureole.io.cbf import CbfFiles
 from aureole.io.names import Item, expand
-from aureole.io.sniff import Kind, kind_of_content, kind_of_name, real_path, what_is
+from aureole.io.sniff import Kind, kind_of_content, kind_of_name, real_path, real_paths, what_is
 from aureole.io.store import MOST_FRAMES, Address, Store
 
 Name = str | os.PathLike[str]
+
+
+class Origin(NamedTuple):
+    """What frames were opened from, in any process: files with absolute paths, and whether MD5 is checked."""
+
+    items: tuple[Item, ...]
+    check_md5: bool
 
 
 class Frames(Sequence[EncodedFrame]):
@@ -37,10 +44,15 @@ class Frames(Sequence[EncodedFrame]):
         Where the frames lie, in order.
     selection : range, optional
         Which of them this series has.
+    origin : Origin, optional
+        What was opened, so that another process can open it too.
     """
 
-    def __init__(self, stores: Sequence[Store], selection: range | None = None) -> None:
+    def __init__(
+        self, stores: Sequence[Store], selection: range | None = None, origin: Origin | None = None
+    ) -> None:
         self._stores = list(stores)
+        self._origin = origin
         self._ends = list(accumulate(len(store) for store in self._stores))
         self._range = range(self._ends[-1] if self._ends else 0) if selection is None else selection
         self._first: tuple[tuple[int, int], np.dtype[np.generic]] | None = None
@@ -58,7 +70,7 @@ class Frames(Sequence[EncodedFrame]):
     def __getitem__(self, index: slice) -> Frames: ...
     def __getitem__(self, index: int | slice) -> EncodedFrame | Frames:
         if isinstance(index, slice):
-            return Frames(self._stores, self._range[index])
+            return Frames(self._stores, self._range[index], self._origin)
         store, local = self._locate(index)
         return store.read(local)
 
@@ -71,6 +83,27 @@ class Frames(Sequence[EncodedFrame]):
         place = self._range[index]
         which = bisect_right(self._ends, place)
         return self._stores[which], place - (self._ends[which - 1] if which else 0)
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return reopen, (self.origin, self._range)
+
+    @property
+    def origin(self) -> Origin:
+        """What was opened: with `selection`, all that `reopen` needs.
+
+        Raises
+        ------
+        InputError
+            These frames were not opened by `open_frames`.
+        """
+        if self._origin is None:
+            raise InputError("these frames are not from files that another process could open")
+        return self._origin
+
+    @property
+    def selection(self) -> range:
+        """Which frames of the origin these are."""
+        return self._range
 
     def name(self, index: int) -> str:
         """Name one frame, for messages: its path, with HDF5 path and index where there are any."""
@@ -99,6 +132,12 @@ class Frames(Sequence[EncodedFrame]):
         found = store.address(local)
         return found._replace(path=real_path(found.path))
 
+    def addresses(self) -> list[Address]:
+        """Return where each frame is, as `address` does."""
+        found = [store.address(local) for store, local in map(self._locate, range(len(self)))]
+        paths = real_paths(place.path for place in found)
+        return [place._replace(path=path) for place, path in zip(found, paths, strict=True)]
+
     @cached_property
     def sources(self) -> Sequence[str]:
         """Resolved paths of the files that the frames come from, each once, in order."""
@@ -106,7 +145,7 @@ class Frames(Sequence[EncodedFrame]):
             paths = [path for store in self._stores for path in store.files()]
         else:
             paths = [store.address(local).path for store, local in map(self._locate, range(len(self)))]
-        return tuple(dict.fromkeys(real_path(path) for path in dict.fromkeys(paths)))
+        return tuple(dict.fromkeys(real_paths(dict.fromkeys(paths))))
 
     @property
     def notes(self) -> list[str]:
@@ -181,14 +220,28 @@ def open_frames(source: Name | Sequence[Name], *, check_md5: bool = False) -> Fr
     FormatError
         A file as a whole is not what it should be.
     """
-    items = expand(source)
+    return _open(Origin(tuple(expand(source)), check_md5))
+
+
+def reopen(origin: Origin, selection: range) -> Frames:
+    """Open frames that were opened before, be it in another process; errors are those of `open_frames`."""
+    frames = _open(origin)
+    if selection and max(selection[0], selection[-1]) >= len(frames):
+        raise InputError(f"{origin.items[0].path}: has {len(frames)} frames now, and there were more")
+    return Frames(frames._stores, selection, origin)
+
+
+def _open(origin: Origin) -> Frames:
+    items, check_md5 = origin
     kinds: dict[str, Kind] = {}
     stores: list[Store] = []
     for kind, group in groupby(items, key=lambda item: _kind(item, kinds)):
         stores += _stores(kind, list(group), check_md5=check_md5, alone=len(items) == 1)
     if check_md5 and not any(isinstance(store, CbfFiles) for store in stores):
         raise InputError(f"{items[0].path}: only CBF files carry an MD5 that could be checked")
-    frames = Frames(stores)
+    here = FilePath.cwd()
+    absolute = tuple(item._replace(path=str(here / item.path)) for item in items)
+    frames = Frames(stores, origin=Origin(absolute, check_md5))
     if not len(frames):
         raise FormatError(f"{items[0].path}: holds no frames")
     if len(frames) > MOST_FRAMES:

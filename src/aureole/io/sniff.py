@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterable
 from pathlib import Path
 from stat import S_ISDIR, S_ISREG
 from typing import Literal
@@ -68,6 +69,21 @@ def real_path(path: str | Path) -> str:
         return os.path.realpath(path)
     except (OSError, ValueError):
         return os.fspath(path)
+
+
+def real_paths(paths: Iterable[str]) -> list[str]:
+    """Return where names lead to; as `real_path` of each, but for a long series in few folders fast."""
+    folders: dict[str, str] = {}
+    found = []
+    for path in paths:
+        folder, name = os.path.split(path)
+        if name in ("", ".", "..") or os.path.islink(path):  # noqa: PTH114  (a series has many)
+            found.append(real_path(path))
+            continue
+        if folder not in folders:
+            folders[folder] = real_path(folder or ".")
+        found.append(f"{folders[folder].rstrip('/')}/{name}")
+    return found
 
 
 def _ending(name: str) -> str:

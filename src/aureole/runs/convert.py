@@ -9,7 +9,7 @@ from time import perf_counter
 
 from aureole.azimuthal.batches import in_order
 from aureole.errors import FrameError
-from aureole.io.nexus import Provenance
+from aureole.io.nexus import Provenance, Source
 from aureole.io.series import Frames
 from aureole.io.stack import StackWriter
 from aureole.runs.report import FrameIssue, RunOptions, RunReport, check_output
@@ -48,7 +48,7 @@ def convert_series(frames: Frames, output: str | Path, *, options: RunOptions) -
     begin = perf_counter()
     options.tell(0, total)
     provenance = Provenance(
-        sources=frames.sources,
+        sources=[Source.of(path) for path in frames.sources],
         parameters=options.parameters,
         note="a copy of the frames, pixel by pixel",
     )

@@ -2,22 +2,30 @@
 
 from __future__ import annotations
 
+import json
 from contextlib import closing
+from functools import partial
+from hashlib import sha256
 from pathlib import Path
 from time import perf_counter
 
+import h5py
 import numpy as np
 from numpy.typing import NDArray
 
 from aureole.axis import Axis
-from aureole.azimuthal import Batch, Plan
-from aureole.errors import SpecError
+from aureole.azimuthal import Plan
+from aureole.errors import OutputError, SpecError
+from aureole.io.hdf5_files import TROUBLES
 from aureole.io.nexus import Provenance
 from aureole.io.patterns import AxisData, PatternLayout, PatternWriter
 from aureole.io.series import Frames
 from aureole.io.sniff import NEXUS_ENDINGS
+from aureole.io.status import FrameStatus
 from aureole.io.text import TEXT_ENDINGS, write_text
-from aureole.runs.report import FrameIssue, RunOptions, RunReport, check_output
+from aureole.runs.parts import Rows
+from aureole.runs.report import RunOptions, RunReport, check_output
+from aureole.runs.run import Run
 from aureole.version import __version__
 
 F64 = NDArray[np.float64]
@@ -25,6 +33,9 @@ F64 = NDArray[np.float64]
 
 def integrate_series(plan: Plan, frames: Frames, output: str | Path, *, options: RunOptions) -> RunReport:
     """Integrate a series of frames into one file, which appears when it is complete.
+
+    On the way, patterns go into parts in the folder ``OUTPUT.run``. If the run ends early, in whatever way,
+    the same call goes on from there; frames that were missing or bad are tried again.
 
     Parameters
     ----------
@@ -46,14 +57,15 @@ def integrate_series(plan: Plan, frames: Frames, output: str | Path, *, options:
     SpecError
         The ending is none of these, or the text cannot hold what was asked for.
     OutputError
-        The output exists, is one of the inputs, or cannot be written.
+        The output exists, is one of the inputs, or cannot be written; the folder is that of another run.
     FrameError
         With ``options.strict`` the first frame that cannot be used; the only frame of a text output.
     """
     output = Path(output)
     check_ending(output, frames=len(frames), cake=len(plan.bins.shape) == 2)
-    check_output(output, frames.sources, overwrite=options.overwrite)
-    if output.suffix.lower() in TEXT_ENDINGS:
+    text = output.suffix.lower() in TEXT_ENDINGS
+    check_output(output, frames.sources, overwrite=options.overwrite or not text)
+    if text:
         return _to_text(plan, frames, output, options)
     return _to_nexus(plan, frames, output, options)
 
@@ -74,31 +86,76 @@ def check_ending(output: Path, *, frames: int, cake: bool) -> None:
 
 
 def _to_nexus(plan: Plan, frames: Frames, output: Path, options: RunOptions) -> RunReport:
-    total = len(frames)
-    issues: list[FrameIssue] = []
     begin = perf_counter()
-    options.tell(0, total)
+    run = Run(plan, frames, output, options, stored=partial(_stored, output))
+    try:
+        return run.completed() or _reduce(plan, run, frames, options, begin)
+    except OutputError:
+        # Of two processes that make the same output, one comes first, and takes away what both worked on.
+        report = None if options.overwrite else run.completed()
+        if report is None:
+            raise
+        return report
+
+
+def _reduce(plan: Plan, run: Run, frames: Frames, options: RunOptions, begin: float) -> RunReport:
+    total = len(frames)
     monitor = None if options.monitor is None else np.full(total, np.nan)
-    layout = _layout(plan, frames, options, monitor)
-    stream = plan.stream(frames, variance=options.variance, monitor=options.monitor, threads=options.threads)
-    with (
-        closing(stream) as batches,
-        PatternWriter(output, total, layout, overwrite=options.overwrite) as writer,
-    ):
-        for batch in batches:
-            for index, error in batch.failures.items():
-                if options.strict:
-                    raise error
-                issue = FrameIssue.of(index, error)
-                issues.append(issue)
-                writer.mark(index, issue.status, f"{issue.name}: {issue.reason}")
-            writer.write(batch.frames.start, *_rows(batch))
+    digests: dict[range, list[bytes]] = {}
+    paths: dict[range, Path] = {}
+    with closing(run.parts()) as parts:
+        layout = _layout(plan, run, options, monitor)
+        with PatternWriter(run.output, total, layout, overwrite=run.replaces) as writer:
+            for path, rows in parts:
+                for frame, message in rows.messages.items():
+                    writer.mark(frame, FrameStatus(rows.status[frame - rows.frames.start]), message)
+                if monitor is not None and rows.monitor is not None:
+                    monitor[rows.frames.start : rows.frames.stop] = rows.monitor
+                if options.virtual:
+                    paths[rows.frames] = path
+                else:
+                    writer.write(rows.frames.start, rows.intensity, rows.sigma)
+                    digests[rows.frames] = _digests(rows.intensity, rows.sigma)
+            if options.virtual:
+                writer.point_at(paths)
             if monitor is not None:
-                monitor[batch.rows] = batch.monitor
-            options.tell(batch.frames.stop, total)
-        if monitor is not None:
-            writer.write_monitor(monitor)
-    return RunReport(output, total, issues, perf_counter() - begin)
+                writer.write_monitor(monitor)
+            writer.close(lambda path: _verify(path, digests))
+    run.finish()
+    return run.report(perf_counter() - begin)
+
+
+def _stored(output: Path, frames: range) -> Rows | None:
+    """Return rows of an earlier output."""
+    try:
+        with h5py.File(output, "r") as file:
+            entry, part = file["entry"], slice(frames.start, frames.stop)
+            status = entry["frame_status"][part]
+            texts = entry["frame_message"].asstr(errors="replace")
+            return Rows(
+                frames,
+                entry["data/I"][part],
+                status,
+                entry["data/I_errors"][part] if "I_errors" in entry["data"] else None,
+                entry["monitor/data"][part] if "monitor" in entry else None,
+                {frames[row]: str(texts[frames[row]]) for row in np.flatnonzero(status)},
+            )
+    except TROUBLES:
+        return None
+
+
+def _digests(*arrays: NDArray[np.float32] | None) -> list[bytes]:
+    return [sha256(np.ascontiguousarray(part).data).digest() for part in arrays if part is not None]
+
+
+def _verify(path: Path, digests: dict[range, list[bytes]]) -> None:
+    """Raise `OutputError` unless a complete file reads back as its parts were, which are removed then."""
+    with h5py.File(path, "r") as file:
+        names = [name for name in ("I", "I_errors") if name in file["entry/data"]]
+        for frames, wanted in digests.items():
+            found = _digests(*(file[f"entry/data/{name}"][frames.start : frames.stop] for name in names))
+            if found != wanted:
+                raise OutputError(f"{path}: does not read back as it was written; its parts are kept")
 
 
 def _to_text(plan: Plan, frames: Frames, output: Path, options: RunOptions) -> RunReport:
@@ -129,22 +186,7 @@ def _to_text(plan: Plan, frames: Frames, output: Path, options: RunOptions) -> R
     return RunReport(output, 1, [], perf_counter() - begin)
 
 
-def _rows(batch: Batch) -> tuple[F64, F64 | None]:
-    """Return the intensities and errors of all frames of a batch; NaN where a frame has none."""
-    rows = batch.rows - batch.frames.start
-    found = (batch.result.intensity, batch.result.sigma)
-    if len(rows) == len(batch.frames):
-        return found
-
-    def spread(part: F64) -> F64:
-        every = np.full((len(batch.frames), *part.shape[1:]), np.nan)
-        every[rows] = part
-        return every
-
-    return spread(found[0]), None if found[1] is None else spread(found[1])
-
-
-def _layout(plan: Plan, frames: Frames, options: RunOptions, monitor: F64 | None) -> PatternLayout:
+def _layout(plan: Plan, run: Run, options: RunOptions, monitor: F64 | None) -> PatternLayout:
     spec = plan.spec
     parameters = {
         "error_model": spec.error_model or "none",
@@ -152,6 +194,9 @@ def _layout(plan: Plan, frames: Frames, options: RunOptions, monitor: F64 | None
         "backend": plan.backend,
         "spec_sha256": spec.digest,
         "plan_sha256": plan.digest,
+        "request_sha256": run.request,
+        "virtual": options.virtual,
+        "command": json.dumps(options.command),
         **options.parameters,
     }
     return PatternLayout(
@@ -165,7 +210,7 @@ def _layout(plan: Plan, frames: Frames, options: RunOptions, monitor: F64 | None
         site=options.site,
         provenance=Provenance(
             spec=spec.to_json(),
-            sources=frames.sources,
+            sources=run.manifest.sources,
             parameters=parameters,
             arrays={name: named.array for name, named in spec.arrays.items()},
             note=f"made by aureole {__version__}; sigma is the standard error of the mean",

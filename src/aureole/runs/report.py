@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from aureole.errors import FrameError, FrameMissing, OutputError
+from aureole.errors import FrameError, FrameMissing, OutputError, SpecError
 from aureole.io.nexus import Site
 from aureole.io.publish import Publication
 from aureole.io.sniff import real_path
@@ -15,6 +15,7 @@ from aureole.io.status import FrameStatus
 
 if TYPE_CHECKING:
     from aureole.azimuthal.batches import FramesLike, Monitor
+    from aureole.runs.executors import Executor
 
 Progress = Callable[[int, int], None]
 """Called with the number of frames that are accounted for and of all; first with 0, as work begins."""
@@ -31,7 +32,7 @@ class RunOptions:
     overwrite : bool
         Whether an existing output may be replaced.
     strict : bool
-        Stop at the first frame that cannot be used, and leave nothing.
+        Stop at the first frame that cannot be used, without an output.
     monitor : array of shape (frames,) or callable, optional
         What the intensities of each frame are divided by, or a function that finds it in an `EncodedFrame`.
     variance : FramesLike, optional
@@ -42,6 +43,14 @@ class RunOptions:
         Settings to be found in the output beside the spec, such as the name of the PONI file.
     progress : Progress, optional
         Told of the beginning and of every batch, in the thread of the caller.
+    part_frames : int, optional
+        Frames in a part: what is lost at most when the run is killed. Without it, some seconds of work.
+    virtual : bool
+        Whether the output points at the parts, which then stay, instead of holding the patterns itself.
+    executor : Executor, optional
+        Who integrates; `threads` of this process without it.
+    command : mapping
+        How to begin the same run again: ``argv`` and ``cwd``, for `aureole resume`.
     """
 
     threads: int | None = None
@@ -52,6 +61,14 @@ class RunOptions:
     site: Site = field(default_factory=Site)
     parameters: Mapping[str, str | float | int | bool] = field(default_factory=dict)
     progress: Progress | None = None
+    part_frames: int | None = None
+    virtual: bool = False
+    executor: Executor | None = None
+    command: Mapping[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if self.part_frames is not None and self.part_frames < 1:
+            raise SpecError(f"a part has at least one frame, not {self.part_frames}")
 
     def tell(self, done: int, total: int) -> None:
         """Tell `progress`, where there is one."""
@@ -89,12 +106,18 @@ class RunReport:
         Those of them that are not done, by index.
     seconds : float
         From the first frame to the complete file.
+    reused : int
+        How many frames were done by an earlier run of the same request.
+    notes : sequence of str
+        What to know of that, one line each.
     """
 
     output: Path
     frames: int
     issues: list[FrameIssue]
     seconds: float
+    reused: int = 0
+    notes: Sequence[str] = ()
 
     @property
     def bad(self) -> int:
@@ -113,8 +136,8 @@ class RunReport:
 
     @property
     def rate(self) -> float:
-        """Frames done per second."""
-        return self.done / max(self.seconds, 1e-9)
+        """Frames per second that were integrated now."""
+        return (self.frames - self.reused) / max(self.seconds, 1e-9)
 
 
 def check_output(output: str | Path, inputs: Iterable[str | Path] = (), *, overwrite: bool = False) -> None:

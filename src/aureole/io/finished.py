@@ -1,0 +1,68 @@
+"""What an output says of the run that made it: enough to tell whether anything is left to do."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from aureole.errors import FormatError
+from aureole.io.hdf5_files import TROUBLES, open_file
+from aureole.io.nexus import ABSENT, Source
+from aureole.io.sniff import kind_of_content
+
+
+class Finished(NamedTuple):
+    """The account of a run in its output.
+
+    Attributes
+    ----------
+    request : str
+        SHA-256 of what was asked for.
+    sources : list of Source
+    status : ndarray of uint8, shape (frames,)
+    messages : dict of int to str
+        Of the frames that are not done.
+    virtual : bool
+        Whether the patterns lie in the parts of the run.
+    command : dict
+        How the run was begun; empty if from Python.
+    """
+
+    request: str
+    sources: list[Source]
+    status: NDArray[np.uint8]
+    messages: dict[int, str]
+    virtual: bool
+    command: dict[str, Any]
+
+
+def read_finished(path: str | Path) -> Finished | None:
+    """Read the account of an output; None where it has none."""
+    if kind_of_content(str(path)) != "hdf5":
+        return None
+    try:
+        with open_file(str(path)) as file:
+            entry = file["entry"]
+            process = entry["reduction"]
+            paths = process["sources"].asstr()[()]
+            facts = [
+                [None if value == ABSENT else int(value) for value in process[f"source_{name}"][()]]
+                for name in ("bytes", "mtime_ns")
+            ]
+            status = entry["frame_status"][()].astype(np.uint8)
+            wrong = np.flatnonzero(status)
+            messages = entry["frame_message"].asstr(errors="replace")
+            return Finished(
+                str(process["input/request_sha256"].asstr()[()]),
+                [Source(*source) for source in zip(map(str, paths), *facts, strict=True)],
+                status,
+                {int(frame): str(messages[int(frame)]) for frame in wrong},
+                bool(process["input/virtual"][()]),
+                json.loads(process["input/command"].asstr()[()]),
+            )
+    except (*TROUBLES, AttributeError, FormatError):
+        return None

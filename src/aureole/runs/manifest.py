@@ -1,0 +1,225 @@
+"""What a run was asked for, frozen before its first frame: whoever continues it must ask for the same."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property, partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from aureole.azimuthal import Plan
+from aureole.azimuthal.batches import FramesLike, Monitor
+from aureole.errors import OutputError
+from aureole.io.names import Item, shown
+from aureole.io.nexus import Source
+from aureole.io.publish import publication
+from aureole.io.series import Frames, Origin, reopen
+from aureole.version import __version__
+
+_FORMAT = "aureole-run-1"
+_NAME = "manifest.json"
+_LISTED = 3
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """A run's request and its sources.
+
+    Attributes
+    ----------
+    request : mapping
+        What decides on the results besides the content of the files: JSON.
+    sources : sequence of Source
+        The files of the frames, and of their variances.
+    part_frames : int
+        Frames in a part.
+    origin, selection
+        What reopens the frames (`aureole.io.series.reopen`).
+    command : mapping
+        How the run was begun, for `aureole resume`: ``argv`` and ``cwd``; empty if from Python.
+    """
+
+    request: Mapping[str, Any]
+    sources: Sequence[Source]
+    part_frames: int
+    origin: Origin
+    selection: range
+    command: Mapping[str, Any]
+
+    @classmethod
+    def of(
+        cls,
+        plan: Plan,
+        frames: Frames,
+        *,
+        variance: FramesLike | None,
+        monitor: Monitor | None,
+        part_frames: int,
+        command: Mapping[str, Any],
+    ) -> Manifest:
+        """Freeze what a plan shall make of frames.
+
+        Raises
+        ------
+        InputError
+            The frames are not from files.
+        """
+        request = {
+            "version": __version__,
+            "spec": plan.spec.digest,
+            "frames": len(frames),
+            "places": _described(frames),
+            "check_md5": frames.origin.check_md5,
+            "monitor": _described(monitor),
+            "variance": _described(variance),
+        }
+        paths = [*frames.sources, *(variance.sources if isinstance(variance, Frames) else ())]
+        sources = tuple(Source.of(path) for path in dict.fromkeys(paths))
+        return cls(request, sources, part_frames, frames.origin, frames.selection, command)
+
+    @cached_property
+    def digest(self) -> str:
+        """SHA-256 of what the parts depend on, in hexadecimal."""
+        return digest([self.request, self.sources, self.part_frames])
+
+    @property
+    def parts(self) -> list[range]:
+        """The frames of each part."""
+        total, size = self.request["frames"], self.part_frames
+        return [range(first, min(first + size, total)) for first in range(0, total, size)]
+
+    def frames(self) -> Frames:
+        """Open the frames of the run.
+
+        Raises
+        ------
+        InputError
+            They cannot be opened as they were.
+        """
+        return reopen(self.origin, self.selection)
+
+    def differs(self, other: Manifest) -> str | None:
+        """Return in words why `other`, wanted now, is not this run; None if it is.
+
+        A source that was not there then may be there now, and one that was may be gone.
+        """
+        names = {
+            "version": "was begun by another version of aureole ({0})",
+            "spec": "was begun with another geometry, mask, axis or correction",
+            "frames": "is of {0} frames, and now there are {1}",
+            "places": "is of other frames",
+        }
+        for key, now in other.request.items():
+            before = self.request.get(key)
+            if before != now:
+                return names.get(key, f"was begun with another {key.replace('_', ' ')}").format(before, now)
+        return changed(self.sources, other.sources)
+
+    def save(self, directory: Path) -> None:
+        """Write it into the directory of the run.
+
+        Raises
+        ------
+        OutputError
+            There is one already (`AlreadyThereError`), or it cannot be written.
+        """
+        folder = os.path.commonpath([str(Path(source.path).parent) for source in self.sources])
+        content = {
+            "format": _FORMAT,
+            "request": self.request,
+            "part_frames": self.part_frames,
+            "command": self.command,
+            "folder": folder,
+            "sources": [(_under(folder, source.path), *source[1:]) for source in self.sources],
+            "items": [(_under(folder, item.path), item.dataset) for item in self.origin.items],
+            "selection": [self.selection.start, self.selection.stop, self.selection.step],
+        }
+        with publication(directory / _NAME) as temporary:
+            temporary.write_text(json.dumps(content) + "\n", encoding="utf-8")
+
+    @classmethod
+    def load(cls, directory: Path) -> Manifest | None:
+        """Read the manifest of a run; None where there is none.
+
+        Raises
+        ------
+        OutputError
+            It cannot be read, or is of another version.
+        """
+        path = directory / _NAME
+        try:
+            content = json.loads(path.read_text(encoding="utf-8"))
+            if content["format"] != _FORMAT:
+                raise OutputError(
+                    f"{path}: is of {content['format']!r}, and this version of aureole knows {_FORMAT!r}: "
+                    "finish the run with the version that began it, or remove the folder"
+                )
+            folder = Path(content["folder"])
+            return cls(
+                content["request"],
+                tuple(Source(str(folder / name), size, time) for name, size, time in content["sources"]),
+                int(content["part_frames"]),
+                Origin(
+                    tuple(Item(str(folder / name), dataset) for name, dataset in content["items"]),
+                    bool(content["request"]["check_md5"]),
+                ),
+                range(*content["selection"]),
+                content["command"],
+            )
+        except FileNotFoundError:
+            return None
+        except OSError as error:
+            raise OutputError(f"{path}: cannot be read ({error.strerror or error})") from None
+        except (ValueError, LookupError, TypeError):
+            raise OutputError(f"{path}: is no manifest of a run; remove {directory} to begin anew") from None
+
+    @staticmethod
+    def remove(directory: Path) -> None:
+        """Remove the manifest: what is left is no run."""
+        (directory / _NAME).unlink(missing_ok=True)
+
+
+def changed(before: Sequence[Source], now: Sequence[Source]) -> str | None:
+    """Return in words which files are not those of before; None if none is."""
+    if [shown(source.path) for source in before] != [shown(source.path) for source in now]:
+        return "is of other files"
+    differ = [
+        new.path
+        for old, new in zip(before, now, strict=True)
+        if None not in (old.bytes, new.bytes) and old != new
+    ]
+    if not differ:
+        return None
+    more = f" and {len(differ) - _LISTED} more" if len(differ) > _LISTED else ""
+    return f"was begun before these files changed: {', '.join(differ[:_LISTED])}{more}"
+
+
+def _described(given: FramesLike | Monitor | None) -> Any:
+    """Return JSON that is the same for the same values, or the same way to find them."""
+    if given is None:
+        return None
+    if isinstance(given, Frames):
+        return digest(given.addresses())
+    if isinstance(given, partial):
+        return [_described(given.func), *map(str, given.args)]
+    if callable(given):
+        return f"{given.__module__}.{getattr(given, '__qualname__', type(given).__qualname__)}"
+    values = np.ascontiguousarray(given)
+    return [str(values.dtype), list(values.shape), hashlib.sha256(values.data).hexdigest()]
+
+
+def digest(content: object) -> str:
+    """Return the SHA-256 of the canonical JSON of something, in hexadecimal."""
+    text = json.dumps(content, sort_keys=True, separators=(",", ":"), ensure_ascii=True)
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _under(folder: str, path: str) -> str:
+    """Return a path without the folder that it is under."""
+    return path[len(folder) :].lstrip("/") if path.startswith(f"{folder.rstrip('/')}/") else path

@@ -1,0 +1,212 @@
+"""Parts: the patterns of some hundred frames, each a file of its own, so that nothing is lost with a process.
+
+A part is an HDF5 file behind a block of 512 bytes that says what it is, with the SHA-256 of all that follows:
+libhdf5 sees no byte that was not checked. Published parts are never changed; what is tried again is published
+as the next generation.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import dataclass, field
+from io import BytesIO
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import h5py
+import numpy as np
+from numpy.typing import NDArray
+
+from aureole.errors import OutputError
+from aureole.io.names import shown
+from aureole.io.publish import AlreadyThereError, publication, sweep
+from aureole.io.status import FrameStatus
+
+F32 = NDArray[np.float32]
+
+_BLOCK = 512
+_MAGIC = "aureole-part-1"
+_ARRAYS = ("intensity", "sigma", "monitor", "status")
+_NAME = re.compile(r"part-(\d{6,})-([0-9a-f]{12})-g(\d+)\.h5")
+
+
+@dataclass(eq=False)
+class Rows:
+    """The patterns or cakes of consecutive frames, and how it went with each.
+
+    Attributes
+    ----------
+    frames : range
+        Which frames these are.
+    intensity, sigma : ndarray of float32, shape (len(frames), *bins)
+        NaN where a frame is not done; sigma is None without an error model.
+    monitor : ndarray of float64, shape (len(frames),), optional
+        What each was divided by.
+    status : ndarray of uint8, shape (len(frames),)
+        A `FrameStatus` each.
+    messages : dict of int to str
+        Name and reason of each frame that is not done, by its number in the series.
+    """
+
+    frames: range
+    intensity: F32
+    status: NDArray[np.uint8]
+    sigma: F32 | None = None
+    monitor: NDArray[np.float64] | None = None
+    messages: dict[int, str] = field(default_factory=dict)
+
+    @classmethod
+    def empty(cls, frames: range, bins: tuple[int, ...], *, sigma: bool, monitor: bool) -> Rows:
+        """Return rows that are all pending."""
+        shape = (len(frames), *bins)
+        return cls(
+            frames,
+            np.full(shape, np.nan, np.float32),
+            np.full(len(frames), FrameStatus.PENDING, np.uint8),
+            np.full(shape, np.nan, np.float32) if sigma else None,
+            np.full(len(frames), np.nan) if monitor else None,
+        )
+
+    def copy(self) -> Rows:
+        """Return rows that can be changed without these."""
+        return Rows(
+            self.frames,
+            **{name: values.copy() for name, values in self.arrays()},
+            messages=dict(self.messages),
+        )
+
+    @property
+    def undone(self) -> list[int]:
+        """Numbers of the frames that are not done."""
+        return [self.frames[row] for row in np.flatnonzero(self.status != FrameStatus.DONE)]
+
+    def arrays(self) -> Iterator[tuple[str, NDArray[Any]]]:
+        """Yield the arrays that are there, by their names in a part."""
+        for name in _ARRAYS:
+            values = getattr(self, name)
+            if values is not None:
+                yield name, values
+
+
+class Label(NamedTuple):
+    """What a part says of itself: whose it is, the digest of the table that made it, and on which backend."""
+
+    owner: str
+    plan: str
+    backend: str
+
+
+class Parts:
+    """The parts in the directory of a run.
+
+    Parameters
+    ----------
+    directory : path
+    run : str
+        SHA-256 of the manifest, in hexadecimal.
+    """
+
+    def __init__(self, directory: Path, run: str) -> None:
+        self.directory = directory
+        self._run = run
+
+    def publish(self, number: int, generation: int, rows: Rows, *, plan: str, backend: str) -> Path:
+        """Write a part, read it back, give it its name, and return its path.
+
+        Of two processes that make the same part one comes first, and both are content: its bits are the same.
+
+        Parameters
+        ----------
+        number, generation : int
+        rows : Rows
+        plan, backend : str
+            Digest of the table that made it, and on what.
+
+        Raises
+        ------
+        OutputError
+            The disk refuses, or reads back something else.
+        """
+        path = self.directory / f"part-{number:06d}-{self._owner(number)}-g{generation}.h5"
+        data = _format(rows, Label(self._owner(number), plan, backend))
+        with suppress(AlreadyThereError), publication(path) as temporary:
+            temporary.write_bytes(data)
+            if temporary.read_bytes() != data:
+                raise OutputError(f"{path}: the disk does not keep what is written")
+        return path
+
+    def listed(self) -> dict[int, dict[int, Path]]:
+        """Return the paths of all parts that seem to be there, by number and generation."""
+        found: dict[int, dict[int, Path]] = {}
+        with os.scandir(self.directory) as entries:
+            for entry in entries:
+                match = _NAME.fullmatch(entry.name)
+                if match and match[2] == self._owner(int(match[1])):
+                    found.setdefault(int(match[1]), {})[int(match[3])] = Path(entry.path)
+        return found
+
+    def read(self, path: Path, number: int, frames: range) -> tuple[Label, Rows]:
+        """Read a part.
+
+        Parameters
+        ----------
+        path : path
+        number : int
+        frames : range
+            The frames that it must have.
+
+        Raises
+        ------
+        OSError, ValueError
+            It cannot be read, or is not as it was written.
+        """
+        try:
+            return _read(path, self._owner(number), frames)
+        except (LookupError, TypeError) as error:
+            raise ValueError(f"{error} is not as it should be") from None
+
+    def remove(self) -> None:
+        """Remove all parts, and what killed processes left of some."""
+        for generations in self.listed().values():
+            for path in generations.values():
+                path.unlink(missing_ok=True)
+        sweep(self.directory)
+
+    def _owner(self, number: int) -> str:
+        return hashlib.sha256(f"{self._run} {number}".encode()).hexdigest()[:12]
+
+
+def _format(rows: Rows, label: Label) -> bytearray:
+    """Return the bytes of a part."""
+    memory = BytesIO()
+    with h5py.File(memory, "w", userblock_size=_BLOCK) as file:
+        file.attrs["frames"] = (rows.frames.start, rows.frames.stop)
+        for name, values in rows.arrays():
+            file[name] = values
+        file["bad_frames"] = np.array(list(rows.messages), np.int64)
+        texts = [shown(text) for text in rows.messages.values()]
+        file.create_dataset("messages", data=texts, dtype=h5py.string_dtype())
+    data = bytearray(memory.getbuffer())
+    checksum = hashlib.sha256(memoryview(data)[_BLOCK:]).hexdigest()
+    data[:_BLOCK] = " ".join((_MAGIC, checksum, *label)).encode().ljust(_BLOCK, b"\n")
+    return data
+
+
+def _read(path: Path, owner: str, frames: range) -> tuple[Label, Rows]:
+    data = path.read_bytes()
+    magic, checksum, *label = data[:_BLOCK].decode("ascii", "replace").split() or [""] * 5
+    if magic != _MAGIC or hashlib.sha256(memoryview(data)[_BLOCK:]).hexdigest() != checksum:
+        raise ValueError("its checksum is wrong")
+    if label[0] != owner:
+        raise ValueError("it is of another run")
+    with h5py.File(BytesIO(data), "r") as file:
+        if tuple(file.attrs["frames"]) != (frames.start, frames.stop):
+            raise ValueError(f"it has the frames {file.attrs['frames']}")
+        arrays = {name: file[name][()] for name in _ARRAYS if name in file}
+        numbers, texts = file["bad_frames"][()], file["messages"].asstr()[()]
+    messages = {int(number): str(text) for number, text in zip(numbers, texts, strict=True)}
+    return Label(*label), Rows(frames, **arrays, messages=messages)

@@ -1,0 +1,264 @@
+"""A run that survives what happens to it: what was done stays done, and the same command goes on from there.
+
+The directory ``OUT.run`` holds the manifest, frozen first, and the parts. Killed at any moment, it has whole
+parts or none. When the output is complete, it holds everything itself, and the directory goes.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Generator, Mapping
+from contextlib import closing, suppress
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+
+from aureole.azimuthal import Plan
+from aureole.errors import OutputError
+from aureole.io.finished import Finished, read_finished
+from aureole.io.names import shown
+from aureole.io.publish import AlreadyThereError, sweep, unwritable
+from aureole.io.series import Frames
+from aureole.io.status import FrameStatus
+from aureole.runs.executors import Part, Task, Threads, Work
+from aureole.runs.manifest import Manifest, changed, digest
+from aureole.runs.parts import Parts, Rows
+from aureole.runs.report import FrameIssue, RunOptions, RunReport
+
+_PART_BYTES = 16 << 20
+_SMALLEST, _LARGEST = 16, 1024
+
+
+def directory_of(output: str | Path) -> Path:
+    """Return the directory of the run that makes an output; of the directory itself, it is the same."""
+    path = Path(output)
+    return path if path.suffix == ".run" else path.with_name(f"{path.name}.run")
+
+
+class Run:
+    """What one output is made of, part by part.
+
+    Parameters
+    ----------
+    plan : Plan
+    frames : Frames
+    output : path
+    options : RunOptions
+    product : mapping, optional
+        What decides on the output besides the patterns: it does not concern the parts.
+    stored : callable
+        Finds the rows of some frames in the output of an earlier run, of which some frames are not done.
+
+    Attributes
+    ----------
+    output, directory : Path
+    manifest : Manifest
+    status : ndarray of uint8, shape (frames,)
+        How it went with each frame so far.
+    messages : dict of int to str
+        Name and reason of the frames that are not done.
+    reused : int
+        How many frames were taken from parts of before.
+    notes : list of str
+        What the user should know of parts of before, one line each.
+    replaces : bool
+        Whether the output may take the place of one that is there.
+
+    Raises
+    ------
+    OutputError
+        The output, or a run that it was begun by, is of another request; or nothing can be written.
+    """
+
+    def __init__(
+        self,
+        plan: Plan,
+        frames: Frames,
+        output: Path,
+        options: RunOptions,
+        *,
+        product: Mapping[str, object] | None = None,
+        stored: Callable[[range], Rows | None],
+    ) -> None:
+        # what cannot go together is told before anything is written
+        plan.stream(frames, variance=options.variance, monitor=options.monitor).close()
+        self.output, self.directory = output, directory_of(output)
+        self._stored = stored
+        self._plan, self._frames, self._options = plan, frames, options
+        self.manifest = Manifest.of(
+            plan,
+            frames,
+            variance=options.variance,
+            monitor=options.monitor,
+            part_frames=options.part_frames or _part_frames(plan),
+            command=options.command,
+        )
+        self._product = dict(product or {})
+        self.status = np.full(len(frames), FrameStatus.PENDING, np.uint8)
+        self.messages: dict[int, str] = {}
+        self.reused = 0
+        self.notes: list[str] = []
+        self.replaces = options.overwrite
+
+    def completed(self) -> RunReport | None:
+        """Return the report of the output where it is there, and no frame of it can be tried again.
+
+        Raises
+        ------
+        OutputError
+            There is something else of that name.
+        """
+        if self._options.overwrite or not os.path.lexists(self.output):
+            return None
+        found = read_finished(self.output)
+        why = "" if found is None else self._differs(found)
+        if found is None or why:
+            made = f", and {why}" if why else ""
+            raise OutputError(
+                f"{self.output}: exists already{made}; choose another name or overwrite it (--overwrite)"
+            )
+        if np.all(found.status == FrameStatus.DONE):
+            if not found.virtual:
+                self._remove()
+            total = len(found.status)
+            return RunReport(self.output, total, [], 0.0, total, (f"{self.output} is complete already",))
+        self.replaces = True
+        return None
+
+    def report(self, seconds: float) -> RunReport:
+        """Return how it went so far."""
+        issues = []
+        for frame, message in sorted(self.messages.items()):
+            name = self._frames.name(frame)
+            reason = message.removeprefix(f"{shown(name)}: ")
+            issues.append(FrameIssue(frame, FrameStatus(self.status[frame]), name, reason))
+        return RunReport(self.output, len(self.status), issues, seconds, self.reused, tuple(self.notes))
+
+    def _differs(self, found: Finished) -> str | None:
+        if found.request != self.request:
+            return "was made in another way"
+        return changed(found.sources, self.manifest.sources)
+
+    @property
+    def request(self) -> str:
+        """SHA-256 of all that was asked for, in hexadecimal."""
+        return digest([self.manifest.request, self._product])
+
+    def parts(self) -> Generator[Part, None, None]:
+        """Yield every part once, in any order: those of before, and those that are made now.
+
+        Raises
+        ------
+        OutputError
+            The directory is of another run, or cannot be written to.
+        FrameError
+            As `RunOptions.strict` says.
+        """
+        self._begin()
+        parts = Parts(self.directory, self.manifest.digest)
+        try:
+            yield from self._all(parts)
+        except BaseException:
+            with suppress(OSError):
+                if not parts.listed():
+                    self._remove()
+            raise
+
+    def _all(self, parts: Parts) -> Generator[Part, None, None]:
+        options, total = self._options, len(self.status)
+        tasks = []
+        listed = parts.listed()
+        options.tell(0, total)
+        for number, frames in enumerate(self.manifest.parts):
+            task = self._task(parts, number, frames, listed.get(number, {}))
+            if task.before is None and self.replaces and not options.overwrite:
+                task = replace(task, before=self._stored(frames), path=self.output)
+            if task.before is not None and task.path is not None and not task.todo:
+                yield self._noted(Part(task.path, task.before))
+            else:
+                tasks.append(task)
+        done = self.reused = total - sum(len(task.todo) for task in tasks)
+        if done:
+            complete = len(self.manifest.parts) - len(tasks)
+            self.notes.append(
+                f"went on from {complete} of {len(self.manifest.parts)} parts, {done} of {total} frames"
+            )
+        if not tasks:
+            return
+
+        def tell(more: int) -> None:
+            nonlocal done
+            done += more
+            options.tell(done, total)
+
+        work = Work(self._plan, self._frames, options.variance, options.monitor, parts, strict=options.strict)
+        executor = options.executor or Threads(options.threads)
+        with closing(executor.run(work, tasks, tell)) as made:
+            for part in made:
+                yield self._noted(part)
+
+    def _noted(self, part: Part) -> Part:
+        rows = part.rows
+        self.status[rows.frames.start : rows.frames.stop] = rows.status
+        self.messages |= rows.messages
+        return part
+
+    def _task(self, parts: Parts, number: int, frames: range, generations: Mapping[int, Path]) -> Task:
+        """Return what is to be done for a part, from the newest of its generations that is sound."""
+        newest = max(generations, default=0)
+        for generation in sorted(generations, reverse=True):
+            path = generations[generation]
+            try:
+                label, rows = parts.read(path, number, frames)
+            except (OSError, ValueError) as error:
+                self.notes.append(f"{path.name} is damaged ({error}): it is made again")
+                continue
+            if label.plan != self._plan.digest:
+                self.notes.append(f"{path.name} was made with another look-up table: it is made again")
+                continue
+            return Task(number, frames, newest + 1, rows, path)
+        return Task(number, frames, newest + 1)
+
+    def _begin(self) -> None:
+        """Freeze the manifest, or take up the one that is there."""
+        try:
+            self.directory.mkdir(exist_ok=True)
+        except OSError as error:
+            raise OutputError(unwritable(self.directory, error)) from None
+        sweep(self.directory)
+        sweep(self.output.parent, self.output.name)
+        before = Manifest.load(self.directory)
+        if before is not None and (why := before.differs(self.manifest)):
+            if not self._options.overwrite:
+                raise OutputError(
+                    f"{self.directory}: {why}; 'aureole resume {self.output}' finishes that run, --overwrite "
+                    "begins anew"
+                )
+            Parts(self.directory, before.digest).remove()
+            Manifest.remove(self.directory)
+            before = None
+        if before is None:
+            with suppress(AlreadyThereError):  # another process began the same
+                self.manifest.save(self.directory)
+            before = Manifest.load(self.directory)
+        if before is None or (why := before.differs(self.manifest)):
+            raise OutputError(f"{self.directory}: another process began another run there")
+        self.manifest = before
+
+    def finish(self) -> None:
+        """Remove the directory, where the output holds everything."""
+        if not self._options.virtual:
+            self._remove()
+
+    def _remove(self) -> None:
+        with suppress(OSError):
+            Parts(self.directory, self.manifest.digest).remove()
+            Manifest.remove(self.directory)
+            self.directory.rmdir()
+
+
+def _part_frames(plan: Plan) -> int:
+    """Return how many frames a part has: some seconds of work, and few enough bytes to be held in memory."""
+    row = 4 * int(np.prod(plan.bins.shape)) * (1 if plan.spec.error_model is None else 2)
+    return int(np.clip(_PART_BYTES // row // _SMALLEST * _SMALLEST, _SMALLEST, _LARGEST))
