@@ -167,13 +167,16 @@ def _spread(values: NDArray[np.float64], place: _Positioner, frames: int) -> NDA
 
 def _all(file: h5py.File) -> dict[str, _Positioner]:
     scans: dict[str, dict[str, _Positioner]] = {}
-    for name in file:
-        entry = get(file, name)
-        if isinstance(entry, h5py.Group):
-            # Paths are made of names: behind a link, the group would tell its path in another file.
-            scans[name] = {}
-            for key, found in _in_scan(entry, f"/{name}"):
-                scans[name].setdefault(key, found)
+    try:
+        for name in file:
+            entry = get(file, name)
+            if isinstance(entry, h5py.Group):
+                # Paths are made of names: behind a link, the group would tell its path in another file.
+                scans[name] = {}
+                for key, found in _in_scan(entry, f"/{name}"):
+                    scans[name].setdefault(key, found)
+    except TROUBLES as error:
+        raise FormatError(f"{file.filename}: cannot be read ({why(error)})") from None
     times = Counter(key for found in scans.values() for key in found)
     return {
         key if times[key] == 1 else f"{scan}/{key}": place
