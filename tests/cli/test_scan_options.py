@@ -133,8 +133,8 @@ def test_a_missing_frame_leaves_its_place_empty(folder, tmp_path):
     assert scan.index[0].tolist() == [0, -1, 2, 3]
     assert scan.index[1:].tolist() == ZIGZAG[1:]
     assert scan.notes == (
-        "1 place without a frame: rotation 0, translation 0.05",
         "1 frame without position: 1",
+        "1 place without a frame: rotation 0, translation 0.05",
     )
 
 

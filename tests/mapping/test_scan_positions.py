@@ -157,6 +157,22 @@ def test_shape_settles_what_positions_leave_open():
         from_positions(named(y, x), shape=(4, 4, 1))
 
 
+def test_extra_frames_off_the_grid():
+    scan = grid(4, 5, zigzag=True)
+    y, x = columns(scan, 0.05)
+    # two frames at a parking position before the scan, one between two columns after it
+    y, x = np.concatenate([[0, 0], y, y[7:8]]), np.concatenate([[-50, -50], x, x[7:8] + 0.01])
+    found = from_positions(named(y, x), shape=(4, 5))
+    assert np.array_equal(found.index, scan.index + 2)
+    assert found.unplaced == (0, 1, 22)
+    assert found.notes == ("3 frames off the grid, not used: 0, 1, 22",)
+    assert found.describe() == "4 rows x 5 columns, 3 not placed"
+    with pytest.raises(
+        SpecError, match="positions of y are at 4 or .* places, the shape says 3; leave it out"
+    ):
+        from_positions(named(y[2:22], x[2:22]), shape=(3, 5))
+
+
 def test_tolerance_joins_what_is_near():
     x = np.array([0.0, 0.4, 1.0, 1.4, 2.0, 2.4])
     y = np.zeros(6) + np.array([0, 1, 0, 1, 0, 1])
@@ -189,7 +205,7 @@ def test_absent_frames_may_lack_a_position():
     found = from_positions(named(y, x), absent={4})
     assert found.index.tolist() == [[0, 1, 2], [3, -1, 5], [6, 7, 8]]
     assert found.unplaced == (4,)
-    assert found.notes[-1] == "1 frame without position: 4"
+    assert found.notes[0] == "1 frame without position: 4"
     points = scattered(*named(y, x), absent={4})
     assert points.index.tolist() == [0, 1, 2, 3, 5, 6, 7, 8]
     assert points.points.shape == (8, 2)

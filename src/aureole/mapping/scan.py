@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from math import prod
 
 import numpy as np
@@ -211,8 +212,9 @@ def count_of(number: int, noun: str) -> str:
     return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
 
 
-def listed(items: Iterable[object]) -> str:
-    """Return a few of many, and how many more there are."""
-    texts = [str(item) for item in items]
-    more = len(texts) - _SHOWN
-    return ", ".join(texts[:_SHOWN]) + (f" and {more} more" if more > 0 else "")
+def listed(items: Iterable[str], mark: str = ", ") -> str:
+    """Return a few of many texts, and how many more there are."""
+    taken = iter(items)
+    text = mark.join(islice(taken, _SHOWN))
+    more = sum(1 for _ in taken)
+    return f"{text} and {more} more" if more else text
