@@ -168,7 +168,7 @@ def test_extra_frames_off_the_grid():
     assert found.notes == ("3 frames off the grid, not used: 0, 1, 22",)
     assert found.describe() == "4 rows x 5 columns, 3 not placed"
     with pytest.raises(
-        SpecError, match="positions of y are at 4 or .* places, the shape says 3; leave it out"
+        SpecError, match=r"positions of y are at 4 or .* places, the shape says 3; leave it out"
     ):
         from_positions(named(y[2:22], x[2:22]), shape=(3, 5))
 
