@@ -9,9 +9,11 @@ from typing import NoReturn
 
 from aureole.version import __version__
 
+_NUMBER = r"(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?"
+
 
 class Parser(argparse.ArgumentParser):
-    """A parser whose errors are one line, and that takes ``-1e9`` for a number and not for an option."""
+    """A parser whose errors are one line, and that takes ``-1e9`` and ``-90,90`` for numbers, not options."""
 
     def __init__(
         self,
@@ -29,7 +31,7 @@ class Parser(argparse.ArgumentParser):
             formatter_class=_Formatter,
             allow_abbrev=False,
         )
-        self._negative_number_matcher = re.compile(r"^-(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?$")
+        self._negative_number_matcher = re.compile(rf"^-{_NUMBER}(,[-+]?{_NUMBER})*$")
 
     def error(self, message: str) -> NoReturn:
         """Print one line to stderr and leave with 2."""

@@ -22,8 +22,11 @@ if TYPE_CHECKING:
     from aureole.io.patterns import AxisData as AxisData
     from aureole.io.patterns import PatternLayout as PatternLayout
     from aureole.io.patterns import PatternWriter as PatternWriter
+    from aureole.io.positioners import find_positioners as find_positioners
+    from aureole.io.positioners import read_positions as read_positions
     from aureole.io.publish import publication as publication
     from aureole.io.scalars import header_number as header_number
+    from aureole.io.scalars import read_numbers as read_numbers
     from aureole.io.scalars import read_scalars as read_scalars
     from aureole.io.series import Frames as Frames
     from aureole.io.series import open_frames as open_frames
@@ -41,6 +44,7 @@ _HOME = {
     "Source": "nexus",
     "Site": "nexus",
     "StackWriter": "stack",
+    "find_positioners": "positioners",
     "header_number": "scalars",
     "load": "images",
     "natural_sorted": "names",
@@ -50,6 +54,8 @@ _HOME = {
     "read_cbf": "cbf",
     "read_image": "images",
     "read_list": "names",
+    "read_numbers": "scalars",
+    "read_positions": "positioners",
     "read_scalars": "scalars",
     "write_cbf": "cbf_write",
     "write_text": "text",

@@ -20,6 +20,7 @@ from aureole.errors import NO_MORE_FILES, FormatError, FrameCorrupt, FrameError,
 from aureole.frames import EncodedFrame
 from aureole.io.sniff import PACKED, what_is
 from aureole.io.store import LARGEST_FRAME, Address, Store, usable
+from aureole.io.tiff_tags import attributes_of_tiff
 
 _DEFLATE_RATIO = 1032
 """How many bytes one byte of a deflated stream stands for at most."""
@@ -122,7 +123,8 @@ class FabioFiles(Store):
                 image = self._image(which, name)
                 found = image.get_frame(local) if self._counts[which] > 1 else image
                 data = _pixels(found, self._paths[which], name)
-                header = {str(key): str(value) for key, value in (found.header or {}).items()}
+                known = {str(key): str(value) for key, value in (found.header or {}).items()}
+                header = {**attributes_of_tiff(self._paths[which], local), **known}
                 if self._counts[which] == 1:
                     self.close()
             except FrameError:

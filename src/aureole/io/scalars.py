@@ -51,16 +51,36 @@ def read_scalars(source: str, frames: Frames) -> NDArray[np.float64] | Callable[
         The source cannot be read, has another number of values than there are frames, holds what looks like a
         number and is none (``1,5``), or is a key that neither the first nor the last frame has.
     """
-    if "::" in source:
-        values = _from_hdf5(source)
-    elif (table := _table_and_column(source)) is not None:
-        values = _from_table(*table)
-    else:
+    if "::" not in source and _table_and_column(source) is None:
         _check_key(source, frames)
         return partial(_from_header, source)
+    values = read_numbers(source)
     if len(values) != len(frames):
         raise SpecError(f"{source}: has {len(values)} values for {len(frames)} frames")
     return values
+
+
+def read_numbers(source: str) -> NDArray[np.float64]:
+    """Read numbers from a file, however many there are.
+
+    Parameters
+    ----------
+    source : str
+        ``file.h5::/path``, ``file.csv:column``, or a table that has only one column.
+
+    Returns
+    -------
+    ndarray of float64, shape (n,)
+        NaN for entries that are no number.
+
+    Raises
+    ------
+    InputError
+        As for `read_scalars`, or a table has several columns and none is named.
+    """
+    if "::" in source:
+        return _from_hdf5(source)
+    return _from_table(*(_table_and_column(source) or (Path(source), None)))
 
 
 def file_of(source: str) -> str | None:
@@ -78,11 +98,16 @@ def header_number(header: Mapping[str, str], key: str) -> float:
 
 
 def _from_header(key: str, frame: EncodedFrame) -> float:
-    value = header_number(frame.header, key)
+    return demanded_number(frame.header, key, frame.name)
+
+
+def demanded_number(header: Mapping[str, str], key: str, name: str) -> float:
+    """Return the number in the header of the frame of this name; raises `FrameCorrupt` if there is none."""
+    value = header_number(header, key)
     if isnan(value):
-        text = frame.header.get(key)
+        text = header.get(key)
         wrong = f"has no {key!r}" if text is None else f"has {text!r} for {key}, which is no number"
-        raise FrameCorrupt(frame.name, f"its header {wrong}")
+        raise FrameCorrupt(name, f"its header {wrong}")
     return value
 
 
@@ -127,7 +152,7 @@ def _table_and_column(source: str) -> tuple[Path, str] | None:
     return (path, column) if what_is(path) == "file" or path.suffix.lower() in _TABLE_ENDINGS else None
 
 
-def _from_table(path: Path, column: str) -> NDArray[np.float64]:
+def _from_table(path: Path, column: str | None) -> NDArray[np.float64]:
     try:
         text = path.read_text(encoding="utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
@@ -142,7 +167,11 @@ def _from_table(path: Path, column: str) -> NDArray[np.float64]:
         names, rows = _split_table(comments[-1] if comments else "", lines)
     except csv.Error as error:
         raise FormatError(f"{path}: cannot be read as a table ({error})") from None
-    if column in names:
+    if column is None:
+        if len(names or (rows[0] if rows else ())) > 1:
+            raise SpecError(f"{path}: has several columns; say which: {path}:COLUMN")
+        place = 0
+    elif column in names:
         place = names.index(column)
     elif _PLACE.fullmatch(column):
         place = int(column) - 1
