@@ -94,7 +94,7 @@ class Beamline:
     refill: int = 500
     spotty: tuple[str, ...] = ()
     coarse: float = 0.5
-    grains: float = 2.0
+    grains: float = 10.0
     seed: int = 0
 
     def __post_init__(self) -> None:
@@ -187,7 +187,7 @@ class Experiment:
                 beamline.grains,
                 pattern=found[phase]._replace(rings=found[phase].rings * (1.0, scale)),
                 screen=self.screen,
-                rng=np.random.default_rng([beamline.seed, 3, phase]),
+                seed=(beamline.seed, 3, phase),
             )
             self.weights[phase] *= 1.0 - beamline.coarse
 

@@ -13,7 +13,7 @@ from aureole.simulate.screen import Screen
 F32 = NDArray[np.float32]
 F64 = NDArray[np.float64]
 
-_FLASHES = 8
+_FLASHES = 24
 """How often a grain reflects into each ring during one turn."""
 _MOSAIC = 2.0
 """Standard deviation of a flash in degrees of rotation."""
@@ -37,7 +37,7 @@ class Grains:
     pattern : Pattern
         Of the phase.
     screen : Screen
-    rng : Generator
+    seed : tuple of int
         Decides places and orientations.
 
     Attributes
@@ -49,9 +49,10 @@ class Grains:
     """
 
     def __init__(
-        self, truth: F64, per_voxel: float, *, pattern: Pattern, screen: Screen, rng: np.random.Generator
+        self, truth: F64, per_voxel: float, *, pattern: Pattern, screen: Screen, seed: tuple[int, ...]
     ) -> None:
-        self._screen = screen
+        rng = np.random.default_rng(seed)
+        self._screen, self._seed = screen, seed
         self._rings = pattern.rings
         total = float(truth.sum())
         count = int(np.ceil(total * per_voxel))
@@ -64,9 +65,6 @@ class Grains:
         # what a ring has on a detector of any size: its area times the pixels within a radian of 2θ
         self._totals = area * 2.0 * pi * np.tan(at) / np.cos(at) ** 2 / screen.pixel_angle**2
         self._sigmas = ring_width(at, screen) / screen.pixel_angle / 2.355
-        shape = (count, len(self._rings), _FLASHES)
-        self._omega = rng.uniform(0.0, 360.0, shape).astype(np.float32)
-        self._chi = rng.uniform(-pi, pi, shape).astype(np.float32)
         self._to_lab = screen.geometry.rotation_matrix()
         centres = [screen.geometry.detector.centres(axis) for axis in (0, 1)]
         self._orders = [np.argsort(along) for along in centres]
@@ -85,11 +83,16 @@ class Grains:
         shares : ndarray, shape (hit,)
             What a voxel full of the phase would add in their place to the patterns.
         """
-        off = (self._omega[grains] - rotation + 180.0) % 360.0 - 180.0
+        if not grains.size:
+            return
+        # drawn anew each time: the flashes of all grains together would fill the memory
+        shape = (2, len(self._rings), _FLASHES)
+        turns = np.stack([np.random.default_rng((*self._seed, grain)).random(shape) for grain in grains])
+        off = (360.0 * turns[:, 0] - rotation + 180.0) % 360.0 - 180.0
         hit, ring, flash = np.nonzero(np.abs(off) < 4.0 * _MOSAIC)
         glow = np.exp(-0.5 * (off[hit, ring, flash] / _MOSAIC) ** 2)
         glow *= 360.0 / (_FLASHES * _MOSAIC * sqrt(2.0 * pi))
-        chi = self._chi[grains[hit], ring, flash].astype(np.float64)
+        chi = 2.0 * pi * turns[hit, 1, ring, flash] - pi
         counts = glow * shares[hit] * self.amount * self._totals[ring]
         row, column = self._pixel(self._rings[ring, 0], chi)
         near = np.rint(np.stack((row, column))).astype(np.intp)

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from aureole.geometry import Geometry, detector
+from aureole.simulate.poisson import poisson, tables
 
 F32 = NDArray[np.float32]
 F64 = NDArray[np.float64]
@@ -66,6 +67,7 @@ class Screen:
     """
 
     def __init__(self, geometry: Geometry, seed: int) -> None:
+        tables()  # before threads need them
         self.geometry = geometry
         two_theta = geometry.center_array("2th_rad")
         self.pixel_angle = geometry.detector.pixel1 / geometry.dist
@@ -119,7 +121,7 @@ class Screen:
         """
         rng = np.random.default_rng(seed)
         expectation.reshape(-1)[self.hot] *= _HOT
-        image = rng.poisson(expectation).astype(np.int32)
+        image = poisson(rng, expectation)
         image[self.invalid] = -1
         image.reshape(-1)[self._dead] = -2
         return image
