@@ -152,11 +152,9 @@ def run(args: argparse.Namespace) -> int:
     with progress_bar("preparing", "drawing") as progress:
         rendered = render(experiment, args.output, form=args.format, threads=args.threads, progress=progress)
     seconds = perf_counter() - begin
-    print(
-        f"drawn       {len(experiment)} frames in {seconds:.1f} s ({len(experiment) / seconds:.1f} frames/s)",
-        flush=True,
-    )
     try:
+        rate = len(experiment) / seconds
+        print(f"drawn       {len(experiment)} frames in {seconds:.1f} s ({rate:.1f} frames/s)", flush=True)
         with progress_bar("waiting", "releasing") as progress:
             released = release(rendered, args.rate, progress=progress)
     except BaseException:
@@ -235,11 +233,7 @@ def _tell(args: argparse.Namespace, rendered: Rendered, released: Released) -> N
         f"tables      {', '.join(str(args.output / name) for name in ('scan.poni', 'scan.csv', 'truth.h5'))}"
     )
     if args.rate is not None:
-        print(
-            f"released    {released.rate:.1f} frames/s, the latest {released.latest * 1e3:.1f} ms behind its time"
-        )
+        late = f"the latest {released.latest * 1e3:.1f} ms behind its time"
+        print(f"released    {released.rate:.1f} frames/s, {late}")
         if released.rate < 0.99 * args.rate:
-            note(
-                _PROG,
-                f"the rate of {args.rate:g} frames/s was not reached: the disk or the machine is too slow",
-            )
+            note(_PROG, f"{args.rate:g} frames/s were not reached: the disk or the machine is too slow")

@@ -4,7 +4,7 @@ from aureole.simulate.experiment import Beamline, Experiment
 from aureole.simulate.phantom import Phantom, Region, sample
 from aureole.simulate.powder import Exposure, Powder
 from aureole.simulate.raster import MapScan
-from aureole.simulate.render import Released, Rendered, release, render
+from aureole.simulate.rendering import Released, Rendered, release, render
 from aureole.simulate.scans import ScanFiles, hard_link_series, write_eiger_scan, write_scan
 from aureole.simulate.tomogram import XrdctScan
 

@@ -81,9 +81,10 @@ class Region:
         found: F64 = self.amount * layer**self.smooth * beta * first * second / width * chord
         return found
 
-    def area(self) -> float:
-        """Return the integral of the fraction over the plane z = 0 of a column."""
-        return self.amount * pi * self.radius**2 * self.aspect / (self.smooth + 1.0)
+    def area(self, z: float = 0.0) -> float:
+        """Return the integral of the fraction over a layer."""
+        layer = max(1.0 - ((z - self.z) / self.height) ** 2, 0.0) ** (self.smooth + 1)
+        return self.amount * pi * self.radius**2 * self.aspect * layer / (self.smooth + 1)
 
 
 @dataclass(frozen=True, slots=True)

@@ -91,6 +91,8 @@ class XrdctScan:
             )
         if not (0.0 <= self.wander < np.inf and np.isfinite(self.backlash) and 0.0 < self.step < np.inf):
             raise SpecError("wander and backlash must be finite numbers of steps, the step a length in mm")
+        if self.seed < 0:
+            raise SpecError(f"a seed is not negative: {self.seed}")
         _ = self.path
 
     @property

@@ -18,6 +18,7 @@ from aureole.azimuthal.batches import in_order
 from aureole.errors import OutputError, SpecError
 from aureole.geometry import format_poni
 from aureole.io.cbf_write import format_cbf
+from aureole.io.publish import publication
 from aureole.simulate.experiment import Experiment
 from aureole.simulate.files import INVALID_EIGER, eiger_chunks, pilatus_header, write_eiger_files
 from aureole.simulate.truth import scan_table, write_truth
@@ -84,7 +85,7 @@ class Released:
     @property
     def rate(self) -> float:
         """Files per second."""
-        return (self.files - 1) / self.seconds if self.seconds > 0.0 else float("inf")
+        return (self.files - 1) / self.seconds if self.files > 1 and self.seconds > 0.0 else float("inf")
 
 
 def render(
@@ -120,22 +121,25 @@ def render(
     """
     folder = Path(directory)
     workers = checked_threads(threads)
+    placed: list[Path] = []
     try:
         _refuse_a_scan(folder)
         folder.mkdir(parents=True, exist_ok=True)
         hidden = Path(mkdtemp(prefix=".rendering-", dir=folder))
         try:
-            poni = format_poni(experiment.geometry)
-            (hidden / "scan.poni").write_text(poni, encoding="utf-8")
+            (hidden / "scan.poni").write_text(format_poni(experiment.geometry), encoding="utf-8")
             (hidden / "scan.csv").write_text(scan_table(experiment), encoding="utf-8")
             write_truth(hidden / "truth.h5", experiment)
             draw = _draw_cbf if form == "cbf" else _draw_eiger
             files = draw(experiment, hidden, workers, progress)
             for name in _TABLES:
-                (folder / name).hardlink_to(hidden / name)
-                (hidden / name).unlink()
+                with publication(folder / name) as temporary:
+                    (hidden / name).replace(temporary)
+                placed.append(folder / name)
         except BaseException:
             shutil.rmtree(hidden, ignore_errors=True)
+            for path in placed:
+                path.unlink(missing_ok=True)
             raise
     except OSError as error:
         raise OutputError(f"{folder}: cannot be written ({error.strerror or error})") from None
