@@ -25,6 +25,10 @@ class Scan(Protocol):
     """What `XrdctScan` and `MapScan` have in common."""
 
     @property
+    def step(self) -> float:
+        """From point to point, in mm."""
+
+    @property
     def path(self) -> Path:
         """The way through the points."""
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import shutil
 import time
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import suppress
+from contextlib import closing, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import mkdtemp
@@ -216,8 +216,10 @@ def _draw_cbf(experiment: Experiment, hidden: Path, threads: int, progress: Prog
         data = format_cbf(experiment.frame(index), header, name=paths[index].stem)
         paths[index].write_bytes(data)
 
-    for _ in _counted(in_order(draw, range(len(paths)), threads), len(paths), progress):
-        pass
+    # closed on the way out of an exception: nobody draws any more when the folder is removed
+    with closing(in_order(draw, range(len(paths)), threads)) as drawn:
+        for _ in _counted(drawn, len(paths), progress):
+            pass
     return paths
 
 
@@ -228,9 +230,9 @@ def _draw_eiger(experiment: Experiment, hidden: Path, threads: int, progress: Pr
         return image
 
     count = len(experiment)
-    images = _counted(in_order(draw, range(count), threads), count, progress)
-    chunks = eiger_chunks(images, experiment.geometry.shape)
-    return write_eiger_files(hidden, experiment.geometry, chunks, count)
+    with closing(in_order(draw, range(count), threads)) as drawn:
+        chunks = eiger_chunks(_counted(drawn, count, progress), experiment.geometry.shape)
+        return write_eiger_files(hidden, experiment.geometry, chunks, count)
 
 
 def _counted(items: Iterable[Item], total: int, progress: Progress | None) -> Iterator[Item]:

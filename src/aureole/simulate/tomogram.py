@@ -157,7 +157,7 @@ class XrdctScan:
     def turning(self) -> F64:
         """By how many degrees the sample turns during each exposure."""
         step = self.turned / self.angles * (self.continuous and self.order == "rotation-first")
-        return np.where(self.path.backward, -step, step)
+        return np.where(self.path.backward, -step, step) + 0.0  # no -0
 
     @property
     def positions(self) -> dict[str, F64]:

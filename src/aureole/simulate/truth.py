@@ -47,7 +47,7 @@ def write_truth(path: Path, experiment: Experiment) -> None:
     experiment : Experiment
     """
     names = list(experiment.phantom.phases)
-    step = float(getattr(experiment.scan, "step", 1.0))
+    step = experiment.scan.step
     volume = experiment.truth
     with h5py.File(path, "x") as file:
         entry = new_entry(file)
