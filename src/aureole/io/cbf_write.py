@@ -38,30 +38,30 @@ def encode_byte_offset(image: NDArray[np.integer]) -> bytes:
         raise SpecError(f"byte-offset compression stores integers, not {image.dtype}")
     if image.dtype.itemsize == 8 and image.dtype.kind == "u" and image.size and image.max() >= 1 << 63:
         raise SpecError("byte-offset compression cannot store pixels of 2^63 and more")
-    pixels = image.reshape(-1).astype(np.int64)
     # A difference too large for the type wraps around here and back again in the decoder, as CBFlib has it;
     # so 32-bit images need 64-bit differences only for -2^31, which some decoders do not manage.
-    delta = np.diff(pixels, prepend=np.int64(0))
-    if image.dtype.itemsize <= 4:
-        delta = delta.astype(np.int32).astype(np.int64)
-    extra = [np.flatnonzero((delta < -bound) | (delta > bound)) for bound in (0x7F, 0x7FFF, 0x7FFFFFFF)]
-    length = np.ones(delta.size, np.int64)
-    for where, growth in zip(extra, (2, 4, 8), strict=True):
-        length[where] += growth
-    end = np.cumsum(length)
-    out = np.empty(int(end[-1]) if end.size else 0, np.uint8)
-    start = end - length
-    out[start] = delta.astype(np.int8).view(np.uint8)
-    escape = 0
-    for where, width in zip(extra, (2, 4, 8), strict=True):
-        before = width // 2
-        # The lowest value of the narrower type, little-endian, says that a wider one follows.
-        first = start[where] + escape
-        for byte in range(before):
-            out[first + byte] = 0x80 if byte == before - 1 else 0
-        escape += before
-        stored = delta[where].astype(f"<i{width}").view(np.uint8).reshape(-1, width)
-        out[(first + before)[:, None] + np.arange(width)] = stored
+    pixels = image.reshape(-1).astype(np.int32 if image.dtype.itemsize <= 4 else np.int64)
+    delta = np.diff(pixels, prepend=pixels.dtype.type(0))
+    narrow = delta.astype(np.int8)
+    where = np.flatnonzero((narrow != delta) | (narrow == -0x80))
+    large = delta[where].astype(np.int64)
+    # which differences need more than 1, 3 and 7 bytes, and none needs more than 15
+    needs = [(large < -bound) | (large > bound) for bound in (0x7F, 0x7FFF, 0x7FFFFFFF, 1 << 63)]
+    growth = needs[0] * 2 + needs[1] * 4 + needs[2] * 8
+    start = where + np.cumsum(growth) - growth
+    out = np.empty(delta.size + int(growth.sum()), np.uint8)
+    ordinary = np.ones(out.size, np.bool_)
+    narrow[where] = -0x80
+    place = 1
+    for stage, width in enumerate((2, 4, 8)):
+        stored = needs[stage]
+        at = start[stored][:, None] + place + np.arange(width)
+        ordinary[at] = False
+        # The lowest value of each type, little-endian, says that a wider one follows.
+        value = np.where(needs[stage + 1], -(1 << (8 * width - 1)), large)[stored]
+        out[at] = value.astype(f"<i{width}").view(np.uint8).reshape(-1, width)
+        place += width
+    out[ordinary] = narrow.view(np.uint8)
     return out.tobytes()
 
 

@@ -4,28 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
 from aureole.azimuthal.batches import in_order
 from aureole.errors import OutputError, SpecError
-from aureole.geometry import Geometry, format_poni
+from aureole.geometry import format_poni
 from aureole.io.cbf_write import format_cbf
+from aureole.simulate.files import INVALID_EIGER, eiger_chunks, pilatus_header, write_eiger_files
 from aureole.simulate.powder import Exposure, Powder, heat_at
 from aureole.threads import checked_threads
 
-if TYPE_CHECKING:
-    import h5py
-
-_PERIOD = 0.004
-"""Seconds from frame to frame: 250 Hz."""
-_START = datetime(2024, 5, 17, 9, 0, 0)
 _EIGER_KEV = 35.0
-_INVALID_EIGER = np.uint32(2**32 - 1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +77,8 @@ def write_scan(
     def write(index: int) -> None:
         flux = _flux(index)
         image = exposure.frame(index, heat_at(index, different), flux)
-        data = format_cbf(image, _header(exposure.geometry, index, flux), name=paths[index].stem)
+        header = pilatus_header(exposure.geometry, index, {"Flux": f"{flux:.6f}"})
+        data = format_cbf(image, header, name=paths[index].stem)
         paths[index].write_bytes(data)
 
     try:
@@ -175,120 +168,24 @@ def write_eiger_scan(
     exposure = Exposure(Powder(detector=detector, energy_kev=_EIGER_KEV, counts=counts, seed=seed))
     folder = Path(directory)
     scan = ScanFiles(folder / "scan_master.h5", folder / "scan.poni")
+
+    def render(index: int) -> NDArray[np.uint32]:
+        image = exposure.frame(index, heat_at(index, different), _flux(index)).astype(np.uint32)
+        image[exposure.invalid] = INVALID_EIGER
+        return image
+
     try:
         folder.mkdir(parents=True, exist_ok=True)
         if scan.frames.exists():
             raise OutputError(f"{scan.frames}: exists already; choose another folder")
         scan.poni.write_text(format_poni(exposure.geometry), encoding="utf-8")
-        chunks = _eiger_chunks(exposure, different, checked_threads(threads))
-        _write_eiger_files(folder, exposure.geometry, chunks, n_frames)
+        images = in_order(render, range(different), checked_threads(threads))
+        chunks = list(eiger_chunks(images, exposure.geometry.shape))
+        repeated = (chunks[index % different] for index in range(n_frames))
+        write_eiger_files(folder, exposure.geometry, repeated, n_frames)
     except OSError as error:
         raise OutputError(f"{folder}: cannot be written ({error})") from None
     return scan
-
-
-def _eiger_chunks(exposure: Exposure, different: int, threads: int) -> list[bytes]:
-    """Return compressed frames; HDF5 itself compresses them, in memory."""
-    import h5py
-    import hdf5plugin
-
-    def render(index: int) -> NDArray[np.uint32]:
-        image = exposure.frame(index, heat_at(index, different), _flux(index)).astype(np.uint32)
-        image[exposure.invalid] = _INVALID_EIGER
-        return image
-
-    shape = exposure.geometry.shape
-    chunks = []
-    with h5py.File("frames in memory", "w", driver="core", backing_store=False) as file:
-        # h5py has one lock for all: rendering is what is done side by side
-        data = file.create_dataset(
-            "data", (1, *shape), np.uint32, chunks=(1, *shape), **hdf5plugin.Bitshuffle(cname="lz4")
-        )
-        for image in in_order(render, range(different), threads):
-            data[0] = image
-            data.flush()
-            chunks.append(data.id.read_direct_chunk((0, 0, 0))[1])
-    return chunks
-
-
-def _write_eiger_files(folder: Path, geometry: Geometry, chunks: list[bytes], n_frames: int) -> None:
-    import h5py
-    import hdf5plugin
-
-    shape = geometry.shape
-    with h5py.File(folder / "scan_master.h5", "x") as master:
-        _describe_eiger(master, geometry)
-        links = master["entry"].create_group("data")
-        links.attrs["NX_class"] = "NXdata"
-        for number, start in enumerate(range(0, n_frames, 1000), 1):
-            count = min(1000, n_frames - start)
-            name = f"scan_data_{number:06d}.h5"
-            with h5py.File(folder / name, "w") as file:
-                entry = file.create_group("entry")
-                entry.attrs["NX_class"] = "NXentry"
-                group = entry.create_group("data")
-                group.attrs["NX_class"] = "NXdata"
-                data = group.create_dataset(
-                    "data",
-                    (count, *shape),
-                    np.uint32,
-                    chunks=(1, *shape),
-                    **hdf5plugin.Bitshuffle(cname="lz4"),
-                )
-                for row in range(count):
-                    data.id.write_direct_chunk((row, 0, 0), chunks[(start + row) % len(chunks)])
-            links[f"data_{number:06d}"] = h5py.ExternalLink(name, "/entry/data/data")
-
-
-def _describe_eiger(master: h5py.File, geometry: Geometry) -> None:
-    """Write the facts that a DCU writes, as far as they have a meaning here."""
-    entry = master.create_group("entry")
-    entry.attrs["NX_class"] = "NXentry"
-    instrument = entry.create_group("instrument")
-    instrument.attrs["NX_class"] = "NXinstrument"
-    known = geometry.detector
-    center1, center2 = geometry.beam_center()
-    facts: dict[str, dict[str, tuple[float | str, str]]] = {
-        "beam": {"incident_wavelength": ((geometry.wavelength or 0.0) * 1e10, "angstrom")},
-        "detector": {
-            "description": (f"Dectris {known.name}", ""),
-            "x_pixel_size": (known.pixel2, "m"),
-            "y_pixel_size": (known.pixel1, "m"),
-            "beam_center_x": (center2, "pixel"),
-            "beam_center_y": (center1, "pixel"),
-            "detector_distance": (geometry.dist, "m"),
-            "count_time": (_PERIOD * 0.9, "s"),
-            "frame_time": (_PERIOD, "s"),
-        },
-    }
-    for group_name, values in facts.items():
-        group = instrument.create_group(group_name)
-        group.attrs["NX_class"] = f"NX{group_name}"
-        for name, (value, units) in values.items():
-            group[name] = value
-            if units:
-                group[name].attrs["units"] = units
-
-
-def _header(geometry: Geometry, index: int, flux: float) -> str:
-    known = geometry.detector
-    center1, center2 = geometry.beam_center()
-    stamp = (_START + timedelta(seconds=_PERIOD * index)).isoformat(timespec="milliseconds")
-    return "\n".join(
-        (
-            f"Detector: {known.name}, simulated",
-            stamp,
-            f"Pixel_size {known.pixel1 * 1e6:g}e-6 m x {known.pixel2 * 1e6:g}e-6 m",
-            f"Exposure_time {_PERIOD * 0.9:.7f} s",
-            f"Exposure_period {_PERIOD:.7f} s",
-            "Count_cutoff 1048500 counts",
-            f"Wavelength {(geometry.wavelength or 0.0) * 1e10:.6f} A",
-            f"Detector_distance {geometry.dist:.5f} m",
-            f"Beam_xy ({center2:.2f}, {center1:.2f}) pixels",
-            f"Flux {flux:.6f}",
-            "Polarization 0.990",
-        )
-    )
 
 
 def _flux(index: int) -> float:
