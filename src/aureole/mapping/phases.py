@@ -1,0 +1,233 @@
+"""How much of each phase is in a pattern: non-negative combinations of reference patterns."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from aureole.errors import SpecError
+from aureole.mapping.patterns import F64, Estimate, Window, chunks, in_window
+
+_CHUNK_VALUES = 1 << 20
+_ALIKE = 1e-10
+"""Smallest eigenvalue of references of unit length that still tells them apart."""
+_ROUNDING = 1e-12
+_PATIENCE = 3
+
+
+@dataclass(frozen=True, slots=True)
+class PhaseMaps:
+    """Phases of many patterns; leading dimensions are those of the patterns.
+
+    Attributes
+    ----------
+    weights : Estimate
+        Of each reference, shape (..., references), never negative; NaN where there is no fit.
+    fractions : Estimate
+        Weights over their sum: volume fractions, where the references are of equal volumes. NaN where all
+        weights are zero.
+    background : ndarray of float64, shape (..., terms)
+        Coefficients of Legendre polynomials over the window, from the constant one.
+    chi2 : ndarray of float64
+        Sum of squared deviations over sigma.
+    bins : ndarray of int
+        How many bins had values.
+    """
+
+    weights: Estimate
+    fractions: Estimate
+    background: F64
+    chi2: F64
+    bins: NDArray[np.intp]
+
+
+def reference_on(radial: ArrayLike, reference_radial: ArrayLike, reference: ArrayLike) -> F64:
+    """Interpolate a reference pattern linearly to the bins of other patterns.
+
+    Parameters
+    ----------
+    radial : array_like, shape (bins,)
+    reference_radial, reference : array_like, shape (points,)
+        Rising, in the same unit.
+
+    Raises
+    ------
+    SpecError
+        The reference does not cover the bins, or is not finite there.
+    """
+    x, known, values = (np.asarray(part, np.float64) for part in (radial, reference_radial, reference))
+    if known.shape != values.shape or known.ndim != 1 or len(known) < 2 or not (np.diff(known) > 0).all():
+        raise SpecError(f"a reference of shape {values.shape} on an axis of {known.shape}, or one not rising")
+    if x[0] < known[0] or x[-1] > known[-1]:
+        raise SpecError(
+            f"a reference from {known[0]:g} to {known[-1]:g} does not cover {x[0]:g} to {x[-1]:g}; "
+            "narrow the window"
+        )
+    found = np.interp(x, known, values)
+    if not np.isfinite(found).all():
+        raise SpecError(f"a reference is not finite at {x[int(np.argmin(np.isfinite(found)))]:g}")
+    return found
+
+
+def fit_references(
+    radial: ArrayLike,
+    intensity: ArrayLike,
+    sigma: ArrayLike | None,
+    references: Sequence[ArrayLike] | NDArray[np.floating],
+    *,
+    window: Window | None = None,
+    background: int | None = 0,
+) -> PhaseMaps:
+    """Fit non-negative combinations of reference patterns, and a polynomial.
+
+    Weighted least squares, by block principal pivoting for all patterns at a time (J. Kim, H. Park, SIAM J.
+    Sci. Comput. 33 (2011) 3261, doi:10.1137/110821172).
+
+    The uncertainties are those of the fit without the bound at zero, so that they are not too small near it.
+    With `sigma` they are absolute; without it the scatter about the fit sets the scale.
+
+    Parameters
+    ----------
+    radial : array_like, shape (bins,)
+        Rising.
+    intensity : array_like, shape (..., bins)
+        Bins that are NaN are left out.
+    sigma : array_like, shape (..., bins) or (bins,), or None
+        Standard uncertainties of independent bins. A bin whose sigma is zero or NaN is left out.
+    references : array_like, shape (references, bins)
+        On the same axis (see `reference_on`).
+    window : (float, float), optional
+        First and last radial position to be used; all without it.
+    background : int or None
+        Degree of the polynomial, which may be negative; none at all if None.
+
+    Returns
+    -------
+    PhaseMaps
+
+    Raises
+    ------
+    SpecError
+        Shapes of arrays that do not fit; references that are not finite, or that others make up; a window
+        outside the patterns or with too few bins; sigmas that are negative or nowhere positive.
+    """
+    given = np.asarray(references, np.float64)
+    x = np.asarray(radial, np.float64)
+    if given.ndim != 2 or not len(given) or given.shape[1:] != x.shape:
+        raise SpecError(f"references of shape {given.shape} do not fit a radial axis of shape {x.shape}")
+    if background is not None and background < 0:
+        raise SpecError(f"a background of degree {background}")
+    terms = 0 if background is None else background + 1
+    count = len(given) + terms
+    patterns = in_window(x, intensity, sigma, window, least=count + 1, what=f"a fit of {count} parameters")
+    first = int(np.searchsorted(x, patterns.radial[0]))
+    parts = _parts(patterns.radial, given[:, first : first + len(patterns.radial)], terms)
+    n, phases = len(patterns.intensity), len(given)
+    values, errors = np.full((n, count), np.nan), np.full((n, phases), np.nan)
+    shares, share_errors = np.full((n, phases), np.nan), np.full((n, phases), np.nan)
+    chi2, bins = np.full(n, np.nan), np.zeros(n, np.intp)
+    for part in chunks(n, max(1, _CHUNK_VALUES // (len(patterns.radial) + count**2))):
+        y, deviations, there = patterns.rows(part)
+        bins[part] = there.sum(axis=1)
+        usable = np.flatnonzero(bins[part] > count)
+        if not usable.size:
+            continue
+        weight = np.where(there, 1.0 / np.square(deviations), 0.0)[usable]
+        found, covariance = _solve(parts, phases, y[usable], weight)
+        square = np.sum(weight * np.square(y[usable] - found @ parts), axis=1)
+        if patterns.sigma is None:
+            covariance = covariance * (square / (bins[part][usable] - count))[:, None, None]
+        where = usable + part.start
+        values[where], chi2[where] = found, square
+        errors[where] = np.sqrt(np.einsum("ijj->ij", covariance)[:, :phases])
+        shares[where], share_errors[where] = _fractions(found[:, :phases], covariance[:, :phases, :phases])
+    shape = patterns.shape
+    return PhaseMaps(
+        Estimate(values[:, :phases].reshape(*shape, phases), errors.reshape(*shape, phases)),
+        Estimate(shares.reshape(*shape, phases), share_errors.reshape(*shape, phases)),
+        values[:, phases:].reshape(*shape, terms),
+        chi2.reshape(shape),
+        bins.reshape(shape),
+    )
+
+
+def _parts(x: F64, references: F64, terms: int) -> F64:
+    """Return references and polynomials, (parts, bins)."""
+    if not np.isfinite(references).all():
+        raise SpecError(f"reference {int(np.argmin(np.isfinite(references).all(axis=1)))} is not finite")
+    length = np.linalg.norm(references, axis=1)
+    if not length.all():
+        raise SpecError(f"reference {int(np.argmin(length))} is zero in the window")
+    across = 2.0 * (x - x[0]) / (x[-1] - x[0]) - 1.0
+    parts = np.concatenate([references, np.polynomial.legendre.legvander(across, max(terms - 1, 0)).T[:terms]])
+    unit = parts / np.linalg.norm(parts, axis=1)[:, None]
+    eigenvalues, vectors = np.linalg.eigh(unit @ unit.T)
+    if eigenvalues[0] < _ALIKE:
+        named = np.flatnonzero(np.abs(vectors[: len(references), 0]) > 1e-3)
+        which = ", ".join(str(number) for number in named)
+        raise SpecError(f"references {which} make up one another (or the background) and cannot be told apart")
+    return parts
+
+
+def _solve(parts: F64, phases: int, y: F64, weight: F64) -> tuple[F64, F64]:
+    """Return parameters (n, P), the first so many of them never negative, and their covariance (n or 1, P, P).
+
+    The normal equations are those of parameters scaled so that their diagonal is 1.
+    """
+    count = len(parts)
+    if (weight == weight[0]).all():
+        weight = weight[:1]
+    products = (parts[:, None] * parts).reshape(count * count, -1)
+    normal = (weight @ products.T).reshape(-1, count, count)
+    right = (weight * y) @ parts.T
+    diagonal = np.einsum("ijj->ij", normal)
+    scale = np.where(diagonal > 0, 1.0 / np.sqrt(np.where(diagonal > 0, diagonal, 1.0)), 0.0)
+    normal = normal * (scale[:, :, None] * scale[:, None, :])
+    np.einsum("ijj->ij", normal)[...] = 1.0 + _ROUNDING
+    right = right * scale
+    found = _pivot(np.broadcast_to(normal, (len(y), count, count)), right, phases)
+    covariance = np.linalg.inv(normal) * (scale[:, :, None] * scale[:, None, :])
+    return found * scale, covariance
+
+
+def _pivot(normal: F64, right: F64, bounded: int) -> F64:
+    """Solve normal equations under the bound that the first so many unknowns are not negative."""
+    n, count = right.shape
+    free = np.ones((n, count), np.bool_)
+    found = np.zeros((n, count))
+    fewest, patience = np.full(n, bounded + 1), np.full(n, _PATIENCE)
+    small = _ROUNDING * np.maximum(np.abs(right).max(axis=1), np.finfo(float).tiny)
+    live = np.arange(n)
+    while live.size:
+        open_ = free[live]
+        reduced = np.where(open_[:, :, None] & open_[:, None, :], normal[live], 0.0)
+        np.einsum("ijj->ij", reduced)[~open_] = 1.0
+        x = np.linalg.solve(reduced, np.where(open_, right[live], 0.0)[:, :, None])[:, :, 0]
+        slack = np.einsum("ijk,ik->ij", normal[live], x) - right[live]
+        wrong = np.where(open_, x, slack) < -small[live, None]
+        wrong[:, bounded:] = False
+        found[live] = x
+        many = wrong.sum(axis=1)
+        fewer = many < fewest[live]
+        patience[live] = np.where(fewer, _PATIENCE, patience[live] - 1)
+        fewest[live] = np.minimum(fewest[live], many)
+        # Exchanging all that is wrong is fast; only the last of them alone is sure to end.
+        last = np.zeros_like(wrong)
+        last[np.arange(len(live)), count - 1 - np.argmax(wrong[:, ::-1], axis=1)] = True
+        free[live] = open_ ^ (wrong & (last | (fewer | (patience[live] >= 0))[:, None]))
+        live = live[many > 0]
+    found[:, :bounded] = np.maximum(found[:, :bounded], 0.0)
+    return found
+
+
+def _fractions(weights: F64, covariance: F64) -> tuple[F64, F64]:
+    """Return weights over their sum, and the uncertainties of that."""
+    total = weights.sum(axis=1, keepdims=True)
+    some = total > 0
+    shares = np.where(some, weights / np.where(some, total, 1.0), np.nan)
+    by_weight = (np.eye(weights.shape[1]) - shares[:, :, None]) / np.where(some, total, 1.0)[:, :, None]
+    variances = np.einsum("ijk,ikl,ijl->ij", by_weight, np.broadcast_to(covariance, by_weight.shape), by_weight)
+    return shares, np.sqrt(np.maximum(variances, 0.0))
