@@ -57,8 +57,8 @@ def pseudo_voigt(
     share = np.asarray(mixture)
     parts = list(zip(_lorentz(u, square, width), _gauss(u, square, width), strict=True))
     apart = [a - b for a, b in parts]
-    mixed = (b + share * d for d, (_, b) in zip(apart, parts, strict=True))
-    return Profile(*mixed, apart[0])
+    value, by_position, by_fwhm = (b + share * d for d, (_, b) in zip(apart, parts, strict=True))
+    return Profile(value, by_position, by_fwhm, apart[0])
 
 
 Part = tuple[NDArray[np.floating], NDArray[np.floating], NDArray[np.floating]]

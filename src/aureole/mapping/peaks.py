@@ -79,7 +79,7 @@ class PeakMaps:
     @property
     def good(self) -> NDArray[np.bool_]:
         """Where there is a peak."""
-        return self.status == PeakStatus.GOOD
+        return np.asarray(self.status == PeakStatus.GOOD)
 
     def counts(self) -> dict[PeakStatus, int]:
         """Return how many patterns ended in each status."""
@@ -87,7 +87,7 @@ class PeakMaps:
 
 
 class _Fits(NamedTuple):
-    """Where the fits of some patterns stand: parameters (n, P), χ² (n,), normal equations (n, P, P), (n, P)."""
+    """Where fits stand: parameters (n, P), χ² (n,), and normal equations (n, P, P) and (n, P)."""
 
     parameters: F64
     chi2: F64
@@ -142,8 +142,8 @@ def fit_peaks(
     Raises
     ------
     SpecError
-        An unknown shape, shapes of arrays that do not fit, a window outside the patterns or with too few bins,
-        sigmas that are negative or nowhere positive.
+        An unknown shape, shapes of arrays that do not fit, a window outside the patterns or with too few
+        bins, sigmas that are negative or nowhere positive.
     """
     if shape not in _MIXTURES:
         raise SpecError(f"unknown shape of a peak {shape!r}: known are {', '.join(_MIXTURES)}")

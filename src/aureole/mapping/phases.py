@@ -16,6 +16,8 @@ _ALIKE = 1e-10
 """Smallest eigenvalue of references of unit length that still tells them apart."""
 _ROUNDING = 1e-12
 _PATIENCE = 3
+_EXCHANGES = 20
+"""For each unknown: far more than any pattern takes whose references can be told apart."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,18 +164,19 @@ def _parts(x: F64, references: F64, terms: int) -> F64:
     if not length.all():
         raise SpecError(f"reference {int(np.argmin(length))} is zero in the window")
     across = 2.0 * (x - x[0]) / (x[-1] - x[0]) - 1.0
-    parts = np.concatenate([references, np.polynomial.legendre.legvander(across, max(terms - 1, 0)).T[:terms]])
+    polynomials = np.polynomial.legendre.legvander(across, max(terms - 1, 0)).T[:terms]
+    parts = np.concatenate([references, polynomials])
     unit = parts / np.linalg.norm(parts, axis=1)[:, None]
     eigenvalues, vectors = np.linalg.eigh(unit @ unit.T)
     if eigenvalues[0] < _ALIKE:
         named = np.flatnonzero(np.abs(vectors[: len(references), 0]) > 1e-3)
         which = ", ".join(str(number) for number in named)
-        raise SpecError(f"references {which} make up one another (or the background) and cannot be told apart")
+        raise SpecError(f"references {which} cannot be told apart, or not from the background")
     return parts
 
 
 def _solve(parts: F64, phases: int, y: F64, weight: F64) -> tuple[F64, F64]:
-    """Return parameters (n, P), the first so many of them never negative, and their covariance (n or 1, P, P).
+    """Return parameters (n, P), the first ones never negative, and their covariance (n or 1, P, P).
 
     The normal equations are those of parameters scaled so that their diagonal is 1.
     """
@@ -194,14 +197,17 @@ def _solve(parts: F64, phases: int, y: F64, weight: F64) -> tuple[F64, F64]:
 
 
 def _pivot(normal: F64, right: F64, bounded: int) -> F64:
-    """Solve normal equations under the bound that the first so many unknowns are not negative."""
+    """Solve normal equations under the bound that the first so many unknowns are not negative.
+
+    NaN where rounding hides which of them are zero.
+    """
     n, count = right.shape
     free = np.ones((n, count), np.bool_)
     found = np.zeros((n, count))
     fewest, patience = np.full(n, bounded + 1), np.full(n, _PATIENCE)
     small = _ROUNDING * np.maximum(np.abs(right).max(axis=1), np.finfo(float).tiny)
     live = np.arange(n)
-    while live.size:
+    for _ in range(_EXCHANGES * count):
         open_ = free[live]
         reduced = np.where(open_[:, :, None] & open_[:, None, :], normal[live], 0.0)
         np.einsum("ijj->ij", reduced)[~open_] = 1.0
@@ -219,6 +225,9 @@ def _pivot(normal: F64, right: F64, bounded: int) -> F64:
         last[np.arange(len(live)), count - 1 - np.argmax(wrong[:, ::-1], axis=1)] = True
         free[live] = open_ ^ (wrong & (last | (fewer | (patience[live] >= 0))[:, None]))
         live = live[many > 0]
+        if not live.size:
+            break
+    found[live] = np.nan
     found[:, :bounded] = np.maximum(found[:, :bounded], 0.0)
     return found
 
@@ -228,6 +237,6 @@ def _fractions(weights: F64, covariance: F64) -> tuple[F64, F64]:
     total = weights.sum(axis=1, keepdims=True)
     some = total > 0
     shares = np.where(some, weights / np.where(some, total, 1.0), np.nan)
-    by_weight = (np.eye(weights.shape[1]) - shares[:, :, None]) / np.where(some, total, 1.0)[:, :, None]
-    variances = np.einsum("ijk,ikl,ijl->ij", by_weight, np.broadcast_to(covariance, by_weight.shape), by_weight)
+    change = (np.eye(weights.shape[1]) - shares[:, :, None]) / np.where(some, total, 1.0)[:, :, None]
+    variances = np.sum((change @ covariance) * change, axis=-1)
     return shares, np.sqrt(np.maximum(variances, 0.0))

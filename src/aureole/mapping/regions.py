@@ -82,7 +82,8 @@ def region(
     if border < 1:
         raise SpecError(f"a background from {border} bins on either side")
     linear = background == "linear"
-    least, what = (2 * border + 1, f"a background of {border} bins on either side") if linear else (1, "a sum")
+    what = f"a background of {border} bins on either side" if linear else "a sum"
+    least = 2 * border + 1 if linear else 1
     patterns = in_window(radial, intensity, sigma, window, least=least, what=what)
     count = len(patterns.intensity)
     found, bins = np.full((count, 6), np.nan), np.zeros(count, np.intp)
