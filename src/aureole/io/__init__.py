@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from aureole.io.patterns import PatternLayout as PatternLayout
     from aureole.io.patterns import PatternWriter as PatternWriter
     from aureole.io.publish import publication as publication
+    from aureole.io.read_text import TextPattern as TextPattern
+    from aureole.io.read_text import read_text as read_text
     from aureole.io.scalars import header_number as header_number
     from aureole.io.scalars import read_scalars as read_scalars
     from aureole.io.series import Frames as Frames
@@ -39,6 +41,7 @@ _HOME = {
     "Provenance": "nexus",
     "Site": "nexus",
     "StackWriter": "stack",
+    "TextPattern": "read_text",
     "header_number": "scalars",
     "load": "images",
     "natural_sorted": "names",
@@ -49,6 +52,7 @@ _HOME = {
     "read_image": "images",
     "read_list": "names",
     "read_scalars": "scalars",
+    "read_text": "read_text",
     "write_cbf": "cbf_write",
     "write_text": "text",
 }

@@ -5,11 +5,12 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 
-_FALL = 4.0 * np.log(2.0)
+# plain floats, which leave arrays their precision
+_FALL = float(4.0 * np.log(2.0))
 _GAUSS = float(np.sqrt(_FALL / np.pi))
-_LORENTZ = 2.0 / np.pi
+_LORENTZ = float(2.0 / np.pi)
 
 
 class Profile(NamedTuple):
@@ -33,7 +34,7 @@ def pseudo_voigt(
     x: NDArray[np.floating],
     position: NDArray[np.floating],
     fwhm: NDArray[np.floating],
-    mixture: ArrayLike,
+    mixture: float | NDArray[np.floating],
 ) -> Profile:
     """Return the sum of a Lorentzian and a Gaussian of one position and width, and its derivatives.
 
@@ -45,19 +46,18 @@ def pseudo_voigt(
     x, position, fwhm : ndarray
         Where, and the peak's place and full width at half maximum, in one unit. They broadcast; the results
         have their precision.
-    mixture : array_like
+    mixture : float or ndarray
         The Lorentzian's share of the area. A plain 0 or 1 is a pure Gaussian or Lorentzian, at half the cost.
     """
     width = 1.0 / fwhm
     u = (x - position) * width
     square = u * u
-    if np.ndim(mixture) == 0 and mixture in (0, 1):
+    if isinstance(mixture, float | int) and mixture in (0, 1):
         part = _lorentz(u, square, width) if mixture else _gauss(u, square, width)
         return Profile(*part, None)
-    share = np.asarray(mixture)
     parts = list(zip(_lorentz(u, square, width), _gauss(u, square, width), strict=True))
     apart = [a - b for a, b in parts]
-    value, by_position, by_fwhm = (b + share * d for d, (_, b) in zip(apart, parts, strict=True))
+    value, by_position, by_fwhm = (b + mixture * d for d, (_, b) in zip(apart, parts, strict=True))
     return Profile(value, by_position, by_fwhm, apart[0])
 
 

@@ -313,9 +313,9 @@ def _judge(
     parameters: F64, errors: F64, converged: NDArray[np.bool_], bounds: tuple[F64, F64]
 ) -> NDArray[np.uint8]:
     low, high = (bound[:2] for bound in bounds)
-    place = parameters[:, :2]
+    place, area = parameters[:, :2], parameters[:, 2]
     at_bounds = ((place <= low) | (place >= high)).any(axis=1)
-    no_peak = ~(parameters[:, 2] >= _SIGNIFICANT * errors[:, 2])
+    no_peak = ~((area > 0) & (area >= _SIGNIFICANT * errors[:, 2]))
     status = np.where(converged, PeakStatus.GOOD, PeakStatus.NOT_CONVERGED)
     status[at_bounds] = PeakStatus.AT_BOUNDS
     status[no_peak] = PeakStatus.NO_PEAK

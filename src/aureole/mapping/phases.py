@@ -15,6 +15,7 @@ _CHUNK_VALUES = 1 << 20
 _ALIKE = 1e-10
 """Smallest eigenvalue of references of unit length that still tells them apart."""
 _ROUNDING = 1e-12
+_SIGNIFICANT = 3.0
 _PATIENCE = 3
 _EXCHANGES = 20
 """For each unknown: far more than any pattern takes whose references can be told apart."""
@@ -27,10 +28,11 @@ class PhaseMaps:
     Attributes
     ----------
     weights : Estimate
-        Of each reference, shape (..., references), never negative; NaN where there is no fit.
+        Of each reference, shape (..., references), never negative; NaN where there is no fit, or where the
+        reference is zero in all bins that have values.
     fractions : Estimate
-        Weights over their sum: volume fractions, where the references are of equal volumes. NaN where all
-        weights are zero.
+        Weights over their sum: volume fractions, where the references are of equal volumes. NaN where
+        the sum is less than three times its uncertainty, or a weight is unknown.
     background : ndarray of float64, shape (..., terms)
         Coefficients of Legendre polynomials over the window, from the constant one.
     chi2 : ndarray of float64
@@ -53,7 +55,7 @@ def reference_on(radial: ArrayLike, reference_radial: ArrayLike, reference: Arra
     ----------
     radial : array_like, shape (bins,)
     reference_radial, reference : array_like, shape (points,)
-        Rising, in the same unit.
+        In the same unit; not falling. Of points at one position the mean counts.
 
     Raises
     ------
@@ -61,14 +63,17 @@ def reference_on(radial: ArrayLike, reference_radial: ArrayLike, reference: Arra
         The reference does not cover the bins, or is not finite there.
     """
     x, known, values = (np.asarray(part, np.float64) for part in (radial, reference_radial, reference))
-    if known.shape != values.shape or known.ndim != 1 or len(known) < 2 or not (np.diff(known) > 0).all():
-        raise SpecError(f"a reference of shape {values.shape} on an axis of {known.shape}, or one not rising")
+    if known.shape != values.shape or known.ndim != 1 or len(known) < 2:
+        raise SpecError(f"a reference of shape {values.shape} on an axis of shape {known.shape}")
+    if not (np.diff(known) >= 0).all():
+        raise SpecError("the axis of a reference falls, or is not finite")
     if x[0] < known[0] or x[-1] > known[-1]:
         raise SpecError(
             f"a reference from {known[0]:g} to {known[-1]:g} does not cover {x[0]:g} to {x[-1]:g}; "
             "narrow the window"
         )
-    found = np.interp(x, known, values)
+    known, place, times = np.unique(known, return_inverse=True, return_counts=True)
+    found = np.interp(x, known, np.bincount(place, values) / times)
     if not np.isfinite(found).all():
         raise SpecError(f"a reference is not finite at {x[int(np.argmin(np.isfinite(found)))]:g}")
     return found
@@ -140,11 +145,14 @@ def fit_references(
         weight = np.where(there, 1.0 / np.square(deviations), 0.0)[usable]
         found, covariance = _solve(parts, phases, y[usable], weight)
         square = np.sum(weight * np.square(y[usable] - found @ parts), axis=1)
+        # of a reference that is zero wherever this pattern has values nothing is known
+        hidden = np.einsum("ijj->ij", covariance)[:, :phases] == 0
         if patterns.sigma is None:
             covariance = covariance * (square / (bins[part][usable] - count))[:, None, None]
         where = usable + part.start
+        errors[where] = np.where(hidden, np.nan, np.sqrt(np.einsum("ijj->ij", covariance)[:, :phases]))
+        found[:, :phases] = np.where(hidden, np.nan, found[:, :phases])
         values[where], chi2[where] = found, square
-        errors[where] = np.sqrt(np.einsum("ijj->ij", covariance)[:, :phases])
         shares[where], share_errors[where] = _fractions(found[:, :phases], covariance[:, :phases, :phases])
     shape = patterns.shape
     return PhaseMaps(
@@ -235,8 +243,9 @@ def _pivot(normal: F64, right: F64, bounded: int) -> F64:
 def _fractions(weights: F64, covariance: F64) -> tuple[F64, F64]:
     """Return weights over their sum, and the uncertainties of that."""
     total = weights.sum(axis=1, keepdims=True)
-    some = total > 0
+    spread = np.sqrt(np.maximum(covariance.sum(axis=(1, 2)), 0.0))
+    some = (total > 0) & (total >= _SIGNIFICANT * spread[:, None])
     shares = np.where(some, weights / np.where(some, total, 1.0), np.nan)
     change = (np.eye(weights.shape[1]) - shares[:, :, None]) / np.where(some, total, 1.0)[:, :, None]
     variances = np.sum((change @ covariance) * change, axis=-1)
-    return shares, np.sqrt(np.maximum(variances, 0.0))
+    return shares, np.sqrt(np.where(variances > 0, variances, np.where(some, 0.0, np.nan)))
