@@ -27,7 +27,7 @@ def test_exact_mixtures_are_found_exactly(common):
     rng = np.random.default_rng(1)
     weights = rng.uniform(0, 5, (4, 6, 3)) * (rng.random((4, 6, 3)) > 0.3)
     patterns = weights @ REFERENCES + 3.0 - 0.5 * X
-    sigma = np.full(200, 0.1) if common else rng.uniform(0.1, 1, patterns.shape)
+    sigma = np.full(200, 0.01) if common else rng.uniform(0.001, 0.01, patterns.shape)
     found = fit_references(X, patterns, sigma, REFERENCES, background=1)
     np.testing.assert_allclose(found.weights.value, weights, atol=1e-8)
     some = weights.sum(axis=-1) > 0
@@ -35,7 +35,7 @@ def test_exact_mixtures_are_found_exactly(common):
     np.testing.assert_allclose(found.fractions.value[some], fractions, atol=1e-8)
     assert np.isnan(found.fractions.value[~some]).all()
     np.testing.assert_allclose(found.background, np.broadcast_to([1.5, -1.0], (4, 6, 2)), atol=1e-8)
-    assert np.all(found.chi2 < 1e-12)
+    assert np.all(found.chi2 < 1e-8)
 
 
 @given(
@@ -106,7 +106,7 @@ def test_of_a_reference_that_a_gap_hides_nothing_is_known():
     patterns = np.tile(references.sum(axis=0), (3, 1))
     patterns[0, X > 2.9] = np.nan
     patterns[1, :60] = np.nan
-    for sigma in (np.ones_like(patterns), None):
+    for sigma in (np.full_like(patterns, 0.01), None):
         found = fit_references(X, patterns, sigma, references)
         np.testing.assert_array_equal(
             np.isnan(found.weights.value), [[False, True], [False, False], [False, False]]

@@ -14,7 +14,7 @@ from aureole.units import UNITS
 
 _COMMENT = ("#", "!", "%", ";", "'", "/*", "//")
 _NUMBER = re.compile(r"[-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?|[-+]?(?:nan|inf)", re.ASCII | re.IGNORECASE)
-_LIKE_A_NUMBER = re.compile(r"[-+.]*\d")
+_LIKE_A_NUMBER = re.compile(r"[-+.]*\d|[-+]?(?:nan|inf)\b", re.IGNORECASE)
 _DECIMAL_COMMA = re.compile(r"\d,\d+(?:[eE][-+]?\d+)?(?=[\s;]|$)")
 _MOST_BYTES = 1 << 28
 _CHI_HEADER = 4
