@@ -37,7 +37,7 @@ def channels(area, position, fwhm, mixture=0.0):
 
 
 def measured(counts, seed=3, angles=ANGLES):
-    """What so many counts in the brightest value make of it, and the errors; voxels are finer than the beam."""
+    """Sinograms of so many counts at most, and their errors; the sample's voxels are finer."""
     fine = ParallelBeam(angles, 2 * SIZE, size=2 * SIZE)
     exact = project(fine, channels(*sample(2 * SIZE))).reshape(len(X), len(angles), SIZE, 2).mean(axis=-1) / 2
     scale = counts / exact.max()

@@ -222,7 +222,7 @@ def _start(x: F64, y: F64, there: NDArray[np.bool_], pure: float | None) -> F64:
     height = np.max(smooth, axis=1)
     top = np.where(smooth >= height[:, None] / 2.0, np.maximum(smooth, 0.0), 0.0)
     total = top.sum(axis=1)
-    position = np.where(total > 0, top @ x / np.where(total > 0, total, 1.0), 0.0)
+    position = np.where(total > 0, np.einsum("ij,j->i", top, x) / np.where(total > 0, total, 1.0), 0.0)
     # The half above half the height is, of a Gaussian, 0.76 of its area.
     area = total * (x[1] - x[0]) / 0.76
     fwhm = np.where(height > 0, area / np.where(height > 0, height, 1.0), 0.2)

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from aureole.errors import SpecError
-from aureole.mapping.patterns import F64, Estimate, Window, chunks, in_window
+from aureole.mapping.patterns import F64, Estimate, Patterns, Window, chunks, in_window
+from aureole.threads import checked_threads
 
-_CHUNK_VALUES = 1 << 20
+_CHUNK_VALUES = 1 << 17
 _ALIKE = 1e-10
 """Smallest eigenvalue of references of unit length that still tells them apart."""
 _ROUNDING = 1e-12
@@ -87,6 +90,7 @@ def fit_references(
     *,
     window: Window | None = None,
     background: int | None = 0,
+    threads: int | None = None,
 ) -> PhaseMaps:
     """Fit non-negative combinations of reference patterns, and a polynomial.
 
@@ -110,6 +114,8 @@ def fit_references(
         First and last radial position to be used; all without it.
     background : int or None
         Degree of the polynomial, which may be negative; none at all if None.
+    threads : int, optional
+        All cores without it. It does not change a bit of the result.
 
     Returns
     -------
@@ -132,36 +138,47 @@ def fit_references(
     patterns = in_window(x, intensity, sigma, window, least=count + 1, what=f"a fit of {count} parameters")
     first = int(np.searchsorted(x, patterns.radial[0]))
     parts = _parts(patterns.radial, given[:, first : first + len(patterns.radial)], terms)
-    n, phases = len(patterns.intensity), len(given)
-    values, errors = np.full((n, count), np.nan), np.full((n, phases), np.nan)
-    shares, share_errors = np.full((n, phases), np.nan), np.full((n, phases), np.nan)
-    chi2, bins = np.full(n, np.nan), np.zeros(n, np.intp)
-    for part in chunks(n, max(1, _CHUNK_VALUES // (len(patterns.radial) + count**2))):
-        y, deviations, there = patterns.rows(part)
-        bins[part] = there.sum(axis=1)
-        usable = np.flatnonzero(bins[part] > count)
-        if not usable.size:
-            continue
-        weight = np.where(there, 1.0 / np.square(deviations), 0.0)[usable]
-        found, covariance = _solve(parts, phases, y[usable], weight)
-        square = np.sum(weight * np.square(y[usable] - found @ parts), axis=1)
+    phases = len(given)
+    work = partial(_fit_some, patterns, parts, phases)
+    pieces = chunks(len(patterns.intensity), max(1, _CHUNK_VALUES // (len(patterns.radial) + count**2)))
+    with ThreadPoolExecutor(checked_threads(threads)) as pool:
+        done = list(pool.map(work, pieces)) or [work(slice(0, 0))]
+    columns = (np.concatenate(column) for column in zip(*done, strict=True))
+    values, errors, shares, share_errors, chi2, bins = (
+        column.reshape(*patterns.shape, *column.shape[1:]) for column in columns
+    )
+    return PhaseMaps(
+        Estimate(values[..., :phases], errors),
+        Estimate(shares, share_errors),
+        values[..., phases:],
+        chi2,
+        bins,
+    )
+
+
+def _fit_some(
+    patterns: Patterns, parts: F64, phases: int, part: slice
+) -> tuple[F64, F64, F64, F64, F64, NDArray[np.intp]]:
+    """Return parameters, errors of the weights, fractions, their errors, χ² and bins of some patterns."""
+    y, deviations, there = patterns.rows(part)
+    n, count, bins = len(y), len(parts), there.sum(axis=1)
+    values, chi2 = np.full((n, count), np.nan), np.full(n, np.nan)
+    errors, shares, share_errors = (np.full((n, phases), np.nan) for _ in range(3))
+    usable = np.flatnonzero(bins > count)
+    if usable.size:
+        y, weight = y[usable], np.where(there, 1.0 / np.square(deviations), 0.0)[usable]
+        found, covariance = _solve(parts, phases, y, weight)
+        residual = y - np.einsum("np,pb->nb", found, parts)
+        square = np.einsum("nb,nb,nb->n", weight, residual, residual)
         # of a reference that is zero wherever this pattern has values nothing is known
         hidden = np.einsum("ijj->ij", covariance)[:, :phases] == 0
         if patterns.sigma is None:
-            covariance = covariance * (square / (bins[part][usable] - count))[:, None, None]
-        where = usable + part.start
-        errors[where] = np.where(hidden, np.nan, np.sqrt(np.einsum("ijj->ij", covariance)[:, :phases]))
+            covariance = covariance * (square / (bins[usable] - count))[:, None, None]
+        errors[usable] = np.where(hidden, np.nan, np.sqrt(np.einsum("ijj->ij", covariance)[:, :phases]))
         found[:, :phases] = np.where(hidden, np.nan, found[:, :phases])
-        values[where], chi2[where] = found, square
-        shares[where], share_errors[where] = _fractions(found[:, :phases], covariance[:, :phases, :phases])
-    shape = patterns.shape
-    return PhaseMaps(
-        Estimate(values[:, :phases].reshape(*shape, phases), errors.reshape(*shape, phases)),
-        Estimate(shares.reshape(*shape, phases), share_errors.reshape(*shape, phases)),
-        values[:, phases:].reshape(*shape, terms),
-        chi2.reshape(shape),
-        bins.reshape(shape),
-    )
+        values[usable], chi2[usable] = found, square
+        shares[usable], share_errors[usable] = _fractions(found[:, :phases], covariance[:, :phases, :phases])
+    return values, errors, shares, share_errors, chi2, bins
 
 
 def _parts(x: F64, references: F64, terms: int) -> F64:
@@ -191,9 +208,12 @@ def _solve(parts: F64, phases: int, y: F64, weight: F64) -> tuple[F64, F64]:
     count = len(parts)
     if (weight == weight[0]).all():
         weight = weight[:1]
-    products = (parts[:, None] * parts).reshape(count * count, -1)
-    normal = (weight @ products.T).reshape(-1, count, count)
-    right = (weight * y) @ parts.T
+    # sums without BLAS, whose bits depend on its threads
+    first, second = np.triu_indices(count)
+    normal = np.empty((len(weight), count, count))
+    normal[:, first, second] = np.einsum("nb,pb->np", weight, parts[first] * parts[second])
+    normal[:, second, first] = normal[:, first, second]
+    right = np.einsum("nb,pb->np", weight * y, parts)
     diagonal = np.einsum("ijj->ij", normal)
     scale = np.where(diagonal > 0, 1.0 / np.sqrt(np.where(diagonal > 0, diagonal, 1.0)), 0.0)
     normal = normal * (scale[:, :, None] * scale[:, None, :])

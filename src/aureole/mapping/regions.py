@@ -135,7 +135,7 @@ def _coefficients(x: F64, there: NDArray[np.bool_], border: int) -> tuple[F64, F
         end[:, side] = there[:, side]
         with np.errstate(invalid="ignore"):
             ends.append(end / end.sum(axis=1, keepdims=True))
-    left, right = (end @ x for end in ends)
+    left, right = (np.einsum("ij,j->i", end, x) for end in ends)
     rise = (x - left[:, None]) / (right - left)[:, None]
     for shares, end in zip((1.0 - rise, rise), ends, strict=True):
         total, moment = (np.sum(part * there * shares, axis=1, keepdims=True) for part in (1.0, x))

@@ -296,7 +296,7 @@ class _Misfit:
         for (_, _, area), profile in zip(each, profiles, strict=True):
             factors = (area * profile.by_position, area * profile.by_fwhm, profile.value)
             rows += [np.sum(back * factor, axis=-1) for factor in factors]
-        rows += [back.sum(axis=-1), back @ x]
+        rows += [np.sum(back, axis=-1), np.sum(back * x, axis=-1)]
         return chi2, np.array(rows, np.float64)
 
 
