@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from aureole.io.positioners import find_positioners as find_positioners
     from aureole.io.positioners import read_positions as read_positions
     from aureole.io.publish import publication as publication
+    from aureole.io.read_text import TextPattern as TextPattern
+    from aureole.io.read_text import read_text as read_text
     from aureole.io.scalars import header_number as header_number
     from aureole.io.scalars import read_numbers as read_numbers
     from aureole.io.scalars import read_scalars as read_scalars
@@ -44,6 +46,7 @@ _HOME = {
     "Source": "nexus",
     "Site": "nexus",
     "StackWriter": "stack",
+    "TextPattern": "read_text",
     "find_positioners": "positioners",
     "header_number": "scalars",
     "load": "images",
@@ -57,6 +60,7 @@ _HOME = {
     "read_numbers": "scalars",
     "read_positions": "positioners",
     "read_scalars": "scalars",
+    "read_text": "read_text",
     "write_cbf": "cbf_write",
     "write_text": "text",
 }
