@@ -8,6 +8,10 @@ from aureole.frames import Buffer, FilePart
 TILE: int
 MAX_LANES: int
 RAY_LANES: int
+BACK_LANES: int
+BACK_ROWS: int
+BACK_TAPS: int
+BACK_POWERS: int
 isa: str
 isas: list[str]
 
@@ -151,5 +155,19 @@ def project_rays(
     sine: NDArray[np.float64],
     rotation_center: float,
     adjoint: bool,
+    isa: str = "",
+) -> None: ...
+def backproject(
+    sinograms: NDArray[np.float32],
+    slices: NDArray[np.float32],
+    cosine: NDArray[np.float64],
+    sine: NDArray[np.float64],
+    weights: NDArray[np.float32],
+    matrix: NDArray[np.float32],
+    taps: NDArray[np.float32],
+    seen: NDArray[np.uint8],
+    middle: float,
+    per_step: float,
+    lowest: float,
     isa: str = "",
 ) -> None: ...

@@ -201,6 +201,29 @@ struct RayArgs {
     float* sinogram;               // n_angles * n_translations * RAY_LANES
 };
 
+// Channels whose projections are filtered and backprojected at once, rows of the filter that lie together, samples that a
+// pixel is interpolated from, and coefficients of the polynomial that weighs each.
+inline constexpr size_t BACK_LANES = 32, BACK_ROWS = 8, BACK_TAPS = 6, BACK_POWERS = 9;
+
+// Filtered backprojection of many channels.
+struct BackArgs {
+    template <class T> struct Cube {    // steps count elements
+        T* data;
+        ptrdiff_t channel, slow, fast;
+    };
+
+    size_t size, n_channels, n_angles, n_translations, n_samples;    // n_samples in whole BACK_ROWS
+    Cube<const float> sinograms;        // angles are slow, translations fast
+    const double *cosine, *sine;        // n_angles
+    const float* weights;               // n_angles; what they count
+    const float* matrix;                // n_samples / BACK_ROWS * n_translations * BACK_ROWS; from rays to samples
+    const float* taps;                  // BACK_TAPS * BACK_POWERS, the highest power of (fraction - 1/2) first
+    double middle, per_step;            // the slice's middle has its first tap there, and so many samples a pixel
+    const uint8_t* seen;                // size * size; other pixels become zero
+    float lowest;                       // what is below is raised to it
+    Cube<float> slices;                 // rows are slow, columns fast
+};
+
 // One row for each instruction set.
 struct Kernels {
     const char* name;
@@ -212,6 +235,7 @@ struct Kernels {
     void (*bound)(const BoundArgs&);
     void (*share)(const ShareArgs&);
     void (*project_rays)(const RayArgs&);
+    bool (*backproject)(const BackArgs&);    // false: no memory
 };
 
 }  // namespace aureole

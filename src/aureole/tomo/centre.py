@@ -99,7 +99,7 @@ def by_sharpness(sinogram: Sinogram, angles: NDArray[np.float64]) -> float:
 
     def score(center: float) -> float:
         beam = ParallelBeam(angles, width, rotation_center=center, size=size)
-        slice_ = FilteredBackprojection(beam, "hann").reconstruct(sinogram, threads=1)
+        slice_ = FilteredBackprojection(beam, "hann", method="fourier").reconstruct(sinogram, threads=1)
         return float(np.abs(slice_, dtype=np.float64).sum())
 
     return _least(score, start, width)

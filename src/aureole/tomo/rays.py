@@ -86,10 +86,14 @@ def project(beam: ParallelBeam, slices: ArrayLike, *, threads: int | None = None
     return by_lanes(rays.forward, given, beam.shape, threads)
 
 
-def checked(values: ArrayLike, shape: tuple[int, int], what: str) -> NDArray[np.float32]:
-    """Return values as float32, if they end in that shape and are finite."""
+def checked(
+    values: ArrayLike, shape: tuple[int, int], what: str, *, channels_last: bool = False
+) -> NDArray[np.float32]:
+    """Return values as float32, if they end in that shape, or begin with it, and are finite."""
     given = np.asarray(values, np.float32)
-    if given.ndim < 2 or given.shape[-2:] != shape:
+    if channels_last and (given.ndim != 3 or given.shape[:2] != shape):
+        raise SpecError(f"{what} of shape {given.shape}; wanted is ({shape[0]}, {shape[1]}, channels)")
+    if not channels_last and (given.ndim < 2 or given.shape[-2:] != shape):
         raise SpecError(f"{what} of shape {given.shape}; wanted is (..., {shape[0]}, {shape[1]})")
     if not np.isfinite(given).all():
         raise SpecError(f"{what} have values that are not finite")
