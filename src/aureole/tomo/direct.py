@@ -68,7 +68,10 @@ class Direct:
         self._matrix = np.ascontiguousarray(matrix.reshape(-1, _ROWS, beam.translations).swapaxes(1, 2))
 
     def apply(self, sinograms: NDArray[np.float32], slices: NDArray[np.float32], isa: str = "") -> None:
-        """Fill slices (channels, size, size) from sinograms (channels, angles, translations), of any layout."""
+        """Fill slices, (channels, size, size), from sinograms, (channels, angles, translations).
+
+        Neither need be contiguous.
+        """
         _core.backproject(
             sinograms,
             slices,

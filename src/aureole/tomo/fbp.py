@@ -27,8 +27,8 @@ _SIDE_BY_SIDE = 16
 class FilteredBackprojection:
     """Sinograms to slices, the plan of one scan; channels share it, and threads too.
 
-    A slice is summed up angle by angle, many channels at a time, or comes from a non-uniform Fourier transform.
-    Both are the same sum, to some parts in a hundred thousand of the largest value.
+    A slice is summed up angle by angle, many channels at a time, or is a non-uniform Fourier transform. Both
+    are the same sum, to some parts in a hundred thousand of the largest value.
 
     Parameters
     ----------

@@ -45,14 +45,18 @@ class Star:
         self._plans = local()
 
     def apply(self, sinograms: NDArray[np.float32], slices: NDArray[np.float32]) -> None:
-        """Fill slices (channels, size, size) from sinograms (channels, angles, translations), of any layout."""
+        """Fill slices, (channels, size, size), from sinograms, (channels, angles, translations).
+
+        Neither need be contiguous.
+        """
         # channels that lie side by side are taken apart, and put together, all at once
         found = slices if slices.flags.c_contiguous else np.empty(slices.shape, np.float32)
         for sinogram, slice_ in zip(np.ascontiguousarray(sinograms), found, strict=True):
-            slice_[...] = self._slice(sinogram)
-            slice_ *= self._beam.seen
+            values = self._slice(sinogram)
             if self._squared:  # rounding may leave a little less than nothing where there is hardly any
-                np.maximum(slice_, 0.0, out=slice_)
+                values = np.maximum(values, 0.0)
+            slice_[...] = 0.0
+            np.copyto(slice_, values, where=self._beam.seen)
         if found is not slices:
             slices[...] = found
 
