@@ -10,14 +10,16 @@ namespace {
 using Lanes3 = nb::ndarray<float, nb::ndim<3>, nb::c_contig, nb::device::cpu>;
 
 void project_rays(Lanes3 volume, Lanes3 sinogram, In<double> cosine, In<double> sine, double rotation_center,
-                  bool adjoint, const std::string& isa) {
-    if (volume.shape(0) != volume.shape(1) || volume.shape(2) != RAY_LANES)
-        throw nb::value_error("a volume of shape (size, size, RAY_LANES) is needed");
-    if (sinogram.shape(0) != cosine.size() || sinogram.shape(0) != sine.size() || sinogram.shape(2) != RAY_LANES)
-        throw nb::value_error("a sinogram of shape (angles, translations, RAY_LANES) is needed");
-    const Kernels& k = isa.empty() ? kernels() : kernels_for(isa);
-    const RayArgs args = {volume.shape(0), sinogram.shape(0), sinogram.shape(1), cosine.data(), sine.data(),
-                          rotation_center, adjoint, volume.data(), sinogram.data()};
+                  bool adjoint, size_t first_row, size_t last_row, const std::string& isa) {
+    const size_t lanes = volume.shape(2);
+    require(volume.shape(0) == volume.shape(1) && (lanes == 1 || lanes == RAY_LANES),
+            "a volume of shape (size, size, 1 or RAY_LANES) is needed");
+    require(sinogram.shape(0) == cosine.size() && sinogram.shape(0) == sine.size() && sinogram.shape(2) == lanes,
+            "a sinogram of shape (angles, translations, lanes) is needed");
+    require(first_row <= last_row && last_row <= volume.shape(0), "rows of the volume are needed");
+    const Kernels& k = kernels_for(isa);
+    const RayArgs args = {volume.shape(0), sinogram.shape(0), sinogram.shape(1), lanes, first_row, last_row,
+                          cosine.data(), sine.data(), rotation_center, adjoint, volume.data(), sinogram.data()};
     nb::gil_scoped_release release;
     k.project_rays(args);
 }
@@ -57,7 +59,7 @@ void backproject(Cube<const float> sinograms, Cube<float> slices, In<double> cos
 void register_rays(nb::module_& m) {
     m.attr("RAY_LANES") = RAY_LANES;
     m.def("project_rays", project_rays, "volume"_a, "sinogram"_a, "cosine"_a, "sine"_a, "rotation_center"_a,
-          "adjoint"_a, "isa"_a = "");
+          "adjoint"_a, "first_row"_a, "last_row"_a, "isa"_a = "");
     m.attr("BACK_LANES") = BACK_LANES;
     m.attr("BACK_ROWS") = BACK_ROWS;
     m.attr("BACK_TAPS") = BACK_TAPS;

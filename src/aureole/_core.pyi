@@ -155,6 +155,8 @@ def project_rays(
     sine: NDArray[np.float64],
     rotation_center: float,
     adjoint: bool,
+    first_row: int,
+    last_row: int,
     isa: str = "",
 ) -> None: ...
 def backproject(

@@ -188,17 +188,18 @@ struct ShareArgs {
     double* part[3];               // out: n; shares in that and the next two
 };
 
-// Channels of slices and sinograms that are worked on at once.
+// Channels of slices and sinograms that are worked on at once, unless it is one alone.
 inline constexpr size_t RAY_LANES = 16;
 
 // Rays through square slices: x cos + y sin = ray - rotation_center, from the middle of the slice.
 struct RayArgs {
-    size_t size, n_angles, n_translations;
+    size_t size, n_angles, n_translations, lanes;    // lanes are 1 or RAY_LANES
+    size_t first_row, last_row;    // of the volume; what else there is neither counts nor changes
     const double *cosine, *sine;   // n_angles
     double rotation_center;
     bool adjoint;                  // whether the sinogram is added to the volume, or the volume to the sinogram
-    float* volume;                 // size * size * RAY_LANES
-    float* sinogram;               // n_angles * n_translations * RAY_LANES
+    float* volume;                 // size * size * lanes
+    float* sinogram;               // n_angles * n_translations * lanes
 };
 
 // Channels whose projections are filtered and backprojected at once, rows of the filter that lie together, samples that a

@@ -26,91 +26,100 @@ struct Crossing {
         length = float(__builtin_fabs(per_ray));
     }
 
-    // Rays that may cross a line between its first pixel and its last; those just outside get nothing there.
-    void range(size_t line, size_t n, size_t& begin, size_t& end) const {
-        const double start = first + double(line) * per_line;
-        double a = (-1.0 - start) / per_ray, b = (double(size) - start) / per_ray;
+    // Which of n steps from a start may end between `low` - 1 and `high`; those just outside get nothing there.
+    static void range(double start, double step, double low, double high, size_t n, size_t& begin, size_t& end) {
+        double a = (low - 1 - start) / step, b = (high - start) / step;    // infinite where there is hardly any step
         if (a > b) {
             const double other = a;
             a = b;
             b = other;
         }
-        begin = a < 1 ? 0 : size_t(a) - 1;
-        end = b < 0 ? 0 : size_t(b) + 2;
-        if (end > n) end = n;
+        const double last = double(n);
+        begin = !(a > 1) ? 0 : a < last ? size_t(a) - 1 : n;
+        end = b < 0 ? 0 : b < last ? min(size_t(b) + 2, n) : n;
+        if (!(a == a && b == b)) begin = 0, end = n;    // none at all, and on the border
         if (begin > end) begin = end;
     }
 };
 
-// Call use(first pixel's offset, its weight, second pixel's offset, its weight) where a ray crosses a line; a pixel
-// outside has the weight zero and the offset of one inside.
-template <class Use> AUREOLE_INLINE void cross(const Crossing& x, size_t line, size_t ray, Use&& use) {
-    const double at = x.first + double(line) * x.per_line + double(ray) * x.per_ray;
-    if (!(at > -1.0) || !(at < double(x.size))) return;
-    const int64_t i = int64_t(at + 1.0) - 1;
-    const float second = float(at - double(i)) * x.length, first = x.length - second;
-    const size_t pixel = x.rows ? 1 : x.size, start = line * (x.rows ? x.size : 1);
-    const bool inside0 = i >= 0, inside1 = i + 1 < int64_t(x.size);
-    const size_t p0 = start + (inside0 ? size_t(i) : 0) * pixel, p1 = start + (inside1 ? size_t(i) + 1 : 0) * pixel;
-    use(p0, inside0 ? first : 0.0f, p1, inside1 ? second : 0.0f);
-}
-
-struct Lanes {
-    static constexpr size_t N = RAY_LANES / (2 * WIDTH);
-    f32v v[N];
+// Channels of one pixel or ray.
+template <size_t LANES> struct Lanes {
+    typedef f32v V;
+    static constexpr size_t N = LANES / (2 * WIDTH);
+    V v[N];
 
     AUREOLE_INLINE explicit Lanes(const float* from) {
-        for (size_t i = 0; i < N; ++i) v[i] = load<f32v>(from + 2 * WIDTH * i);
+        for (size_t i = 0; i < N; ++i) v[i] = load<V>(from + 2 * WIDTH * i);
     }
     AUREOLE_INLINE void put(float* to) const {
         for (size_t i = 0; i < N; ++i) store(to + 2 * WIDTH * i, v[i]);
     }
 };
 
-// sinogram[ray] += A volume, or volume += A^T sinogram, for one angle.
-template <bool ADJOINT> void one_angle(const RayArgs& args, const Crossing& x, float* sinogram) {
+template <> struct Lanes<1> {
+    static constexpr size_t N = 1;
+    float v[1];
+
+    AUREOLE_INLINE explicit Lanes(const float* from) : v{*from} {}
+    AUREOLE_INLINE void put(float* to) const { *to = v[0]; }
+};
+
+// sinogram[ray] += A volume, or volume += A^T sinogram, for one angle and the rows of the volume from `first` to `last`.
+template <size_t LANES, bool ADJOINT> void one_angle(const RayArgs& args, const Crossing& x, float* sinogram) {
     float* const volume = args.volume;
-    const auto visit = [&](size_t line, size_t ray, Lanes& sum) {
-        cross(x, line, ray, [&](size_t p0, float w0, size_t p1, float w1) {
-            float *const to0 = volume + p0 * RAY_LANES, *const to1 = volume + p1 * RAY_LANES;
-            Lanes a(to0);
-            if constexpr (ADJOINT) {
-                for (size_t i = 0; i < Lanes::N; ++i) a.v[i] += w0 * sum.v[i];
-                a.put(to0);
-                Lanes b(to1);
-                for (size_t i = 0; i < Lanes::N; ++i) b.v[i] += w1 * sum.v[i];
-                b.put(to1);
-            } else {
-                const Lanes b(to1);
-                for (size_t i = 0; i < Lanes::N; ++i) sum.v[i] += w0 * a.v[i] + w1 * b.v[i];
-            }
-        });
+    // along a line, the pixels that count; others have the weight zero and the offset of one that does
+    const int64_t low = x.rows ? 0 : int64_t(args.first_row), high = int64_t(x.rows ? x.size : args.last_row);
+    const double below = double(low) - 1.0, above = double(high);
+    const size_t pixel = x.rows ? 1 : x.size, next_line = x.rows ? x.size : 1;
+    const auto visit = [&](size_t line, size_t ray, Lanes<LANES>& sum) {
+        const double at = x.first + double(line) * x.per_line + double(ray) * x.per_ray;
+        if (!(at > below) || !(at < above)) return;
+        const int64_t i = int64_t(at + 1.0) - 1;
+        const float second = float(at - double(i)) * x.length, first = x.length - second;
+        const bool inside0 = i >= low, inside1 = i + 1 < high;
+        const float w0 = inside0 ? first : 0.0f, w1 = inside1 ? second : 0.0f;
+        float* const to0 = volume + (line * next_line + size_t(inside0 ? i : low) * pixel) * LANES;
+        float* const to1 = volume + (line * next_line + size_t(inside1 ? i + 1 : low) * pixel) * LANES;
+        Lanes<LANES> a(to0);
+        if constexpr (ADJOINT) {
+            for (size_t n = 0; n < a.N; ++n) a.v[n] += w0 * sum.v[n];
+            a.put(to0);
+            Lanes<LANES> b(to1);
+            for (size_t n = 0; n < b.N; ++n) b.v[n] += w1 * sum.v[n];
+            b.put(to1);
+        } else {
+            const Lanes<LANES> b(to1);
+            for (size_t n = 0; n < a.N; ++n) sum.v[n] += w0 * a.v[n] + w1 * b.v[n];
+        }
     };
+    size_t begin, end;
     if (x.rows) {    // neighbouring rays cross a row at pixels that are neighbours in memory
-        for (size_t line = 0; line < x.size; ++line) {
-            size_t begin, end;
-            x.range(line, args.n_translations, begin, end);
+        for (size_t line = args.first_row; line < args.last_row; ++line) {
+            Crossing::range(x.first + double(line) * x.per_line, x.per_ray, 0.0, above, args.n_translations, begin, end);
             for (size_t ray = begin; ray < end; ++ray) {
-                Lanes sum(sinogram + ray * RAY_LANES);
+                Lanes<LANES> sum(sinogram + ray * LANES);
                 visit(line, ray, sum);
-                if constexpr (!ADJOINT) sum.put(sinogram + ray * RAY_LANES);
+                if constexpr (!ADJOINT) sum.put(sinogram + ray * LANES);
             }
         }
     } else {         // a ray crosses neighbouring columns there
         for (size_t ray = 0; ray < args.n_translations; ++ray) {
-            Lanes sum(sinogram + ray * RAY_LANES);
-            for (size_t line = 0; line < x.size; ++line) visit(line, ray, sum);
-            if constexpr (!ADJOINT) sum.put(sinogram + ray * RAY_LANES);
+            Crossing::range(x.first + double(ray) * x.per_ray, x.per_line, double(low), above, x.size, begin, end);
+            Lanes<LANES> sum(sinogram + ray * LANES);
+            for (size_t line = begin; line < end; ++line) visit(line, ray, sum);
+            if constexpr (!ADJOINT) sum.put(sinogram + ray * LANES);
         }
     }
 }
 
-inline void project_rays(const RayArgs& args) {
+template <size_t LANES> void all_angles(const RayArgs& args) {
     for (size_t angle = 0; angle < args.n_angles; ++angle) {
         const Crossing x(args, angle);
-        float* const sinogram = args.sinogram + angle * args.n_translations * RAY_LANES;
-        args.adjoint ? one_angle<true>(args, x, sinogram) : one_angle<false>(args, x, sinogram);
+        float* const sinogram = args.sinogram + angle * args.n_translations * LANES;
+        args.adjoint ? one_angle<LANES, true>(args, x, sinogram) : one_angle<LANES, false>(args, x, sinogram);
     }
 }
+
+inline void project_rays(const RayArgs& args) { args.lanes == 1 ? all_angles<1>(args) : all_angles<RAY_LANES>(args); }
 
 }  // namespace aureole::AUREOLE_ISA
