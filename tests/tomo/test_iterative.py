@@ -36,7 +36,7 @@ def joseph(beam, volume):
         along, across = (c, s) if rows else (s, c)
         for ray in range(beam.translations):
             for line in range(beam.size):
-                at = (ray - beam.rotation_center - (line - middle) * across) / along + middle
+                at = (ray - beam.centers[angle] - (line - middle) * across) / along + middle
                 if -1 < at < beam.size:
                     i = int(np.floor(at))
                     values = lines[line + 1, i + 1 : i + 3]
@@ -48,10 +48,11 @@ def joseph(beam, volume):
 @pytest.mark.parametrize("isa", _core.isas)
 def test_line_integrals_follow_joseph_and_the_adjoint_is_exact(isa, lanes):
     rng = np.random.default_rng(7)
-    beam = ParallelBeam(np.r_[rng.uniform(-4, 7, 17), 0, np.pi / 2], 15, rotation_center=6.3, size=18)
+    angles, shifts = np.r_[rng.uniform(-4, 7, 17), 0, np.pi / 2], rng.normal(size=19)
+    beam = ParallelBeam(angles, 15, rotation_center=6.3, size=18, shifts=shifts)
     volume = rng.normal(size=(18, 18, lanes)).astype(np.float32)
     sinogram = np.zeros((19, 15, lanes), np.float32)
-    turned = np.cos(beam.angles), np.sin(beam.angles), beam.rotation_center
+    turned = np.cos(beam.angles), np.sin(beam.angles), beam.centers
     _core.project_rays(volume, sinogram, *turned, False, 0, 18, isa)
     for lane in (0, lanes - 1):
         assert sinogram[..., lane] == pytest.approx(joseph(beam, volume[..., lane]), abs=2e-5)

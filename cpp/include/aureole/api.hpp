@@ -191,12 +191,11 @@ struct ShareArgs {
 // Channels of slices and sinograms that are worked on at once, unless it is one alone.
 inline constexpr size_t RAY_LANES = 16;
 
-// Rays through square slices: x cos + y sin = ray - rotation_center, from the middle of the slice.
+// Rays through square slices: x cos + y sin = ray - center, from the middle of the slice.
 struct RayArgs {
     size_t size, n_angles, n_translations, lanes;    // lanes are 1 or RAY_LANES
     size_t first_row, last_row;    // of the volume; what else there is neither counts nor changes
-    const double *cosine, *sine;   // n_angles
-    double rotation_center;
+    const double *cosine, *sine, *center;    // n_angles; where the axis stands among the rays
     bool adjoint;                  // whether the sinogram is added to the volume, or the volume to the sinogram
     float* volume;                 // size * size * lanes
     float* sinogram;               // n_angles * n_translations * lanes
@@ -216,10 +215,11 @@ struct BackArgs {
     size_t size, n_channels, n_angles, n_translations, n_samples;    // n_samples in whole BACK_ROWS
     Cube<const float> sinograms;        // angles are slow, translations fast
     const double *cosine, *sine;        // n_angles
+    const double* middle;               // n_angles; where the middle of a slice has its first tap, in samples
     const float* weights;               // n_angles; what they count
     const float* matrix;                // n_samples / BACK_ROWS * n_translations * BACK_ROWS; from rays to samples
     const float* taps;                  // BACK_TAPS * BACK_POWERS, the highest power of (fraction - 1/2) first
-    double middle, per_step;            // the slice's middle has its first tap there, and so many samples a pixel
+    double per_step;                    // samples a pixel
     const uint8_t* seen;                // size * size; other pixels become zero
     float lowest;                       // what is below is raised to it
     Cube<float> slices;                 // rows are slow, columns fast

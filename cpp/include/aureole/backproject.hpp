@@ -73,7 +73,7 @@ struct Back {
         const double c = args.cosine[angle] * args.per_step, s = args.sine[angle] * args.per_step;
         const double middle = double(args.size - 1) / 2, last = double(args.n_samples - BACK_TAPS);
         const double x0 = double(tile % edge * TILE_EDGE) - middle, y0 = double(tile / edge * TILE_EDGE) - middle;
-        const double start = args.middle + c * x0 + s * y0;
+        const double start = args.middle[angle] + c * x0 + s * y0;
         float fraction[PIXELS];
         for (size_t p = 0; p < PIXELS; ++p) {
             double place = start + (c * double(int32_t(p % TILE_EDGE)) + s * double(int32_t(p / TILE_EDGE)));

@@ -22,7 +22,7 @@ struct Crossing {
         const double along = rows ? c : s, across = rows ? s : c;
         per_ray = 1 / along;
         per_line = -across / along;
-        first = middle - args.rotation_center * per_ray - middle * per_line;
+        first = middle - args.center[angle] * per_ray - middle * per_line;
         length = float(__builtin_fabs(per_ray));
     }
 

@@ -58,10 +58,11 @@ class Direct:
         # samples lie at whole multiples of 1 / per_step from the first ray, about the axis
         axis = np.arange(beam.size) - (beam.size - 1) / 2
         reach = float(np.hypot(axis[:, None], axis)[beam.seen].max(initial=0.0))
+        reach += float(np.abs(beam.shifts).max())
         before = int(np.ceil(reach * per_step)) + _TAPS // 2
         nearest = round(beam.rotation_center * per_step)
         count = -(-(2 * before + 2) // _ROWS) * _ROWS
-        self._middle = beam.rotation_center * per_step - nearest + before - (_TAPS // 2 - 1)
+        self._middle = beam.centers * per_step - nearest + before - (_TAPS // 2 - 1)
         place = nearest - before + np.arange(count)
         away = np.abs(place[:, None] - per_step * np.arange(beam.translations)) % len(kernel)
         matrix = (kernel[away] * beam.shares**power).astype(np.float32)
@@ -77,11 +78,11 @@ class Direct:
             slices,
             self._cosine,
             self._sine,
+            self._middle,
             self._weights,
             self._matrix,
             self._taps,
             self._seen,
-            self._middle,
             self._per_step,
             self._lowest,
             isa,

@@ -57,9 +57,9 @@ class FilteredBackprojection:
             self.method = "direct" if beam.size <= _FEW_PIXELS else "fourier"
         from scipy.fft import next_fast_len
 
-        before, after = beam.sides
+        farthest = max(beam.centers.max(), beam.translations - 1 - beam.centers.min())
         # of the padded projections: no pixel sees the repetition of one
-        self.length = 2 * next_fast_len(ceil(max(beam.size / 2 + max(before, after) + 1, beam.translations)))
+        self.length = 2 * next_fast_len(ceil(max(beam.size / 2 + farthest + 1, beam.translations)))
         self._filter = ramp(self.length, window) / self.length
 
     def reconstruct(

@@ -59,7 +59,7 @@ def sirt(
     of_rays, of_pixels = _inverse(rays.forward(_ones(beam))), _inverse(rays.adjoint(_ones(beam, rays=True)))
 
     def solve(given: Lanes) -> Lanes:
-        x = _ones(beam) * np.zeros_like(given[0, 0])
+        x: Lanes = _ones(beam) * np.zeros_like(given[0, 0])
         for _ in range(iterations):
             x += of_pixels * rays.adjoint(of_rays * (given - rays.forward(x)))
             if minimum is not None:
@@ -81,7 +81,7 @@ def cgls(
     rays = Rays(beam, threads=blocks.inner)
 
     def solve(given: Lanes) -> Lanes:
-        x = _ones(beam) * np.zeros_like(given[0, 0])
+        x: Lanes = _ones(beam) * np.zeros_like(given[0, 0])
         residual = given.copy()
         gradient = rays.adjoint(residual)
         direction, norm = gradient, _dot(gradient, gradient)
@@ -120,7 +120,7 @@ def osem(
 
     def solve(given: Lanes) -> Lanes:
         counts = np.maximum(given, np.float32(0))
-        x = _ones(beam) * np.ones_like(given[0, 0])
+        x: Lanes = _ones(beam) * np.ones_like(given[0, 0])
         for _ in range(iterations):
             for part, weight in zip(parts, weights, strict=True):
                 x *= weight * part.adjoint(_divide(counts[part.angles], part.forward(x)))
@@ -222,7 +222,7 @@ def _divide(a: Lanes, b: Lanes) -> Lanes:
 
 
 def _dot(a: Lanes, b: Lanes) -> Lanes:
-    """Return the inner product of each channel, (lanes,), summed in an order that is the same for any lanes."""
+    """Return the inner product of each channel, (lanes,); its bits do not depend on how many there are."""
     products = [
         np.multiply(a[..., k], b[..., k], order="C", dtype=np.float64).sum() for k in range(a.shape[-1])
     ]

@@ -44,6 +44,7 @@ class Rays:
         self.angles = angles
         self.threads = threads
         self._cosine, self._sine = np.cos(beam.angles[angles]), np.sin(beam.angles[angles])
+        self._center = beam.centers[angles].copy()
 
     def forward(self, volume: Lanes) -> Lanes:
         """Return the line integrals of slices, (angles, translations, lanes)."""
@@ -51,7 +52,7 @@ class Rays:
         given = np.ascontiguousarray(volume)
 
         def some(part: slice) -> None:
-            turned = self._cosine[part], self._sine[part], self.beam.rotation_center
+            turned = self._cosine[part], self._sine[part], self._center[part]
             _core.project_rays(given, sinogram[part], *turned, False, 0, self.beam.size)
 
         self._share(some, len(sinogram))
@@ -63,7 +64,7 @@ class Rays:
         given = np.ascontiguousarray(sinogram)
 
         def some(part: slice) -> None:
-            turned = self._cosine, self._sine, self.beam.rotation_center
+            turned = self._cosine, self._sine, self._center
             _core.project_rays(volume, given, *turned, True, part.start, part.stop)
 
         self._share(some, len(volume))

@@ -37,7 +37,7 @@ class Star:
         x, y = np.cos(beam.angles)[:, None] * turns, np.sin(beam.angles)[:, None] * turns
         # the transform counts pixels from size // 2, we from the middle
         shift = (1 - beam.size % 2) / 2
-        phase = turns * beam.rotation_center + shift * (x + y)
+        phase = turns * beam.centers[:, None] + shift * (x + y)
         weights = beam.weights[:, None] ** power
         self._factor = (waves * weights * np.exp(1j * phase)).astype(np.complex64)
         # whole pixels see frequencies modulo one cycle only
