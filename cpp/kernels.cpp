@@ -1,4 +1,5 @@
 // All kernels for one instruction set; compiled once for each, with AUREOLE_ISA naming its namespace.
+#include "aureole/backproject.hpp"
 #include "aureole/field.hpp"
 #include "aureole/integrate.hpp"
 #include "aureole/project.hpp"
@@ -12,6 +13,6 @@ namespace aureole::AUREOLE_ISA {
 
 extern const Kernels kernels;
 const Kernels kernels = {AUREOLE_STRING(AUREOLE_ISA), decode, integrate, deviations, project,
-                         field, bound, share, project_rays};
+                         field, bound, share, project_rays, backproject};
 
 }  // namespace aureole::AUREOLE_ISA

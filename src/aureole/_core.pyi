@@ -8,6 +8,10 @@ from aureole.frames import Buffer, FilePart
 TILE: int
 MAX_LANES: int
 RAY_LANES: int
+BACK_LANES: int
+BACK_ROWS: int
+BACK_TAPS: int
+BACK_POWERS: int
 isa: str
 isas: list[str]
 
@@ -149,7 +153,23 @@ def project_rays(
     sinogram: NDArray[np.float32],
     cosine: NDArray[np.float64],
     sine: NDArray[np.float64],
-    rotation_center: float,
+    center: NDArray[np.float64],
     adjoint: bool,
+    first_row: int,
+    last_row: int,
+    isa: str = "",
+) -> None: ...
+def backproject(
+    sinograms: NDArray[np.float32],
+    slices: NDArray[np.float32],
+    cosine: NDArray[np.float64],
+    sine: NDArray[np.float64],
+    middle: NDArray[np.float64],
+    weights: NDArray[np.float32],
+    matrix: NDArray[np.float32],
+    taps: NDArray[np.float32],
+    seen: NDArray[np.uint8],
+    per_step: float,
+    lowest: float,
     isa: str = "",
 ) -> None: ...

@@ -18,7 +18,7 @@ def projections(beam, factor=1.0):
     total = np.zeros(beam.shape)
     for *lengths, turn, density in ELLIPSES:
         x, y, a, b = (factor * length for length in lengths)
-        offset = np.arange(beam.translations) - beam.rotation_center - x * np.cos(angle) - y * np.sin(angle)
+        offset = np.arange(beam.translations) - beam.centers[:, None] - x * np.cos(angle) - y * np.sin(angle)
         extent = (a * np.cos(angle - turn)) ** 2 + (b * np.sin(angle - turn)) ** 2
         total += density * 2 * a * b * np.sqrt(np.clip(extent - offset**2, 0, None)) / extent
     return total

@@ -6,12 +6,13 @@ import numpy as np
 import pytest
 
 from aureole.errors import SpecError
-from aureole.tomo import ParallelBeam
+from aureole.tomo import FilteredBackprojection, ParallelBeam
 from aureole.tomo.normalise import (
     Corrected,
     backlash,
     equal_totals,
     fill,
+    good_angles,
     jitter,
     scale,
     shift,
@@ -71,6 +72,25 @@ def test_lost_rays_are_filled_in():
     assert np.abs(found[0] - CLEAN)[bad].max() < 0.06 * CLEAN.max()
     assert np.array_equal(found[1], 2 * found[0])
     assert found[0, 5, 0] == CLEAN[5, 1]
+
+
+def test_projections_that_lost_too_much_are_left_out():
+    bad = np.zeros(SHAPE, bool)
+    bad[:, 60] = bad[30, 40:43] = bad[5] = bad[17, :70] = True
+    keep = good_angles(bad)
+    assert np.flatnonzero(~keep).tolist() == [5, 17]
+    spoilt = fill(Corrected(np.where(bad, np.nan, CLEAN)[keep]), bad[keep]).sinograms
+    whole = ParallelBeam(TURN, 120)
+    slices = [
+        FilteredBackprojection(beam).reconstruct(sinogram)
+        for beam, sinogram in ((whole, CLEAN), (whole.only(keep), spoilt))
+    ]
+    assert slices[1].sum() == pytest.approx(slices[0].sum(), rel=3e-3)
+    assert np.sqrt(np.mean((slices[1] - slices[0])[whole.seen] ** 2)) < 0.04
+    with pytest.raises(SpecError, match="of 90 projections, 0 kept over 50% of"):
+        good_angles(np.ones(SHAPE, bool))
+    with pytest.raises(SpecError, match="mask of shape"):
+        whole.only(keep[1:])
 
 
 @pytest.mark.parametrize(

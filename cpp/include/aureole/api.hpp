@@ -188,17 +188,41 @@ struct ShareArgs {
     double* part[3];               // out: n; shares in that and the next two
 };
 
-// Channels of slices and sinograms that are worked on at once.
+// Channels of slices and sinograms that are worked on at once, unless it is one alone.
 inline constexpr size_t RAY_LANES = 16;
 
-// Rays through square slices: x cos + y sin = ray - rotation_center, from the middle of the slice.
+// Rays through square slices: x cos + y sin = ray - center, from the middle of the slice.
 struct RayArgs {
-    size_t size, n_angles, n_translations;
-    const double *cosine, *sine;   // n_angles
-    double rotation_center;
+    size_t size, n_angles, n_translations, lanes;    // lanes are 1 or RAY_LANES
+    size_t first_row, last_row;    // of the volume; what else there is neither counts nor changes
+    const double *cosine, *sine, *center;    // n_angles; where the axis stands among the rays
     bool adjoint;                  // whether the sinogram is added to the volume, or the volume to the sinogram
-    float* volume;                 // size * size * RAY_LANES
-    float* sinogram;               // n_angles * n_translations * RAY_LANES
+    float* volume;                 // size * size * lanes
+    float* sinogram;               // n_angles * n_translations * lanes
+};
+
+// Channels whose projections are filtered and backprojected at once, rows of the filter that lie together, samples that a
+// pixel is interpolated from, and coefficients of the polynomial that weighs each.
+inline constexpr size_t BACK_LANES = 32, BACK_ROWS = 8, BACK_TAPS = 6, BACK_POWERS = 9;
+
+// Filtered backprojection of many channels.
+struct BackArgs {
+    template <class T> struct Cube {    // steps count elements
+        T* data;
+        ptrdiff_t channel, slow, fast;
+    };
+
+    size_t size, n_channels, n_angles, n_translations, n_samples;    // n_samples in whole BACK_ROWS
+    Cube<const float> sinograms;        // angles are slow, translations fast
+    const double *cosine, *sine;        // n_angles
+    const double* middle;               // n_angles; where the middle of a slice has its first tap, in samples
+    const float* weights;               // n_angles; what they count
+    const float* matrix;                // n_samples / BACK_ROWS * n_translations * BACK_ROWS; from rays to samples
+    const float* taps;                  // BACK_TAPS * BACK_POWERS, the highest power of (fraction - 1/2) first
+    double per_step;                    // samples a pixel
+    const uint8_t* seen;                // size * size; other pixels become zero
+    float lowest;                       // what is below is raised to it
+    Cube<float> slices;                 // rows are slow, columns fast
 };
 
 // One row for each instruction set.
@@ -212,6 +236,7 @@ struct Kernels {
     void (*bound)(const BoundArgs&);
     void (*share)(const ShareArgs&);
     void (*project_rays)(const RayArgs&);
+    bool (*backproject)(const BackArgs&);    // false: no memory
 };
 
 }  // namespace aureole

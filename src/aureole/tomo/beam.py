@@ -18,7 +18,7 @@ class ParallelBeam:
 
     In a slice of `size` x `size` pixels, each as large as a step of the translation, x counts columns and y
     rows from the middle of the slice, where the rotation axis stands. The ray of translation j at the angle θ
-    is the line x cos θ + y sin θ = j - rotation_center.
+    is the line x cos θ + y sin θ = j - rotation_center, less the shift of that projection where there is one.
 
     Parameters
     ----------
@@ -32,11 +32,15 @@ class ParallelBeam:
         Edge of a slice in pixels; as many as there are translations without it.
     half_acquisition : bool
         Over 360°, with the axis near one edge: each line that both half turns see is shared between them.
+    shifts : array_like, shape (angles,), optional
+        How far each projection stands too far, in steps: `normalise.jitter` or `backlash`. So nothing is
+        interpolated, and variances stay exact.
 
     Raises
     ------
     SpecError
-        Angles that are none, not finite, or all the same; an axis outside the translations; sizes below one.
+        Angles that are none, not finite, or all the same; an axis outside the translations; sizes below one;
+        shifts that are not one for each angle, not finite, or as large as the translations reach.
     """
 
     def __init__(
@@ -47,6 +51,7 @@ class ParallelBeam:
         rotation_center: float | None = None,
         size: int | None = None,
         half_acquisition: bool = False,
+        shifts: ArrayLike | None = None,
     ) -> None:
         self.angles = np.array(angles, np.float64)
         self.angles.flags.writeable = False
@@ -68,6 +73,12 @@ class ParallelBeam:
                 f"rotation center {self.rotation_center:g} is outside the translations, "
                 f"0 to {self.translations - 1}"
             )
+        self.shifts = np.zeros(len(self.angles)) if shifts is None else np.array(shifts, np.float64)
+        self.shifts.flags.writeable = False
+        if self.shifts.shape != self.angles.shape or not np.isfinite(self.shifts).all():
+            raise SpecError(f"shifts are finite, one for each of {len(self.angles)} angles")
+        if np.abs(self.shifts).max() > self.translations / 2:
+            raise SpecError(f"a shift of {np.abs(self.shifts).max():g} of {self.translations} translations")
 
     @property
     def shape(self) -> tuple[int, int]:
@@ -76,8 +87,39 @@ class ParallelBeam:
 
     @property
     def sides(self) -> tuple[float, float]:
-        """How far the translations reach before and after the axis, in steps."""
-        return self.rotation_center, self.translations - 1 - self.rotation_center
+        """How far the translations reach before and after the axis, in steps, at all angles."""
+        before, after = self.centers.min(), self.translations - 1 - self.centers.max()
+        return max(float(before), 0.0), max(float(after), 0.0)
+
+    @property
+    def centers(self) -> NDArray[np.float64]:
+        """Where the axis stands among the translations of each projection, shape (angles,)."""
+        return self.rotation_center + self.shifts
+
+    def only(self, keep: ArrayLike) -> ParallelBeam:
+        """Return the beam of some of the projections.
+
+        Parameters
+        ----------
+        keep : array_like of bool, shape (angles,)
+            Such as `normalise.good_angles`. Sinograms are to be cut likewise: `sinograms[..., keep, :]`.
+
+        Raises
+        ------
+        SpecError
+            A mask of another shape; fewer than two angles are left.
+        """
+        mask = np.asarray(keep, bool)
+        if mask.shape != self.angles.shape:
+            raise SpecError(f"a mask of shape {mask.shape} for {len(self.angles)} angles")
+        return ParallelBeam(
+            self.angles[mask],
+            self.translations,
+            rotation_center=self.rotation_center,
+            size=self.size,
+            half_acquisition=self.half_acquisition,
+            shifts=self.shifts[mask],
+        )
 
     @property
     def period(self) -> float:

@@ -38,31 +38,38 @@ class Center:
         return max(self.found.values()) - min(self.found.values())
 
 
-def find_center(sinogram: ArrayLike, angles: ArrayLike) -> Center:
+def find_center(sinogram: ArrayLike, angles: ArrayLike, *, half_acquisition: bool = False) -> Center:
     """Return the rotation axis on which several methods agree.
+
+    Those of `METHODS` want a sample that never leaves the rays, and half a turn of it; of a full turn they
+    take the first half. For half acquisition there are those of `HALF_METHODS`.
 
     Parameters
     ----------
     sinogram : array_like, shape (angles, translations)
         Of much signal: the sum of all channels, say.
     angles : array_like, shape (angles,)
-        In radians; 180° or more of them, evenly spread.
+        In radians; 180° or more of them, evenly spread; 360° for half acquisition.
+    half_acquisition : bool
+        The axis stands near one edge, and each half turn sees half of the sample.
 
     Raises
     ------
     SpecError
-        Shapes that do not fit, a sinogram without contrast, or angles that cover less than 150°.
+        Shapes that do not fit, a sinogram without contrast, or angles that cover less than 150°, for half
+        acquisition 330°.
     """
     turned = np.asarray(angles, np.float64)
     beam = ParallelBeam(turned, np.shape(sinogram)[-1])
     given = checked(sinogram, beam.shape, "sinogram").astype(np.float64)
-    if np.ptp(turned) < np.radians(150):
+    if np.ptp(turned) < np.radians(330 if half_acquisition else 150):
         raise SpecError(
             f"angles over {np.degrees(np.ptp(turned)):.0f}° do not tell the rotation center: give it"
         )
     if given.sum(axis=1).min() <= 0 or np.ptp(given) == 0:
         raise SpecError("a sinogram without contrast does not tell the rotation center: give it")
-    found = {name: method(given, turned) for name, method in METHODS.items()}
+    methods = HALF_METHODS if half_acquisition else METHODS
+    found = {name: method(given, turned) for name, method in methods.items()}
     return Center(float(np.median(list(found.values()))), found)
 
 
@@ -99,7 +106,7 @@ def by_sharpness(sinogram: Sinogram, angles: NDArray[np.float64]) -> float:
 
     def score(center: float) -> float:
         beam = ParallelBeam(angles, width, rotation_center=center, size=size)
-        slice_ = FilteredBackprojection(beam, "hann").reconstruct(sinogram, threads=1)
+        slice_ = FilteredBackprojection(beam, "hann", method="fourier").reconstruct(sinogram, threads=1)
         return float(np.abs(slice_, dtype=np.float64).sum())
 
     return _least(score, start, width)
@@ -129,10 +136,62 @@ def by_wedge(sinogram: Sinogram, angles: NDArray[np.float64]) -> float:
     return _least(score, by_mass(sinogram, angles), width)
 
 
+def by_overlap(sinogram: Sinogram, angles: NDArray[np.float64]) -> float:
+    """Return the axis of a full turn about which the two half turns mirror each other where they overlap.
+
+    A line that one half turn sees on one side of the axis, the other sees on its other side. The overlap is
+    tried on both edges, and what differs there is measured by its contrast, so that few rays of little
+    contrast do not pass for a good match (N. T. Vo et al., Opt. Express 29 (2021) 17849,
+    doi:10.1364/OE.418448).
+    """
+    count, width = sinogram.shape
+    first = np.flatnonzero(np.abs(angles - angles[0]) < np.pi * (1 - 1e-9))
+    # the other half turn at the same lines, between the angles that were measured, and mirrored
+    order = np.argsort(angles)
+    wanted = angles[first] + np.pi * np.sign(angles[-1] - angles[0])
+    above = np.clip(np.searchsorted(angles[order], wanted), 1, count - 1)
+    low, high = order[above - 1], order[above]
+    share = np.clip((wanted - angles[low]) / np.maximum(angles[high] - angles[low], 1e-12), 0, 1)[:, None]
+    kept = ((wanted >= angles.min() - 1e-9) & (wanted <= angles.max() + 1e-9)).nonzero()[0]
+    one = sinogram[first][kept]
+    other = (sinogram[low] * (1 - share) + sinogram[high] * share)[kept, ::-1]
+    places = np.arange(width)
+    least = max(4.0, width / 40)
+
+    def score(center: float) -> float:
+        # ray j of the one is ray width - 1 - (2 center - j) of the mirrored other
+        at = places - (2 * center - (width - 1))
+        inside = (at >= 0) & (at <= width - 1)
+        if np.count_nonzero(inside) < least:
+            return np.inf
+        below = np.minimum(at[inside].astype(int), width - 2)
+        part = at[inside] - below
+        a, b = one[:, inside], other[:, below] * (1 - part) + other[:, below + 1] * part
+        contrast = a.var() + b.var()
+        return float(((a - b) ** 2).mean() / contrast) if contrast > 0 else np.inf
+
+    # whole and half steps take whole rays: between them, interpolation smooths, and would win or lose by it
+    tried = np.arange(least / 2, width - 1 - least / 2 + 0.25, 0.5)
+    scores = np.array([score(center) for center in tried])
+    if not np.isfinite(scores).any():
+        raise SpecError("a sinogram without contrast does not tell the rotation center: give it")
+    best = int(np.argmin(scores))
+    around = scores[max(best - 1, 0) : best + 2]
+    if len(around) < 3 or not np.isfinite(around).all():
+        return float(tried[best])
+    before, here, after = around
+    return float(tried[best] + 0.25 * (before - after) / max(before - 2 * here + after, 1e-300))
+
+
 METHODS: MappingProxyType[str, Callable[[Sinogram, NDArray[np.float64]], float]] = MappingProxyType(
     {"mass": by_mass, "sharpness": by_sharpness, "wedge": by_wedge}
 )
 """Ways to find the axis, by name."""
+
+HALF_METHODS: MappingProxyType[str, Callable[[Sinogram, NDArray[np.float64]], float]] = MappingProxyType(
+    {"overlap": by_overlap}
+)
+"""Ways to find it from a full turn with the axis near one edge."""
 
 
 def _least(score: Callable[[float], float], start: float, width: int) -> float:

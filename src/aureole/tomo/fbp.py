@@ -1,17 +1,10 @@
-"""Filtered backprojection by non-uniform Fourier transforms.
-
-A projection, transformed along the translations, is a line through the centre of the transformed slice. So a
-slice is a sum of waves whose frequencies lie on a star: one non-uniform transform (A. H. Barnett, J. Magland,
-L. af Klinteberg, SIAM J. Sci. Comput. 41 (2019) C479) does all angles at once, and interpolates exactly.
-"""
+"""Filtered backprojection, of signals and of variances, of one slice or of thousands of channels."""
 
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
 from functools import cached_property
 from math import ceil
-from threading import local
-from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -19,16 +12,23 @@ from numpy.typing import ArrayLike, NDArray
 from aureole.errors import SpecError
 from aureole.threads import checked_threads
 from aureole.tomo.beam import ParallelBeam
+from aureole.tomo.direct import Direct
 from aureole.tomo.rays import checked
+from aureole.tomo.star import Star
 from aureole.tomo.windows import ramp
 
-_TOLERANCE = 5e-5
-"""Of the non-uniform transform, relative: single precision, and far below what filtering leaves."""
-_UPSAMPLING = 1.25
+METHODS = ("auto", "direct", "fourier")
+_FEW_PIXELS = 256
+"""Many channels of slices up to such an edge are faster by sums; larger ones by Fourier transforms."""
+_SIDE_BY_SIDE = 16
+"""Channels of a line of memory: so many are fetched at once where they lie side by side."""
 
 
 class FilteredBackprojection:
     """Sinograms to slices, the plan of one scan; channels share it, and threads too.
+
+    A slice is summed up angle by angle, many channels at a time, or is a non-uniform Fourier transform. Both
+    are the same sum, to some parts in a hundred thousand of the largest value.
 
     Parameters
     ----------
@@ -37,36 +37,49 @@ class FilteredBackprojection:
     window : str
         What multiplies the ramp: one of `WINDOWS`. "ram-lak" is sharpest; "shepp-logan" comes nearest to
         most samples; those after it trade sharpness for less noise.
+    method : str
+        "direct" sums up; "fourier" is faster for large slices, and for one channel alone; "auto" is the
+        faster for many channels of that size, whatever their number. `.method` tells which of the two it is.
 
     Raises
     ------
     SpecError
-        There is no such window.
+        There is no such window or method.
     """
 
-    def __init__(self, beam: ParallelBeam, window: str = "shepp-logan") -> None:
+    def __init__(self, beam: ParallelBeam, window: str = "shepp-logan", *, method: str = "auto") -> None:
+        if method not in METHODS:
+            raise SpecError(f"no method {method!r}; there are {', '.join(METHODS)}")
         self.beam = beam
         self.window = window
+        self.method = method
+        if method == "auto":
+            self.method = "direct" if beam.size <= _FEW_PIXELS else "fourier"
         from scipy.fft import next_fast_len
 
-        before, after = beam.sides
+        farthest = max(beam.centers.max(), beam.translations - 1 - beam.centers.min())
         # of the padded projections: no pixel sees the repetition of one
-        self.length = 2 * next_fast_len(ceil(max(beam.size / 2 + max(before, after) + 1, beam.translations)))
+        self.length = 2 * next_fast_len(ceil(max(beam.size / 2 + farthest + 1, beam.translations)))
         self._filter = ramp(self.length, window) / self.length
 
-    def reconstruct(self, sinograms: ArrayLike, *, threads: int | None = None) -> NDArray[np.float32]:
+    def reconstruct(
+        self, sinograms: ArrayLike, *, channels_last: bool = False, threads: int | None = None
+    ) -> NDArray[np.float32]:
         """Return the slices of sinograms.
 
         Parameters
         ----------
         sinograms : array_like, shape (..., angles, translations)
             Line integrals; a missing projection is best left out of the beam.
+        channels_last : bool
+            Whether sinograms come as (angles, translations, channels), as patterns do, and slices shall be
+            (size, size, channels); no copy is made of either.
         threads : int, optional
-            How many channels at a time; all cores without it. It does not change a bit of the result.
+            How many blocks of channels at a time; all cores without it. It does not change a bit.
 
         Returns
         -------
-        ndarray of float32, shape (..., size, size)
+        ndarray of float32, shape (..., size, size), or (size, size, channels)
             Per step of the translation; zero where not all angles saw the sample.
 
         Raises
@@ -74,118 +87,78 @@ class FilteredBackprojection:
         SpecError
             Sinograms of another shape, or not finite.
         """
-        return self._signal.apply(checked(sinograms, self.beam.shape, "sinograms"), threads)
+        given = checked(sinograms, self.beam.shape, "sinograms", channels_last=channels_last)
+        return self._apply(self._signal, given, channels_last, threads)
 
-    def variance(self, variances: ArrayLike, *, threads: int | None = None) -> NDArray[np.float32]:
+    def variance(
+        self, variances: ArrayLike, *, channels_last: bool = False, threads: int | None = None
+    ) -> NDArray[np.float32]:
         """Return the variances of the slices of independent pixels of sinograms.
 
         A slice is linear in its sinogram, so each weight enters squared. The weights are a band-limited
-        function of the distance of pixel and ray; its square is one too, of twice the band, and the same
-        transform applies it. What interpolation mixes is therefore included exactly.
+        function of the distance of pixel and ray; its square is one too, of twice the band, and is applied
+        in the same way. What interpolation mixes is therefore included exactly.
 
         Parameters
         ----------
         variances : array_like, shape (..., angles, translations)
             Of the sinograms.
-        threads : int, optional
+        channels_last, threads
             As for `reconstruct`.
 
         Returns
         -------
-        ndarray of float32, shape (..., size, size)
+        ndarray of float32, shape (..., size, size), or (size, size, channels)
 
         Raises
         ------
         SpecError
             Variances of another shape, not finite, or negative.
         """
-        given = checked(variances, self.beam.shape, "variances")
-        if (given < 0).any():
+        given = checked(variances, self.beam.shape, "variances", channels_last=channels_last)
+        if given.size and given.min() < 0:
             raise SpecError("a variance is negative")
-        # rounding may leave a little less than nothing where there is hardly any
-        return np.maximum(self._squared.apply(given, threads), 0.0)
+        return self._apply(self._squared, given, channels_last, threads)
 
     @cached_property
-    def _signal(self) -> _Star:
+    def _signal(self) -> Direct | Star:
         waves = 2.0 * self._filter
         waves[[0, -1]] /= 2  # they stand for themselves; all others for their negative too
-        return _Star(self.beam, self.length, waves, self.beam.weights, self.beam.shares)
+        return self._kernel(waves, 2, 1)
 
     @cached_property
-    def _squared(self) -> _Star:
+    def _squared(self) -> Direct | Star:
         half = self._filter.copy()
         half[-1] /= 2
         both = np.concatenate([half[:0:-1], half])
         square = np.convolve(both, both)[self.length :]
         waves = 2.0 * square
         waves[0] /= 2
-        return _Star(self.beam, self.length, waves, self.beam.weights**2, self.beam.shares**2)
+        return self._kernel(waves, 3, 2)
 
+    def _kernel(self, waves: NDArray[np.float64], per_step: int, power: int) -> Direct | Star:
+        if self.method == "direct":
+            return Direct(self.beam, self.length, waves, per_step=per_step, power=power)
+        return Star(self.beam, self.length, waves, power=power)
 
-class _Star:
-    """Waves on a star of frequencies: the m-th of an angle has m / length cycles a step."""
+    def _apply(
+        self, kernel: Direct | Star, given: NDArray[np.float32], channels_last: bool, threads: int | None
+    ) -> NDArray[np.float32]:
+        size = self.beam.size
+        if channels_last:
+            out = np.empty((size, size, given.shape[-1]), np.float32)
+            sinograms, slices = np.moveaxis(given, -1, 0), np.moveaxis(out, -1, 0)
+        else:
+            out = np.empty((*given.shape[:-2], size, size), np.float32)
+            sinograms, slices = given.reshape(-1, *self.beam.shape), out.reshape(-1, size, size)
+        block = max(kernel.block, _SIDE_BY_SIDE) if channels_last else kernel.block
+        firsts = range(0, len(slices), block)
 
-    def __init__(
-        self,
-        beam: ParallelBeam,
-        length: int,
-        waves: NDArray[np.float64],
-        weights: NDArray[np.float64],
-        shares: NDArray[np.float64],
-    ) -> None:
-        self._beam, self.length = beam, length
-        self._shares = shares.astype(np.float32)
-        turns = 2 * np.pi * np.arange(len(waves)) / length
-        x, y = np.cos(beam.angles)[:, None] * turns, np.sin(beam.angles)[:, None] * turns
-        # the transform counts pixels from size // 2, we from the middle
-        shift = (1 - beam.size % 2) / 2
-        phase = turns * beam.rotation_center + shift * (x + y)
-        self._factor = (waves * weights[:, None] * np.exp(1j * phase)).astype(np.complex64)
-        # whole pixels see frequencies modulo one cycle only
-        self._x, self._y = (_wrapped(part).astype(np.float32).ravel() for part in (x, y))
-        self._plans = local()
+        def some(first: int) -> None:
+            part = slice(first, first + block)
+            kernel.apply(sinograms[part], slices[part])
 
-    def apply(self, sinograms: NDArray[np.float32], threads: int | None) -> NDArray[np.float32]:
-        channels = sinograms.reshape(-1, *self._beam.shape)
-        shape = (self._beam.size, self._beam.size)
-        out = np.zeros((len(channels), *shape), np.float32)
-
-        def one(channel: int) -> None:
-            np.copyto(out[channel], self._slice(channels[channel]), where=self._beam.seen)
-
-        with ThreadPoolExecutor(min(checked_threads(threads), max(1, len(channels)))) as pool:
-            for _ in pool.map(one, range(len(channels))):
+        with ThreadPoolExecutor(min(checked_threads(threads), max(1, len(firsts)))) as pool:
+            for _ in pool.map(some, firsts):
                 pass
-        return out.reshape(*sinograms.shape[:-2], *shape)
-
-    def _slice(self, sinogram: NDArray[np.float32]) -> NDArray[np.float32]:
-        from scipy.fft import rfft
-
-        spectrum = rfft(sinogram * self._shares, self.length, axis=-1, workers=1)
-        width = self._factor.shape[1]
-        if width > spectrum.shape[1]:  # the spectrum of samples repeats, mirrored
-            spectrum = np.concatenate([spectrum, spectrum[:, -2::-1].conj()], axis=1)[:, :width]
-        found: NDArray[np.float32] = self._plan().execute((spectrum * self._factor).ravel()).real
-        return found
-
-    def _plan(self) -> Any:
-        """Return the transform of this thread: one has memory of its own."""
-        import finufft
-
-        if not hasattr(self._plans, "plan"):
-            plan = finufft.Plan(
-                1,
-                (self._beam.size,) * 2,
-                eps=_TOLERANCE,
-                isign=1,
-                dtype="complex64",
-                nthreads=1,
-                upsampfac=_UPSAMPLING,
-            )
-            plan.setpts(self._y, self._x)
-            self._plans.plan = plan
-        return self._plans.plan
-
-
-def _wrapped(angle: NDArray[np.float64]) -> NDArray[np.float64]:
-    return angle - 2 * np.pi * np.round(angle / (2 * np.pi))
+        return out

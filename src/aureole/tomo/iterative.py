@@ -14,7 +14,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from aureole.errors import SpecError
 from aureole.tomo.beam import ParallelBeam
-from aureole.tomo.rays import LANES, Lanes, Rays, by_lanes, checked
+from aureole.tomo.rays import Blocks, Lanes, Rays, checked
 
 _TINY = np.float32(1e-6)
 """Of the largest: weights below it belong to rays and pixels that nearly miss each other."""
@@ -54,18 +54,19 @@ def sirt(
     SpecError
         Sinograms of another shape or not finite; no iterations.
     """
-    rays = Rays(beam)
+    blocks = _blocks(beam, sinograms, iterations, threads)
+    rays = Rays(beam, threads=blocks.inner)
     of_rays, of_pixels = _inverse(rays.forward(_ones(beam))), _inverse(rays.adjoint(_ones(beam, rays=True)))
 
     def solve(given: Lanes) -> Lanes:
-        x = np.zeros((beam.size, beam.size, LANES), np.float32)
+        x: Lanes = _ones(beam) * np.zeros_like(given[0, 0])
         for _ in range(iterations):
             x += of_pixels * rays.adjoint(of_rays * (given - rays.forward(x)))
             if minimum is not None:
                 np.maximum(x, np.float32(minimum), out=x)
         return x
 
-    return _solve(beam, sinograms, solve, iterations, threads)
+    return _solved(beam, blocks, solve)
 
 
 def cgls(
@@ -76,10 +77,11 @@ def cgls(
     Few iterations are enough, and more of them fit the noise (M. R. Hestenes, E. Stiefel, J. Res. Natl. Bur.
     Stand. 49 (1952) 409, doi:10.6028/jres.049.044). Parameters, results and errors are those of `sirt`.
     """
-    rays = Rays(beam)
+    blocks = _blocks(beam, sinograms, iterations, threads)
+    rays = Rays(beam, threads=blocks.inner)
 
     def solve(given: Lanes) -> Lanes:
-        x = np.zeros((beam.size, beam.size, LANES), np.float32)
+        x: Lanes = _ones(beam) * np.zeros_like(given[0, 0])
         residual = given.copy()
         gradient = rays.adjoint(residual)
         direction, norm = gradient, _dot(gradient, gradient)
@@ -93,7 +95,7 @@ def cgls(
             direction = gradient + _divide(norm, before) * direction
         return x
 
-    return _solve(beam, sinograms, solve, iterations, threads)
+    return _solved(beam, blocks, solve)
 
 
 def osem(
@@ -112,18 +114,19 @@ def osem(
     """
     if not 1 <= subsets <= beam.shape[0]:
         raise SpecError(f"{subsets} subsets of {beam.shape[0]} angles")
-    parts = [Rays(beam, slice(first, None, subsets)) for first in range(subsets)]
+    blocks = _blocks(beam, sinograms, iterations, threads)
+    parts = [Rays(beam, slice(first, None, subsets), threads=blocks.inner) for first in range(subsets)]
     weights = [_inverse(part.adjoint(_ones(beam, rays=True)[part.angles])) for part in parts]
 
     def solve(given: Lanes) -> Lanes:
         counts = np.maximum(given, np.float32(0))
-        x = _ones(beam)
+        x: Lanes = _ones(beam) * np.ones_like(given[0, 0])
         for _ in range(iterations):
             for part, weight in zip(parts, weights, strict=True):
                 x *= weight * part.adjoint(_divide(counts[part.angles], part.forward(x)))
         return x
 
-    return _solve(beam, sinograms, solve, iterations, threads)
+    return _solved(beam, blocks, solve)
 
 
 mlem = partial(osem, subsets=1)
@@ -165,12 +168,13 @@ def total_variation(
     """
     if not strength >= 0:
         raise SpecError(f"a strength of {strength:g} of the total variation")
-    rays = Rays(beam)
+    blocks = _blocks(beam, sinograms, iterations, threads)
+    rays = Rays(beam, threads=blocks.inner)
     scale = np.float32(_norm(rays) / np.sqrt(8))  # so that gradient and projector weigh alike
     bound, step = np.float32(strength / scale), np.float32(0.99 / (np.sqrt(16) * scale))
 
     def solve(given: Lanes) -> Lanes:
-        x: Lanes = np.zeros((beam.size, beam.size, LANES), np.float32)
+        x: Lanes = _ones(beam) * np.zeros_like(given[0, 0])
         ahead = x
         fit: Lanes = np.zeros_like(given)
         rise: Lanes = np.zeros((2, *x.shape), np.float32)
@@ -187,25 +191,23 @@ def total_variation(
             ahead += 2 * x
         return x
 
-    return _solve(beam, sinograms, solve, iterations, threads)
+    return _solved(beam, blocks, solve)
 
 
-def _solve(
-    beam: ParallelBeam,
-    sinograms: ArrayLike,
-    solve: Callable[[Lanes], Lanes],
-    iterations: int,
-    threads: int | None,
-) -> NDArray[np.float32]:
+def _blocks(beam: ParallelBeam, sinograms: ArrayLike, iterations: int, threads: int | None) -> Blocks:
     if iterations < 1:
         raise SpecError(f"{iterations} iterations")
-    given = checked(sinograms, beam.shape, "sinograms")
+    return Blocks(checked(sinograms, beam.shape, "sinograms"), threads)
+
+
+def _solved(beam: ParallelBeam, blocks: Blocks, solve: Callable[[Lanes], Lanes]) -> NDArray[np.float32]:
     seen = beam.seen[..., None]
-    return by_lanes(lambda lanes: solve(lanes) * seen, given, (beam.size, beam.size), threads)
+    return blocks.each(lambda lanes: solve(lanes) * seen, (beam.size, beam.size))
 
 
 def _ones(beam: ParallelBeam, *, rays: bool = False) -> Lanes:
-    return np.ones((*(beam.shape if rays else (beam.size, beam.size)), LANES), np.float32)
+    """Return one channel of ones, which goes with any number of lanes."""
+    return np.ones((*(beam.shape if rays else (beam.size, beam.size)), 1), np.float32)
 
 
 def _inverse(weights: Lanes) -> Lanes:
@@ -220,9 +222,11 @@ def _divide(a: Lanes, b: Lanes) -> Lanes:
 
 
 def _dot(a: Lanes, b: Lanes) -> Lanes:
-    """Return the inner product of each channel, (LANES,)."""
-    products: NDArray[np.float64] = np.einsum("ijk,ijk->k", a, b, dtype=np.float64)
-    return products.astype(np.float32)
+    """Return the inner product of each channel, (lanes,); its bits do not depend on how many there are."""
+    products = [
+        np.multiply(a[..., k], b[..., k], order="C", dtype=np.float64).sum() for k in range(a.shape[-1])
+    ]
+    return np.array(products, np.float32)
 
 
 def _norm(rays: Rays) -> float:

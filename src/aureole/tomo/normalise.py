@@ -133,6 +133,9 @@ def backlash(sinogram: ArrayLike, angles: ArrayLike) -> NDArray[np.float64]:
 def shift(given: Corrected, by: ArrayLike) -> Corrected:
     """Move each projection back by so many steps, interpolating between neighbouring rays.
 
+    What is interpolated is correlated with its neighbours, which no variance of a ray tells: those of a slice
+    from it are too large, up to 2.5 times. `ParallelBeam` takes shifts without interpolation, and is exact.
+
     Parameters
     ----------
     given : Corrected
@@ -157,12 +160,14 @@ def shift(given: Corrected, by: ArrayLike) -> Corrected:
 def fill(given: Corrected, bad: ArrayLike) -> Corrected:
     """Replace rays that were lost by the line between the nearest good rays of their projection.
 
+    What comes from its neighbours is correlated with them; variances of slices do not know of it.
+
     Parameters
     ----------
     given : Corrected
     bad : array_like of bool, shape (angles, translations)
         Which rays; the same in all channels. Projections with no good ray are left as they are: leave them
-        out of the beam.
+        out of the beam, by `good_angles`.
     """
     lost = np.asarray(bad, bool)
     values = np.array(given.sinograms, np.float64)
@@ -181,6 +186,30 @@ def fill(given: Corrected, bad: ArrayLike) -> Corrected:
                 variances[..., angle, left] * (1 - share) ** 2 + variances[..., angle, right] * share**2
             )
     return Corrected(values, variances)
+
+
+def good_angles(bad: ArrayLike, most: float = 0.5) -> NDArray[np.bool_]:
+    """Return which projections are worth to be kept, shape (angles,): for `ParallelBeam.only`.
+
+    Parameters
+    ----------
+    bad : array_like of bool, shape (angles, translations)
+        Which rays were lost.
+    most : float
+        Projections that lost a larger part of their rays are better left out than filled.
+
+    Raises
+    ------
+    SpecError
+        No more than one projection is left.
+    """
+    lost = np.asarray(bad, bool)
+    keep: NDArray[np.bool_] = lost.mean(axis=1) <= most
+    if np.count_nonzero(keep) < 2:
+        raise SpecError(
+            f"of {len(keep)} projections, {np.count_nonzero(keep)} kept over {1 - most:.0%} of their rays"
+        )
+    return keep
 
 
 def _for_all(index: NDArray[np.intp], values: Sinograms) -> NDArray[np.intp]:

@@ -35,8 +35,8 @@ def backproject(
     twice = np.full(len(spectrum), 2.0)
     twice[[0, -1]] = 1.0
     out = np.zeros((beam.size, beam.size))
-    for angle, weight, projection in zip(beam.angles, beam.weights, sinogram, strict=True):
-        at = axis * np.cos(angle) + axis[:, None] * np.sin(angle)
+    for angle, by, weight, projection in zip(beam.angles, beam.shifts, beam.weights, sinogram, strict=True):
+        at = axis * np.cos(angle) + axis[:, None] * np.sin(angle) + by
         for place, share, value in zip(places, beam.shares, projection, strict=True):
             waves = np.cos(2 * np.pi * np.arange(len(spectrum)) / length * (at - place)[..., None])
             given = weight * share * (waves @ (twice * spectrum)) / length
