@@ -1,0 +1,289 @@
+"""From one layer of patterns to a slice of patterns: corrections, rotation axis, reconstruction."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import partial
+from math import ceil
+from typing import Literal, NamedTuple, get_args
+
+import numpy as np
+from numpy.typing import NDArray
+
+from aureole.errors import SpecError
+from aureole.tomo.absorption import correct
+from aureole.tomo.beam import ParallelBeam
+from aureole.tomo.centre import find_center
+from aureole.tomo.fbp import FilteredBackprojection
+from aureole.tomo.iterative import cgls, mlem, osem, sirt, total_variation
+from aureole.tomo.normalise import Corrected, backlash, equal_totals, fill, good_angles, jitter, subtract_air
+from aureole.tomo.windows import WINDOWS
+
+F32 = NDArray[np.float32]
+Bools = NDArray[np.bool_]
+Method = Literal["fbp", "sirt", "cgls", "osem", "mlem", "tv"]
+METHODS: tuple[Method, ...] = get_args(Method)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Corrections:
+    """What is put right in a sinogram before it is reconstructed.
+
+    Attributes
+    ----------
+    equal_totals : bool
+        Scale projections so that all have the same total intensity.
+    air : int
+        So many translations at both ends see air only, which is subtracted.
+    jitter, backlash : bool
+        Move projections to where the sample's centre of mass should be: each by itself, or those of every
+        second line of a zigzag scan.
+    without_angles, without_translations : tuple of int
+        Numbers of those that are left out, or filled from their neighbours.
+    """
+
+    equal_totals: bool = False
+    air: int = 0
+    jitter: bool = False
+    backlash: bool = False
+    without_angles: tuple[int, ...] = ()
+    without_translations: tuple[int, ...] = ()
+
+    def __post_init__(self) -> None:
+        if self.jitter and self.backlash:
+            raise SpecError("jitter moves each projection, which makes up for backlash too: choose one")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reconstruction:
+    """How slices are made of sinograms.
+
+    Attributes
+    ----------
+    method : str
+        Filtered backprojection ("fbp"), which alone gives errors, or one of the iterative `METHODS`.
+    window : str
+        Of the ramp filter: one of `aureole.tomo.WINDOWS`.
+    iterations : int, optional
+        As usual for the method without it.
+    strength : float
+        Of the total variation ("tv").
+    nonnegative : bool
+        Negative values are raised to zero after each iteration of "sirt" and "tv".
+    center : float, optional
+        Rotation axis in steps from the first translation; found from the sum of all channels without it.
+    half_acquisition : bool
+        Over 360°, with the axis near one edge.
+    """
+
+    method: Method = "fbp"
+    window: str = "shepp-logan"
+    iterations: int | None = None
+    strength: float = 0.0
+    nonnegative: bool = False
+    center: float | None = None
+    half_acquisition: bool = False
+
+    def __post_init__(self) -> None:
+        if self.method not in METHODS:
+            raise SpecError(f"no method {self.method!r}; there are {', '.join(METHODS)}")
+        if self.window not in WINDOWS:
+            raise SpecError(f"no window {self.window!r}; there are {', '.join(WINDOWS)}")
+        if self.iterations is not None and (self.method == "fbp" or self.iterations < 1):
+            raise SpecError(f"{self.iterations} iterations of {self.method}")
+
+
+class Tomogram(NamedTuple):
+    """A slice of patterns.
+
+    Attributes
+    ----------
+    intensity, sigma : ndarray of float32, shape (size, size, bins)
+        Per step of the translation; NaN where not all angles saw the sample, and in bins without values.
+        There is no sigma of iterative methods.
+    center : float
+        The rotation axis, in steps from the first translation.
+    spread : float
+        How far the methods that found it are apart, in steps; NaN where it was given.
+    shifts : ndarray, shape (angles,)
+        By how much each projection was moved, in steps.
+    kept : ndarray of bool, shape (angles,)
+        Which projections were used.
+    """
+
+    intensity: F32
+    sigma: F32 | None
+    center: float
+    spread: float
+    shifts: NDArray[np.float64]
+    kept: Bools
+
+
+def tomogram(
+    intensity: F32,
+    sigma: F32 | None,
+    angles: NDArray[np.float64],
+    *,
+    transmission: NDArray[np.float64] | None = None,
+    corrections: Corrections,
+    reconstruction: Reconstruction,
+    threads: int | None = None,
+) -> Tomogram:
+    """Reconstruct all channels of a layer.
+
+    Parameters
+    ----------
+    intensity, sigma : ndarray of float32, shape (angles, translations, bins)
+        NaN where there is no value.
+    angles : ndarray, shape (angles,)
+        In degrees.
+    transmission : ndarray, shape (angles, translations), optional
+        Of each ray: what was scattered in it is divided by that.
+    corrections : Corrections
+    reconstruction : Reconstruction
+    threads : int, optional
+
+    Raises
+    ------
+    SpecError
+        Too few projections are left, or what `aureole.tomo` refuses.
+    """
+    lost, channels = _lost(intensity, corrections)
+    kept = good_angles(lost)
+    if not channels.any():
+        raise SpecError("no bin has values in all frames")
+    turned = np.radians(angles[kept])
+    variances = None if sigma is None else np.square(sigma)
+    given = _whole(Corrected(intensity, variances), lost, kept, channels)
+    if transmission is not None:
+        given = _last(correct(_first(given), transmission[kept]))
+    total = given.sinograms.sum(axis=-1, dtype=np.float64)
+    if corrections.equal_totals:
+        factors = equal_totals(total)[..., None].astype(np.float32)
+        given = Corrected(
+            given.sinograms * factors, None if given.variances is None else given.variances * factors**2
+        )
+    if corrections.air:
+        given = _last(subtract_air(_first(given), corrections.air))
+    total = given.sinograms.sum(axis=-1, dtype=np.float64)
+    shifts = np.zeros(len(turned))
+    if corrections.jitter:
+        shifts = jitter(total, turned)
+    elif corrections.backlash:
+        shifts = backlash(total, turned)
+    center, spread = reconstruction.center, float("nan")
+    if center is None:
+        found = find_center(total, turned, half_acquisition=reconstruction.half_acquisition)
+        center, spread = found.value, found.spread
+    beam = _beam(turned, total.shape[1], center, shifts, reconstruction.half_acquisition)
+    values, errors = _slices(beam, given, reconstruction, threads)
+    every = np.full(len(kept), np.nan)
+    every[kept] = shifts
+    return Tomogram(
+        _spread(values, beam, channels),
+        None if errors is None else _spread(np.sqrt(errors), beam, channels),
+        center,
+        spread,
+        every,
+        kept,
+    )
+
+
+def _lost(intensity: F32, corrections: Corrections) -> tuple[Bools, Bools]:
+    """Return which rays have no values, (angles, translations), and which channels have any, (bins,)."""
+    finite = np.isfinite(intensity)
+    lost = ~finite.any(axis=-1)
+    for what, numbers, count in (
+        ("angle", corrections.without_angles, lost.shape[0]),
+        ("translation", corrections.without_translations, lost.shape[1]),
+    ):
+        wrong = [number for number in numbers if not 0 <= number < count]
+        if wrong:
+            raise SpecError(f"there is no {what} {wrong[0]} of {count} that could be left out")
+    lost[list(corrections.without_angles)] = True
+    lost[:, list(corrections.without_translations)] = True
+    return lost, finite.any(axis=(0, 1))
+
+
+def _whole(given: Corrected, lost: Bools, kept: Bools, channels: Bools) -> Corrected:
+    """Return the projections that are kept and channels that have values, with the gaps filled."""
+    values, variances = given
+    if not kept.all():
+        values, variances = values[kept], None if variances is None else variances[kept]
+    if not channels.all():
+        values = values[..., channels]
+        variances = None if variances is None else variances[..., channels]
+    given = Corrected(values, variances)
+    if lost[kept].any():
+        given = _last(fill(_first(given), lost[kept]))
+    gaps = ~np.isfinite(given.sinograms)
+    if given.variances is not None:
+        gaps |= ~np.isfinite(given.variances)
+    # single bins that have no valid pixel in some frames
+    for channel in np.flatnonzero(gaps.any(axis=(0, 1))):
+        part = Corrected(*(None if each is None else each[..., channel] for each in given))  # type: ignore[arg-type]
+        mended = fill(part, gaps[..., channel])
+        given.sinograms[..., channel] = np.nan_to_num(mended.sinograms)
+        if given.variances is not None and mended.variances is not None:
+            given.variances[..., channel] = np.nan_to_num(mended.variances)
+    return given
+
+
+def _first(given: Corrected) -> Corrected:
+    """Put channels first."""
+    return Corrected(*(None if part is None else np.moveaxis(part, -1, 0) for part in given))  # type: ignore[arg-type]
+
+
+def _last(given: Corrected) -> Corrected:
+    """Put channels last again, as float32."""
+    return Corrected(
+        *(
+            None if part is None else np.ascontiguousarray(np.moveaxis(part, 0, -1), np.float32)
+            for part in given
+        )  # type: ignore[arg-type]
+    )
+
+
+def _beam(
+    angles: NDArray[np.float64], translations: int, center: float, shifts: NDArray[np.float64], half: bool
+) -> ParallelBeam:
+    size = translations
+    if half:
+        size = 2 * ceil(max(center, translations - 1 - center)) + 1
+    return ParallelBeam(
+        angles, translations, rotation_center=center, size=size, half_acquisition=half, shifts=shifts
+    )
+
+
+def _slices(
+    beam: ParallelBeam, given: Corrected, how: Reconstruction, threads: int | None
+) -> tuple[F32, F32 | None]:
+    """Return slices and their variances, (size, size, channels)."""
+    if how.method == "fbp":
+        fbp = FilteredBackprojection(beam, how.window)
+        values = fbp.reconstruct(given.sinograms, channels_last=True, threads=threads)
+        if given.variances is None:
+            return values, None
+        return values, fbp.variance(given.variances, channels_last=True, threads=threads)
+    count = {} if how.iterations is None else {"iterations": how.iterations}
+    minimum = 0.0 if how.nonnegative else None
+    solve = {
+        "sirt": partial(sirt, minimum=minimum),
+        "cgls": cgls,
+        "osem": osem,
+        "mlem": mlem,
+        "tv": partial(total_variation, strength=how.strength, minimum=minimum),
+    }[how.method]
+    found = solve(beam, np.moveaxis(given.sinograms, -1, 0), threads=threads, **count)
+    return np.ascontiguousarray(np.moveaxis(found, 0, -1)), None
+
+
+def _spread(values: F32, beam: ParallelBeam, channels: Bools) -> F32:
+    """Return slices of all channels, NaN where nothing is known."""
+    if channels.all():
+        values[~beam.seen] = np.nan
+        return values
+    every = np.full((beam.size, beam.size, len(channels)), np.nan, np.float32)
+    every[np.ix_(*map(np.arange, values.shape[:2]), np.flatnonzero(channels))] = values
+    every[~beam.seen] = np.nan
+    return every
