@@ -156,11 +156,13 @@ def test_only_the_window_counts_and_maps_have_the_shape_of_the_patterns():
     assert none.area.value.shape == (0, 3)
 
 
-def test_threads_do_not_change_a_bit():
+def test_neither_threads_nor_neighbours_change_a_bit():
     _, patterns, sigma = repeated("pseudo-voigt", times=700)
     one, two = (fit_peaks(X, patterns, sigma, window=WINDOW, threads=threads) for threads in (1, 2))
+    some = fit_peaks(X, patterns[7:600], sigma[7:600], window=WINDOW)
     for name in NAMES:
         np.testing.assert_array_equal(getattr(one, name), getattr(two, name))
+        np.testing.assert_array_equal(getattr(one, name).value[7:600], getattr(some, name).value)
 
 
 @pytest.mark.parametrize(

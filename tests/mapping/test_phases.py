@@ -116,6 +116,17 @@ def test_of_a_reference_that_a_gap_hides_nothing_is_known():
         np.testing.assert_allclose(found.weights.value[:, 0], 1.0, atol=1e-9)
 
 
+def test_neither_threads_nor_neighbours_change_a_bit():
+    rng = np.random.default_rng(4)
+    patterns = rng.uniform(0, 4, (1500, 3)) @ REFERENCES + rng.normal(size=(1500, 200))
+    sigma = rng.uniform(0.5, 2, patterns.shape)
+    one, two = (fit_references(X, patterns, sigma, REFERENCES, threads=threads) for threads in (1, 2))
+    some = fit_references(X, patterns[7:1200], sigma[7:1200], REFERENCES)
+    for kind in ("weights", "fractions"):
+        np.testing.assert_array_equal(getattr(one, kind), getattr(two, kind))
+        np.testing.assert_array_equal(getattr(one, kind).value[7:1200], getattr(some, kind).value)
+
+
 def test_only_the_window_counts():
     patterns = np.array([[1.0, 2.0, 3.0]]) @ REFERENCES
     patterns[:, X > 3.0] = 1e6

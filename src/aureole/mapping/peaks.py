@@ -301,12 +301,12 @@ def _scaled(normal: F64) -> tuple[F64, F64]:
 
 
 def _uncertainties(normal: F64) -> F64:
-    """Return standard deviations; very large ones of what the data do not determine."""
+    """Return standard deviations; very large or infinite ones of what the data do not determine."""
     scale, scaled = _scaled(normal)
     diagonal = np.einsum("ijj->ij", scaled)
     diagonal[...] = 1.0 + 1e-12
     inverse = np.einsum("ijj->ij", np.linalg.inv(scaled))
-    return np.asarray(np.sqrt(np.maximum(inverse, 0.0)) * scale)
+    return np.asarray(np.sqrt(np.where(inverse > 0, inverse, np.inf)) * scale)
 
 
 def _judge(

@@ -171,10 +171,11 @@ def _fit_some(
         residual = y - np.einsum("np,pb->nb", found, parts)
         square = np.einsum("nb,nb,nb->n", weight, residual, residual)
         # of a reference that is zero wherever this pattern has values nothing is known
-        hidden = np.einsum("ijj->ij", covariance)[:, :phases] == 0
+        hidden = ~(np.einsum("ijj->ij", covariance)[:, :phases] > 0)
         if patterns.sigma is None:
             covariance = covariance * (square / (bins[usable] - count))[:, None, None]
-        errors[usable] = np.where(hidden, np.nan, np.sqrt(np.einsum("ijj->ij", covariance)[:, :phases]))
+        variances = np.where(hidden, np.nan, np.einsum("ijj->ij", covariance)[:, :phases])
+        errors[usable] = np.sqrt(variances)
         found[:, :phases] = np.where(hidden, np.nan, found[:, :phases])
         values[usable], chi2[usable] = found, square
         shares[usable], share_errors[usable] = _fractions(found[:, :phases], covariance[:, :phases, :phases])

@@ -83,11 +83,12 @@ class DirectLeastSquares:
         The channels of the window, rising.
     mixture : float
         The Lorentzian's share of a peak's area, which is not fitted: 0 is a Gaussian, 1 a Lorentzian.
-    roughness : float, optional
+    roughness : float or None
         By how much positions and widths of neighbouring voxels usually differ, in the unit of the radial
         axis. Larger differences are paid for as if they were improbable, very large ones (borders) little
         more (pseudo-Huber: P. Charbonnier et al., IEEE Trans. Image Process. 6 (1997) 298,
-        doi:10.1109/83.551699). It needs sigmas to weigh against. Without it, noise grows with the iterations.
+        doi:10.1109/83.551699). It needs sigmas to weigh against. With None, noise in positions grows with
+        the iterations; that in areas does in either case.
 
     Raises
     ------
@@ -101,7 +102,7 @@ class DirectLeastSquares:
         radial: ArrayLike,
         *,
         mixture: float = 0.0,
-        roughness: float | None = None,
+        roughness: float | None,
     ) -> None:
         x = np.array(radial, np.float64)
         if x.ndim != 1 or len(x) < 2 or not np.isfinite(x).all() or not (np.diff(x) > 0).all():
@@ -120,7 +121,7 @@ class DirectLeastSquares:
         start: VoxelPeaks,
         *,
         sigma: ArrayLike | None = None,
-        iterations: int = 100,
+        iterations: int = 50,
         threads: int | None = None,
     ) -> DirectFit:
         """Return the peaks whose projections are nearest to the sinograms.
