@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from math import ceil
+from operator import itemgetter
 from typing import Literal, NamedTuple, get_args
 
 import numpy as np
@@ -160,9 +162,8 @@ def tomogram(
     total = given.sinograms.sum(axis=-1, dtype=np.float64)
     if corrections.equal_totals:
         factors = equal_totals(total)[..., None].astype(np.float32)
-        given = Corrected(
-            given.sinograms * factors, None if given.variances is None else given.variances * factors**2
-        )
+        scaled = None if given.variances is None else given.variances * factors**2
+        given = Corrected(given.sinograms * factors, scaled)
     if corrections.air:
         given = _last(subtract_air(_first(given), corrections.air))
     total = given.sinograms.sum(axis=-1, dtype=np.float64)
@@ -192,7 +193,7 @@ def tomogram(
 def _lost(intensity: F32, corrections: Corrections) -> tuple[Bools, Bools]:
     """Return which rays have no values, (angles, translations), and which channels have any, (bins,)."""
     finite = np.isfinite(intensity)
-    lost = ~finite.any(axis=-1)
+    lost = np.logical_not(finite.any(axis=-1)).astype(np.bool_)
     for what, numbers, count in (
         ("angle", corrections.without_angles, lost.shape[0]),
         ("translation", corrections.without_translations, lost.shape[1]),
@@ -202,18 +203,16 @@ def _lost(intensity: F32, corrections: Corrections) -> tuple[Bools, Bools]:
             raise SpecError(f"there is no {what} {wrong[0]} of {count} that could be left out")
     lost[list(corrections.without_angles)] = True
     lost[:, list(corrections.without_translations)] = True
-    return lost, finite.any(axis=(0, 1))
+    channels: Bools = finite.any(axis=(0, 1))
+    return lost, channels
 
 
 def _whole(given: Corrected, lost: Bools, kept: Bools, channels: Bools) -> Corrected:
     """Return the projections that are kept and channels that have values, with the gaps filled."""
-    values, variances = given
     if not kept.all():
-        values, variances = values[kept], None if variances is None else variances[kept]
+        given = given.each(lambda part: part[kept])
     if not channels.all():
-        values = values[..., channels]
-        variances = None if variances is None else variances[..., channels]
-    given = Corrected(values, variances)
+        given = given.each(lambda part: part[..., channels])
     if lost[kept].any():
         given = _last(fill(_first(given), lost[kept]))
     gaps = ~np.isfinite(given.sinograms)
@@ -221,7 +220,7 @@ def _whole(given: Corrected, lost: Bools, kept: Bools, channels: Bools) -> Corre
         gaps |= ~np.isfinite(given.variances)
     # single bins that have no valid pixel in some frames
     for channel in np.flatnonzero(gaps.any(axis=(0, 1))):
-        part = Corrected(*(None if each is None else each[..., channel] for each in given))  # type: ignore[arg-type]
+        part = given.each(itemgetter((..., channel)))
         mended = fill(part, gaps[..., channel])
         given.sinograms[..., channel] = np.nan_to_num(mended.sinograms)
         if given.variances is not None and mended.variances is not None:
@@ -231,17 +230,12 @@ def _whole(given: Corrected, lost: Bools, kept: Bools, channels: Bools) -> Corre
 
 def _first(given: Corrected) -> Corrected:
     """Put channels first."""
-    return Corrected(*(None if part is None else np.moveaxis(part, -1, 0) for part in given))  # type: ignore[arg-type]
+    return given.each(lambda part: np.moveaxis(part, -1, 0))
 
 
 def _last(given: Corrected) -> Corrected:
     """Put channels last again, as float32."""
-    return Corrected(
-        *(
-            None if part is None else np.ascontiguousarray(np.moveaxis(part, 0, -1), np.float32)
-            for part in given
-        )  # type: ignore[arg-type]
-    )
+    return given.each(lambda part: np.ascontiguousarray(np.moveaxis(part, 0, -1), np.float32))
 
 
 def _beam(
@@ -267,14 +261,14 @@ def _slices(
         return values, fbp.variance(given.variances, channels_last=True, threads=threads)
     count = {} if how.iterations is None else {"iterations": how.iterations}
     minimum = 0.0 if how.nonnegative else None
-    solve = {
+    solvers: dict[str, Callable[..., F32]] = {
         "sirt": partial(sirt, minimum=minimum),
         "cgls": cgls,
         "osem": osem,
         "mlem": mlem,
         "tv": partial(total_variation, strength=how.strength, minimum=minimum),
-    }[how.method]
-    found = solve(beam, np.moveaxis(given.sinograms, -1, 0), threads=threads, **count)
+    }
+    found = solvers[how.method](beam, np.moveaxis(given.sinograms, -1, 0), threads=threads, **count)
     return np.ascontiguousarray(np.moveaxis(found, 0, -1)), None
 
 

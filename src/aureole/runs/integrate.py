@@ -86,20 +86,12 @@ def check_ending(output: Path, *, frames: int, cake: bool) -> None:
 
 
 def _to_nexus(plan: Plan, frames: Frames, output: Path, options: RunOptions) -> RunReport:
-    begin = perf_counter()
     run = Run(plan, frames, output, options, stored=partial(_stored, output))
-    try:
-        return run.completed() or _reduce(plan, run, frames, options, begin)
-    except OutputError:
-        # Of two processes that make the same output, one comes first, and takes away what both worked on.
-        report = None if options.overwrite else run.completed()
-        if report is None:
-            raise
-        return report
+    return run.carry_out(partial(_write, plan, run, options))
 
 
-def _reduce(plan: Plan, run: Run, frames: Frames, options: RunOptions, begin: float) -> RunReport:
-    total = len(frames)
+def _write(plan: Plan, run: Run, options: RunOptions) -> None:
+    total = len(run.status)
     monitor = None if options.monitor is None else np.full(total, np.nan)
     digests: dict[range, list[bytes]] = {}
     paths: dict[range, Path] = {}
@@ -121,8 +113,6 @@ def _reduce(plan: Plan, run: Run, frames: Frames, options: RunOptions, begin: fl
             if monitor is not None:
                 writer.write_monitor(monitor)
             writer.close(lambda path: _verify(path, digests))
-    run.finish()
-    return run.report(perf_counter() - begin)
 
 
 def _stored(output: Path, frames: range) -> Rows | None:

@@ -11,6 +11,7 @@ from collections.abc import Callable, Generator, Mapping
 from contextlib import closing, suppress
 from dataclasses import replace
 from pathlib import Path
+from time import perf_counter
 
 import numpy as np
 
@@ -125,6 +126,30 @@ class Run:
             return RunReport(self.output, total, [], 0.0, total, (f"{self.output} is complete already",))
         self.replaces = True
         return None
+
+    def carry_out(self, write: Callable[[], None]) -> RunReport:
+        """Make the output, unless it is there already, and return the report.
+
+        Parameters
+        ----------
+        write : callable
+            Takes all of `parts` and publishes the output, which holds them then.
+        """
+        begin = perf_counter()
+        try:
+            report = self.completed()
+            if report is not None:
+                return report
+            write()
+        except OutputError:
+            # Of two processes that make the same output, one comes first, and takes away what both worked on.
+            report = None if self._options.overwrite else self.completed()
+            if report is None:
+                raise
+            return report
+        if not self._options.virtual:
+            self._remove()
+        return self.report(perf_counter() - begin)
 
     def report(self, seconds: float) -> RunReport:
         """Return how it went so far."""
@@ -245,11 +270,6 @@ class Run:
         if before is None or (why := before.differs(self.manifest)):
             raise OutputError(f"{self.directory}: another process began another run there")
         self.manifest = before
-
-    def finish(self) -> None:
-        """Remove the directory, where the output holds everything."""
-        if not self._options.virtual:
-            self._remove()
 
     def _remove(self) -> None:
         with suppress(OSError):

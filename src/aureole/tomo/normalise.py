@@ -6,6 +6,7 @@ the same way: each correction takes them along, as of independent values, where 
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
@@ -21,6 +22,10 @@ class Corrected(NamedTuple):
 
     sinograms: Sinograms
     variances: Sinograms | None = None
+
+    def each(self, work: Callable[[Sinograms], Sinograms]) -> Corrected:
+        """Return what some work makes of either: of what does not change values."""
+        return Corrected(work(self.sinograms), None if self.variances is None else work(self.variances))
 
 
 def scale(given: Corrected, factors: ArrayLike) -> Corrected:
