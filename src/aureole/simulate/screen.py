@@ -62,6 +62,8 @@ class Screen:
         What a pixel gets of the profile; zero where invalid.
     invalid : ndarray of bool, shape (n1, n2)
         Gaps and dead pixels.
+    valid : int
+        Number of the others.
     hot : ndarray of int
         Index into the pixels in C order of the few that count far too much.
     """
