@@ -89,22 +89,50 @@ def new_data(
     """
     data = new_group(entry, name, "NXdata")
     data.attrs["signal"] = signal
-    data.attrs["axes"] = [axis.name for axis in axes]
+    _write_axes(data, axes)
     interpretation = "image" if image and len(axes) > 1 else "spectrum"
     data.attrs["interpretation"] = interpretation
     data.attrs["title"] = long_name
-    for place, axis in enumerate(axes):
-        data[axis.name] = axis.values
-        data[axis.name].attrs["units"] = axis.units
-        data[axis.name].attrs["long_name"] = axis.long_name or axis.name
-        data.attrs[f"{axis.name}_indices"] = place
     shape = tuple(len(axis.values) for axis in axes)
-    for key, text in {signal: long_name} | ({f"{signal}_errors": f"error of {long_name}"} if sigma else {}).items():
+    texts = {signal: long_name} | ({f"{signal}_errors": f"error of {long_name}"} if sigma else {})
+    for key, text in texts.items():
         dataset = data.create_dataset(key, shape, np.float32, fill_time="never")
         dataset.attrs["long_name"] = text
         dataset.attrs["units"] = _ARBITRARY
     data[signal].attrs["interpretation"] = interpretation
     return data
+
+
+def write_images(
+    entry: h5py.Group,
+    name: str,
+    axes: Sequence[GridAxis],
+    images: Mapping[str, tuple[NDArray[np.float64], NDArray[np.float64]]],
+) -> h5py.Group:
+    """Write images of one kind, with their errors where there are any, as an NXdata of its own."""
+    first, *others = images
+    data = new_group(entry, name, "NXdata")
+    data.attrs["signal"] = first
+    if others:
+        data.attrs["auxiliary_signals"] = others
+    _write_axes(data, axes)
+    data.attrs["title"] = name
+    for quantity, (values, errors) in images.items():
+        data[quantity] = values.astype(np.float32)
+        data[quantity].attrs["long_name"] = f"{name}: {quantity}"
+        data[quantity].attrs["interpretation"] = "image" if len(axes) > 1 else "spectrum"
+        if np.isfinite(errors).any():
+            data[f"{quantity}_errors"] = errors.astype(np.float32)
+    return data
+
+
+def _write_axes(data: h5py.Group, axes: Sequence[GridAxis]) -> None:
+    data.attrs["axes"] = [axis.name for axis in axes]
+    for place, axis in enumerate(axes):
+        data[axis.name] = axis.values
+        data[axis.name].attrs["units"] = axis.units
+        data[axis.name].attrs["long_name"] = axis.long_name or axis.name
+        data.attrs[f"{axis.name}_indices"] = place
 
 
 def write_scan(entry: h5py.Group, index: NDArray[np.intp], notes: Sequence[str]) -> None:
@@ -116,17 +144,18 @@ def write_scan(entry: h5py.Group, index: NDArray[np.intp], notes: Sequence[str])
         scan["notes"] = [shown(note) for note in notes]
 
 
-def write_parameters(entry: h5py.Group, name: str, values: Mapping[str, object]) -> None:
-    """Write how a step was done, as an NXprocess with NXparameters."""
+def write_parameters(entry: h5py.Group, name: str, values: Mapping[str, object]) -> h5py.Group:
+    """Write how a step was done, as an NXprocess with NXparameters, and return it."""
     process = new_group(entry, name, "NXprocess")
     process["program"] = "aureole"
     parameters = new_group(process, "parameters", "NXparameters")
     for key, value in values.items():
         parameters[key] = shown(value) if isinstance(value, str) else value
+    return process
 
 
 def write_nxtomoproc(file: h5py.File, name: str, data: h5py.Group) -> None:
-    """Add an entry of the application definition NXtomoproc that shows a scalar volume (z, y, x) of another."""
+    """Add an entry of the definition NXtomoproc that shows an image (z, y, x) of the first entry."""
     entry = new_group(file, name, "NXentry")
     entry["definition"] = "NXtomoproc"
     entry.attrs["default"] = "data"

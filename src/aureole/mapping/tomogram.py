@@ -129,6 +129,7 @@ def tomogram(
     transmission: NDArray[np.float64] | None = None,
     corrections: Corrections,
     reconstruction: Reconstruction,
+    size: int | None = None,
     threads: int | None = None,
 ) -> Tomogram:
     """Reconstruct all channels of a layer.
@@ -140,9 +141,13 @@ def tomogram(
     angles : ndarray, shape (angles,)
         In degrees.
     transmission : ndarray, shape (angles, translations), optional
-        Of each ray: what was scattered in it is divided by that.
+        Of each ray: what was scattered in it is divided by that. NaN where it is not known, and taken from
+        the neighbours.
     corrections : Corrections
     reconstruction : Reconstruction
+    size : int, optional
+        Edge of the slice in pixels. Without it, as many as there are translations; of half acquisition, what
+        the rays have seen.
     threads : int, optional
 
     Raises
@@ -158,7 +163,8 @@ def tomogram(
     variances = None if sigma is None else np.square(sigma)
     given = _whole(Corrected(intensity, variances), lost, kept, channels)
     if transmission is not None:
-        given = _last(correct(_first(given), transmission[kept]))
+        known = fill(Corrected(transmission[kept]), np.isnan(transmission[kept])).sinograms
+        given = _last(correct(_first(given), known))
     total = given.sinograms.sum(axis=-1, dtype=np.float64)
     if corrections.equal_totals:
         factors = equal_totals(total)[..., None].astype(np.float32)
@@ -176,7 +182,16 @@ def tomogram(
     if center is None:
         found = find_center(total, turned, half_acquisition=reconstruction.half_acquisition)
         center, spread = found.value, found.spread
-    beam = _beam(turned, total.shape[1], center, shifts, reconstruction.half_acquisition)
+    if size is None and reconstruction.half_acquisition:
+        size = 2 * ceil(max(center, total.shape[1] - 1 - center)) + 1
+    beam = ParallelBeam(
+        turned,
+        total.shape[1],
+        rotation_center=center,
+        size=size,
+        half_acquisition=reconstruction.half_acquisition,
+        shifts=shifts,
+    )
     values, errors = _slices(beam, given, reconstruction, threads)
     every = np.full(len(kept), np.nan)
     every[kept] = shifts
@@ -193,7 +208,7 @@ def tomogram(
 def _lost(intensity: F32, corrections: Corrections) -> tuple[Bools, Bools]:
     """Return which rays have no values, (angles, translations), and which channels have any, (bins,)."""
     finite = np.isfinite(intensity)
-    lost = np.logical_not(finite.any(axis=-1)).astype(np.bool_)
+    lost: Bools = np.array(~finite.any(axis=-1), np.bool_, ndmin=2)
     for what, numbers, count in (
         ("angle", corrections.without_angles, lost.shape[0]),
         ("translation", corrections.without_translations, lost.shape[1]),
@@ -203,7 +218,7 @@ def _lost(intensity: F32, corrections: Corrections) -> tuple[Bools, Bools]:
             raise SpecError(f"there is no {what} {wrong[0]} of {count} that could be left out")
     lost[list(corrections.without_angles)] = True
     lost[:, list(corrections.without_translations)] = True
-    channels: Bools = finite.any(axis=(0, 1))
+    channels: Bools = np.array(finite.any(axis=(0, 1)), np.bool_, ndmin=1)
     return lost, channels
 
 
@@ -236,17 +251,6 @@ def _first(given: Corrected) -> Corrected:
 def _last(given: Corrected) -> Corrected:
     """Put channels last again, as float32."""
     return given.each(lambda part: np.ascontiguousarray(np.moveaxis(part, 0, -1), np.float32))
-
-
-def _beam(
-    angles: NDArray[np.float64], translations: int, center: float, shifts: NDArray[np.float64], half: bool
-) -> ParallelBeam:
-    size = translations
-    if half:
-        size = 2 * ceil(max(center, translations - 1 - center)) + 1
-    return ParallelBeam(
-        angles, translations, rotation_center=center, size=size, half_acquisition=half, shifts=shifts
-    )
 
 
 def _slices(

@@ -176,7 +176,8 @@ def _to_text(plan: Plan, frames: Frames, output: Path, options: RunOptions) -> R
     return RunReport(output, 1, [], perf_counter() - begin)
 
 
-def _layout(plan: Plan, run: Run, options: RunOptions, monitor: F64 | None) -> PatternLayout:
+def provenance(plan: Plan, run: Run, options: RunOptions) -> Provenance:
+    """Return how the output of a run came about."""
     spec = plan.spec
     parameters = {
         "error_model": spec.error_model or "none",
@@ -189,6 +190,17 @@ def _layout(plan: Plan, run: Run, options: RunOptions, monitor: F64 | None) -> P
         "command": json.dumps(options.command),
         **options.parameters,
     }
+    return Provenance(
+        spec=spec.to_json(),
+        sources=run.manifest.sources,
+        parameters=parameters,
+        arrays={name: named.array for name, named in spec.arrays.items()},
+        note=f"made by aureole {__version__}; sigma is the standard error of the mean",
+    )
+
+
+def _layout(plan: Plan, run: Run, options: RunOptions, monitor: F64 | None) -> PatternLayout:
+    spec = plan.spec
     return PatternLayout(
         radial=_axis_data(spec.radial, plan.bins.radial_range),
         azimuthal=_axis_data(spec.azimuthal, plan.bins.azimuthal_range),
@@ -198,13 +210,7 @@ def _layout(plan: Plan, run: Run, options: RunOptions, monitor: F64 | None) -> P
         polarization=spec.polarization_factor is not None,
         monitor=monitor,
         site=options.site,
-        provenance=Provenance(
-            spec=spec.to_json(),
-            sources=run.manifest.sources,
-            parameters=parameters,
-            arrays={name: named.array for name, named in spec.arrays.items()},
-            note=f"made by aureole {__version__}; sigma is the standard error of the mean",
-        ),
+        provenance=provenance(plan, run, options),
     )
 
 
