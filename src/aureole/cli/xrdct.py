@@ -7,8 +7,9 @@ import re
 from typing import TYPE_CHECKING, Any
 
 from aureole.cli.images import add_images, image_files, read_images
+from aureole.cli.inputs import add_wait
 from aureole.cli.reduction import UNITS_EPILOG, add_options, reduction
-from aureole.cli.scan_options import add_xrdct_scan, read_xrdct_scan, scan_files
+from aureole.cli.scan_options import add_xrdct_scan, expected_frames, read_xrdct_scan, scan_files
 from aureole.cli.terminal import note, progress_bar, tell
 from aureole.errors import SpecError
 
@@ -52,7 +53,7 @@ def add_parser(verbs: argparse._SubParsersAction[Any]) -> None:
     _add_sinograms(parser.add_argument_group("sinograms"))
     _add_reconstruction(parser.add_argument_group("reconstruction"))
     add_images(parser.add_argument_group("images of the volume"))
-    add_options(parser, output="NeXus HDF5 (.h5, .nxs)", cakes=False)
+    add_wait(add_options(parser, output="NeXus HDF5 (.h5, .nxs)", cakes=False))
 
 
 def _add_sinograms(group: argparse._ActionsContainer) -> None:
@@ -114,7 +115,7 @@ def run(args: argparse.Namespace) -> int:
 
     transmission = None if args.transmission is None else file_of(args.transmission)
     others = [*scan_files(args), *image_files(args), *([transmission] if transmission else [])]
-    with reduction(args, others=others) as job:
+    with reduction(args, others=others, expected=expected_frames(args)) as job:
         request = _request(args, job.frames)
         scan = read_xrdct_scan(args, job.frames)
         with progress_bar("making the table", "integrating") as progress:
