@@ -18,7 +18,7 @@ from aureole.tomo.star import Star
 from aureole.tomo.windows import ramp
 
 METHODS = ("auto", "direct", "fourier")
-_FEW_PIXELS = 256
+_FEW_PIXELS = 200
 """Many channels of slices up to such an edge are faster by sums; larger ones by Fourier transforms."""
 _SIDE_BY_SIDE = 16
 """Channels of a line of memory: so many are fetched at once where they lie side by side."""
