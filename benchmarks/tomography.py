@@ -1,9 +1,9 @@
 """Sinograms to slices: filtered backprojection and iterative solvers, against ASTRA, algotom, scikit-image.
 
 One large slice, where ASTRA tries each of its projectors for the processor; a thousand channels of one scan,
-where the peers go slice by slice; all that a small scan needs, plan and variances included; an iteration of SIRT
-and of CGLS, for one channel and for many. Errors are those against the phantom, ellipses whose projections are
-known exactly, inside the circle that all angles see.
+where the peers go slice by slice; all that a small scan needs, plan and variances included; an iteration of
+SIRT and of CGLS, for one channel and for many. Errors are those against the phantom, ellipses whose
+projections are known exactly, inside the circle that all angles see.
 """
 
 from __future__ import annotations
