@@ -67,9 +67,7 @@ def open_run(args: argparse.Namespace, names: Sequence[str], expected: int | Non
         return frames if wait is None else frames.patient(wait)
     if wait is not None:
         if expected is None or len(names) != 1 or args.check_md5:
-            raise InputError(
-                "--wait wants one template (scan_%05d.cbf) and --shape, and no --check-md5"
-            )
+            raise InputError("--wait wants one template (scan_%05d.cbf) and --shape, and no --check-md5")
         return await_frames(names[0], expected, wait)
     return open_series(names, check_md5=args.check_md5)
 
