@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import argparse
 import re
+from collections.abc import Callable
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from aureole.cli.images import add_images, image_files, read_images
@@ -14,6 +16,9 @@ from aureole.cli.terminal import note, progress_bar, tell
 from aureole.errors import SpecError
 
 if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
     from aureole.io import Frames
     from aureole.mapping.xrdct import TomographyRequest
 
@@ -129,9 +134,6 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _request(args: argparse.Namespace, frames: Frames) -> TomographyRequest:
-    from functools import partial
-
-    from aureole.io import read_positions
     from aureole.mapping.tomogram import Corrections, Reconstruction
     from aureole.mapping.xrdct import TomographyRequest
 
@@ -154,11 +156,22 @@ def _request(args: argparse.Namespace, frames: Frames) -> TomographyRequest:
             half_acquisition=args.half_acquisition,
         ),
         images=read_images(args),
-        transmission=None
-        if args.transmission is None
-        else partial(read_positions, args.transmission, frames),
+        transmission=_transmission(args.transmission, frames),
         transmission_name=args.transmission,
     )
+
+
+def _transmission(source: str | None, frames: Frames) -> Callable[[], NDArray[np.float64]] | None:
+    """Return what finds the transmission: headers when frames are there, and tables now."""
+    from aureole.io import read_positions
+    from aureole.io.scalars import file_of
+
+    if source is None:
+        return None
+    if file_of(source) is None:
+        return partial(read_positions, source, frames)
+    values = read_positions(source, frames)
+    return lambda: values
 
 
 def _numbers(what: str, text: str | None) -> tuple[int, ...]:

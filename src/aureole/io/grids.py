@@ -11,7 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from aureole.io.names import shown
-from aureole.io.nexus import Provenance, Site, new_entry, new_group, write_provenance, write_site
+from aureole.io.nexus import Provenance, Site, new_entry, new_group, now, write_provenance, write_site
+from aureole.version import __version__
 
 _ARBITRARY = "arbitrary units"
 
@@ -147,7 +148,8 @@ def write_scan(entry: h5py.Group, index: NDArray[np.intp], notes: Sequence[str])
 def write_parameters(entry: h5py.Group, name: str, values: Mapping[str, object]) -> h5py.Group:
     """Write how a step was done, as an NXprocess with NXparameters, and return it."""
     process = new_group(entry, name, "NXprocess")
-    process["program"] = "aureole"
+    process["program"], process["version"] = "aureole", __version__
+    process["date"] = now()
     parameters = new_group(process, "parameters", "NXparameters")
     for key, value in values.items():
         parameters[key] = shown(value) if isinstance(value, str) else value
@@ -155,7 +157,10 @@ def write_parameters(entry: h5py.Group, name: str, values: Mapping[str, object])
 
 
 def write_nxtomoproc(file: h5py.File, name: str, data: h5py.Group) -> None:
-    """Add an entry of the definition NXtomoproc that shows an image (z, y, x) of the first entry."""
+    """Add an entry of the definition NXtomoproc that shows an image (z, y, x) of the first entry.
+
+    The definition wants attributes of the data set that say how its numbers become values: they are values.
+    """
     entry = new_group(file, name, "NXentry")
     entry["definition"] = "NXtomoproc"
     entry.attrs["default"] = "data"
@@ -168,6 +173,7 @@ def write_nxtomoproc(file: h5py.File, name: str, data: h5py.Group) -> None:
     shown_data.attrs["signal"] = "data"
     shown_data.attrs["axes"] = ["z", "y", "x"]
     signal = str(data.attrs["signal"])
+    data[signal].attrs.update({"units": _ARBITRARY, "transform": "none", "offset": 0.0, "scaling": 1.0})
     shown_data["data"] = h5py.SoftLink(f"{data.name}/{signal}")
     for axis in ("z", "y", "x"):
         shown_data[axis] = h5py.SoftLink(f"{data.name}/{axis}")

@@ -81,16 +81,8 @@ class ScanFile:
         with self.pending.writing() as file:
             new_data(file["entry"], name, (*axes, self.radial), sigma=sigma, long_name=long_name)
 
-    def write(
-        self,
-        name: str,
-        layer: int | None,
-        intensity: F32,
-        sigma: F32 | None,
-        *,
-        order: Sequence[int] | None = None,
-    ) -> None:
-        """Write the patterns of a layer, or of all places, into an NXdata, with their axes in some order."""
+    def write(self, name: str, layer: int | None, intensity: F32, sigma: F32 | None) -> None:
+        """Write the patterns of a layer, or of all places, into an NXdata."""
         with self.pending.writing() as file:
             for key, values in (("I", intensity), ("I_errors", sigma)):
                 if values is not None:
