@@ -50,7 +50,7 @@ def write_entry(file: h5py.File, description: GridEntry, frames: int) -> h5py.Gr
     """Write the entry of a scan, all but its data, and return it."""
     entry = new_entry(file)
     entry["title"] = shown(description.title)
-    write_site(entry, description.site)
+    write_site(entry, description.site, kind="unknown")
     if description.monitor:
         new_group(entry, "monitor", "NXmonitor")["data"] = np.full(frames, np.nan)
     write_provenance(entry, "reduction", description.provenance)
