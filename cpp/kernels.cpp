@@ -3,6 +3,7 @@
 #include "aureole/integrate.hpp"
 #include "aureole/project.hpp"
 #include "aureole/rays.hpp"
+#include "aureole/robust.hpp"
 #include "aureole/row.hpp"
 
 #define AUREOLE_STRING_(x) #x
@@ -12,6 +13,6 @@ namespace aureole::AUREOLE_ISA {
 
 extern const Kernels kernels;
 const Kernels kernels = {AUREOLE_STRING(AUREOLE_ISA), decode, integrate, deviations, project,
-                         field, bound, share, project_rays};
+                         field, bound, share, project_rays, robust};
 
 }  // namespace aureole::AUREOLE_ISA

@@ -8,6 +8,7 @@ from aureole.frames import Buffer, FilePart
 TILE: int
 MAX_LANES: int
 RAY_LANES: int
+ROBUST_LANES: int
 isa: str
 isas: list[str]
 
@@ -73,6 +74,30 @@ def project(
     quadratic_sums: NDArray[np.float64],
     n_threads: int,
 ) -> None: ...
+
+class Rings:
+    def __init__(
+        self,
+        pixel_ptr: NDArray[np.int64],
+        bins: NDArray[np.int32],
+        coefs: NDArray[np.float32],
+        n_bins: int,
+    ) -> None: ...
+    def memory(self, wide: bool, variances: bool) -> int: ...
+
+def robust(
+    rings: Rings,
+    frames: Sequence[tuple[Buffer | FilePart, int]],
+    dtype: int,
+    invalid: NDArray[np.float64],
+    pixels: tuple[NDArray[np.float64], NDArray[np.float64] | None, NDArray[np.float64] | None],
+    rule: tuple[bool, float, float, bool],
+    variance: int,
+    variance_frames: Sequence[tuple[Buffer | FilePart, int]],
+    variance_dtype: int,
+    sums: NDArray[np.float64],
+    isa: str = "",
+) -> tuple[list[int], list[int]]: ...
 
 class Field:
     def __init__(

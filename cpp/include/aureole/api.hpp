@@ -74,7 +74,7 @@ struct Invalid {
     const double* bounds;          // low, high, low, high...
 };
 
-enum Variance : int32_t { NONE, SAME, FLOOR, FRAMES };
+enum Variance : int32_t { NONE, SAME, FLOOR, FRAMES, SCATTER };
 
 // Sums over the invalid pixels of one frame, made only where there are any.
 struct Lost {
@@ -201,6 +201,55 @@ struct RayArgs {
     float* sinogram;               // n_angles * n_translations * RAY_LANES
 };
 
+// The sparse table by bin: entries k of bin b are ptr[b] <= k < ptr[b + 1], in the order of the pixels.
+struct RingsView {
+    size_t n_pixels, n_bins, longest;
+    const int64_t* ptr;
+    const uint32_t* pixel;
+    const float* coef;
+    const uint16_t* used;          // a bit for each pixel that has entries, 16 pixels a word, for whole tiles
+};
+
+// Frames of a batch of robust averages: all of their pixels are in memory at once.
+inline constexpr size_t ROBUST_LANES = 8;
+
+// Averages of the pixels of each bin that do not stand out. What a pixel is judged by is v = (raw - dark) / norm, and
+// it weighs c * norm.
+struct RobustArgs {
+    RingsView rings;
+    Invalid invalid;
+    size_t n_frames;               // at most ROBUST_LANES
+    const Source* frames;
+    const Source* variance_frames; // for FRAMES
+    int32_t variance;              // a Variance, or SCATTER
+    const double* norm;            // n_pixels; pixels where it is not above zero are invalid
+    const double* dark;            // n_pixels, or null
+    const double* dark_variance;   // n_pixels, or null
+    bool trims;                    // else it clips
+    double low, high;              // the window of quantiles that is kept, of 1
+    double sigma;                  // what is farther from the mean than this many standard deviations is clipped
+    size_t iterations;
+    bool chauvenet;                // sigma is at least that of Chauvenet's criterion
+    uint8_t* memory;               // RobustMemory::bytes
+    double *signal, *normalization, *normalization2, *variance_out, *dark_out, *count;    // out: n_frames * n_bins
+    int32_t* status;               // out: n_frames
+    uint8_t* blames_variance;      // out: n_frames; whether the status is that of the variance
+};
+
+// How the memory of a batch is laid out; rows of ROBUST_LANES.
+struct RobustMemory {
+    size_t image, variance, bad, rows, bytes;    // where each begins, and the sum
+
+    RobustMemory(const RingsView& rings, size_t cell, bool variances) {
+        const size_t row = ROBUST_LANES * sizeof(double), pixels = (rings.n_pixels + TILE - 1) / TILE * TILE;
+        image = 0;
+        variance = image + pixels * ROBUST_LANES * cell;
+        bad = variance + (variances ? pixels * row : 0);
+        rows = bad + pixels;
+        bytes = rows + rings.longest * (2 * row + ROBUST_LANES * sizeof(int32_t) + 5 * sizeof(double)) + 64;
+    }
+};
+
 // One row for each instruction set.
 struct Kernels {
     const char* name;
@@ -212,6 +261,7 @@ struct Kernels {
     void (*bound)(const BoundArgs&);
     void (*share)(const ShareArgs&);
     void (*project_rays)(const RayArgs&);
+    int32_t (*robust)(const RobustArgs&);
 };
 
 }  // namespace aureole

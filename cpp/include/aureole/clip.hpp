@@ -1,0 +1,70 @@
+// Sigma clipping: pixels far from the mean of their bin are taken out, until none is far.
+#pragma once
+
+#include "ring.hpp"
+
+namespace aureole::AUREOLE_ISA {
+
+inline constexpr double INFINITE = __builtin_inf();
+
+// Sums over the pixels in a closed interval.
+inline Total total_between(const Ring& ring, size_t lane, f64v low, f64v high) {
+    Total total = {};
+    for (size_t k = 0; k < ring.n; ++k) {
+        const f64v v = ring.value(k, lane);
+        total.add(ring, k, lane, splat(ring.coef[k]), (v >= low) & (v <= high));
+    }
+    return total;
+}
+
+// Sum of (c * n)^2 * (v - mean)^2 over them.
+inline f64v scatter_between(const Ring& ring, size_t lane, f64v low, f64v high, f64v mean) {
+    f64v sum = {};
+    for (size_t k = 0; k < ring.n; ++k) {
+        const f64v v = ring.value(k, lane), deviation = (ring.coef[k] * ring.norm[k]) * (v - mean);
+        sum += only((v >= low) & (v <= high), deviation * deviation);
+    }
+    return sum;
+}
+
+// By how many standard deviations a pixel may be off. Rounded to float: logarithms differ in their last bits.
+inline double cut_off(const RobustArgs& args, double count) {
+    if (!args.chauvenet || !(count > 0.0)) return args.sigma;
+    const double square = 2.0 * __builtin_log(count / 2.5066282746310002);
+    const double chauvenet = square > 0.0 ? double(float(__builtin_sqrt(square))) : 0.0;
+    return chauvenet > args.sigma ? chauvenet : args.sigma;
+}
+
+inline void clip(const RobustArgs& args, const Ring& ring, Totals& totals) {
+    for (size_t lane = 0; lane < L; lane += WIDTH) {
+        f64v low = splat(-INFINITE), high = splat(INFINITE);
+        Total total = total_between(ring, lane, low, high);
+        for (size_t i = 0;; ++i) {
+            const f64v mean = total.signal / total.norm;
+            if (args.variance == SCATTER) total.variance = scatter_between(ring, lane, low, high, mean);
+            if (i == args.iterations) break;
+            const f64v variance = total.variance + total.dark;
+            f64v reach;
+            for (size_t j = 0; j < WIDTH; ++j)
+                reach[j] = variance[j] > 0.0
+                    ? cut_off(args, total.count[j]) * __builtin_sqrt(variance[j] / total.norm2[j]) +
+                          0x1p-40 * __builtin_fabs(mean[j])    // equal pixels differ by rounding
+                    : INFINITE;
+            const f64v new_low = mean - reach > low ? mean - reach : low;
+            const f64v new_high = mean + reach < high ? mean + reach : high;
+            const Total next = total_between(ring, lane, new_low, new_high);
+            const i64v fewer = (next.count > 0.0) & (next.count < total.count);
+            bool any = false;
+            for (size_t j = 0; j < WIDTH; ++j) any |= fewer[j] != 0;
+            if (!any) break;
+            low = fewer ? new_low : low;
+            high = fewer ? new_high : high;
+            total = {fewer ? next.signal : total.signal, fewer ? next.norm : total.norm,
+                     fewer ? next.norm2 : total.norm2, fewer ? next.variance : total.variance,
+                     fewer ? next.dark : total.dark, fewer ? next.count : total.count};
+        }
+        total.give(totals, lane);
+    }
+}
+
+}  // namespace aureole::AUREOLE_ISA

@@ -1,0 +1,66 @@
+// The pixels of one bin in all frames of a batch, and sums over those that are kept.
+#pragma once
+
+#include "simd.hpp"
+
+namespace aureole::AUREOLE_ISA {
+
+inline constexpr size_t L = ROBUST_LANES;
+
+// The entries of a bin; rows are [entry][lane].
+struct Ring {
+    size_t n;
+    double* signal;           // rows: raw - dark, NaN where a pixel is invalid
+    double* spread;           // rows: variance of the raw value, or null
+    double *coef, *norm;      // by entry; norm 0 where it is not above zero
+    double* inverse;          // 1 / norm
+    double* dark_variance;    // by entry, or null
+    double* weight;           // by entry: room for trimming
+    int32_t* key;             // rows: room for trimming
+
+    Ring(const RobustArgs& args, uint8_t* memory) {
+        const size_t longest = args.rings.longest;
+        signal = reinterpret_cast<double*>(memory);
+        spread = signal + longest * L;
+        coef = spread + longest * L;
+        norm = coef + longest;
+        inverse = norm + longest;
+        dark_variance = inverse + longest;
+        weight = dark_variance + longest;
+        key = reinterpret_cast<int32_t*>(weight + longest);
+        if (args.variance == NONE || args.variance == SCATTER) spread = nullptr;
+        if (!args.dark_variance) dark_variance = nullptr;
+    }
+
+    AUREOLE_INLINE f64v value(size_t k, size_t lane) const { return load<f64v>(signal + k * L + lane) * inverse[k]; }
+};
+
+AUREOLE_INLINE f64v only(i64v mask, f64v x) { return (f64v)((i64v)x & mask); }
+
+// Sums of a bin: c * s, c * n, (c * n)^2, c^2 * u, c^2 * variance of the dark, and how many pixels.
+struct Totals {
+    static constexpr size_t N = 6;
+    double sums[N][L];
+};
+
+// The same of as many lanes as a vector has.
+struct Total {
+    f64v signal, norm, norm2, variance, dark, count;
+
+    AUREOLE_INLINE void add(const Ring& ring, size_t k, size_t lane, f64v c, i64v kept) {
+        const f64v weight = c * ring.norm[k];
+        signal += only(kept, c * load<f64v>(ring.signal + k * L + lane));
+        norm += only(kept, weight);
+        norm2 += only(kept, weight * weight);
+        if (ring.spread) variance += only(kept, c * (c * load<f64v>(ring.spread + k * L + lane)));
+        if (ring.dark_variance) dark += only(kept, c * (c * ring.dark_variance[k]));
+        count += only(kept, splat(1.0));
+    }
+
+    void give(Totals& totals, size_t lane) const {
+        const f64v sums[Totals::N] = {signal, norm, norm2, variance, dark, count};
+        for (size_t i = 0; i < Totals::N; ++i) store(totals.sums[i] + lane, sums[i]);
+    }
+};
+
+}  // namespace aureole::AUREOLE_ISA

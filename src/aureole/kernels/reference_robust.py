@@ -1,0 +1,159 @@
+"""The slow, obvious twin of the robust averages: one frame, one bin at a time, in float64."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from math import ceil, floor, log, pi, sqrt
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from aureole.errors import FrameError
+from aureole.frames import EncodedFrame
+from aureole.kernels.reference import decode
+from aureole.kernels.robust import Clip, PixelRows, RobustSums, Rule, Trim
+from aureole.kernels.sums import Entries, is_invalid
+
+F64 = NDArray[np.float64]
+
+_MOST_WEIGHT = 2**31 - 1
+"""More than the weights of a bin sum to, as whole numbers."""
+
+
+class _Ring(NamedTuple):
+    """The valid pixels of one bin: shares, norms, signals, intensities, and variances of signal and dark."""
+
+    c: F64
+    n: F64
+    s: F64
+    v: F64
+    u: F64
+    dark: F64
+
+    def sums(self, part: F64) -> list[float]:
+        """Return Σfcs, Σfcn, Σ(fcn)², Σ(fc)²u, Σ(fc)²·variance of the dark, and how many f are above zero."""
+        keep = part > 0.0
+        n, s, u, dark = (row[keep] for row in (self.n, self.s, self.u, self.dark))
+        c = part[keep] * self.c[keep]
+        rows = (c * s, c * n, np.square(c * n), c * (c * u), c * (c * dark))
+        return [*map(total, rows), float(keep.sum())]
+
+
+def total(values: F64) -> float:
+    """Add up values, one after the other in their order."""
+    return float(np.cumsum(values)[-1]) if values.size else 0.0
+
+
+def robust(
+    entries: Entries,
+    frames: Sequence[EncodedFrame],
+    *,
+    rule: Rule,
+    pixels: PixelRows,
+    invalid: F64,
+    variance: str,
+    variance_frames: Sequence[EncodedFrame] = (),
+) -> RobustSums:
+    """Average the pixels of each bin that do not stand out; see `aureole.kernels.cpu_robust.robust`."""
+    pixel = np.repeat(np.arange(entries.n_pixels), np.diff(entries.pixel_ptr))
+    order = np.argsort(entries.bins, kind="stable")
+    pixel, c = pixel[order], entries.coefs[order].astype(np.float64)
+    ends = np.searchsorted(entries.bins[order], np.arange(entries.n_bins + 1))
+    failures: list[FrameError | None] = []
+    sums = np.zeros((6, len(frames), entries.n_bins))
+    for i, frame in enumerate(frames):
+        try:
+            raw = decode(frame).ravel().astype(np.float64)
+            spread = decode(variance_frames[i]).ravel().astype(np.float64) if variance == "frames" else raw
+        except FrameError as error:
+            failures.append(error)
+            continue
+        failures.append(None)
+        good = ~is_invalid(raw, invalid) & (pixels.norm > 0.0)
+        if variance == "frames":
+            good &= np.isfinite(spread) & (spread > -np.finfo(np.float64).smallest_normal)
+        elif variance == "floor":
+            spread = np.maximum(raw, 1.0)
+        signal = raw if pixels.dark is None else raw - pixels.dark
+        for bin_ in range(entries.n_bins):
+            span = slice(ends[bin_], ends[bin_ + 1])
+            keep = good[pixel[span]]
+            p = pixel[span][keep]
+            norm = pixels.norm[p]
+            with np.errstate(over="ignore", invalid="ignore"):
+                ring = _Ring(
+                    c[span][keep],
+                    norm,
+                    signal[p],
+                    signal[p] * (1.0 / norm),
+                    spread[p] if variance in ("raw", "floor", "frames") else np.zeros(p.size),
+                    np.zeros(p.size) if pixels.dark_variance is None else pixels.dark_variance[p],
+                )
+                if isinstance(rule, Trim):
+                    weights = whole_weights(c[span] * np.maximum(pixels.norm[pixel[span]], 0.0))[keep]
+                    sums[:, i, bin_] = trimmed(ring, weights, rule, scatter=variance == "scatter")
+                else:
+                    sums[:, i, bin_] = clipped(ring, rule, scatter=variance == "scatter")
+    return RobustSums(failures, *sums[:5], count=sums[5].astype(np.int64))
+
+
+def whole_weights(weights: F64) -> NDArray[np.int64]:
+    """Return the weights of a bin as whole numbers from one on that sum to less than 2³¹."""
+    if not weights.any():
+        return np.ones(weights.size, np.int64)
+    return np.maximum(1, weights * ((_MOST_WEIGHT - weights.size) / total(weights))).astype(np.int64)
+
+
+def trimmed(ring: _Ring, weights: NDArray[np.int64], rule: Trim, *, scatter: bool) -> list[float]:
+    """Return the sums over the part of the pixels between two quantiles."""
+    if not ring.v.size:
+        return [0.0] * 6
+    key = ring.v.astype(np.float32)
+    values = np.unique(key)
+    at = np.array([weights[key == value].sum() for value in values])
+    upto = np.cumsum(at)
+    low, high = rule.low / 100.0, rule.high / 100.0
+    whole = float(upto[-1])
+    first = int(np.searchsorted(upto, floor(low * whole), side="right"))
+    last = int(np.searchsorted(upto, ceil(high * whole) - 1, side="right"))
+    part = ((key >= values[first]) & (key <= values[last])).astype(np.float64)
+    part[key == values[first]] = 1.0 - (low * whole - float(upto[first] - at[first])) / float(at[first])
+    top = key == values[last]
+    part[top] = part[top] - 1.0 + (high * whole - float(upto[last] - at[last])) / float(at[last])
+    sums = ring.sums(part)
+    if scatter:
+        moved = np.clip(ring.v, np.float64(values[first]), np.float64(values[last]))
+        weight = ring.c * ring.n
+        mean = total(weight * moved) / total(weight)
+        sums[3] = total(np.square(weight * (moved - mean)))
+    return sums
+
+
+def clipped(ring: _Ring, rule: Clip, *, scatter: bool) -> list[float]:
+    """Return the sums over the pixels that are left when those far from the mean are taken out."""
+    keep = np.ones(ring.v.size, bool)
+    if not keep.size:
+        return [0.0] * 6
+    for step in range(rule.iterations + 1):
+        sums = ring.sums(keep.astype(np.float64))
+        mean = sums[0] / sums[1]
+        if scatter:
+            sums[3] = total(np.square((ring.c * ring.n * (ring.v - mean))[keep]))
+        variance = sums[3] + sums[4]
+        if step == rule.iterations or not variance > 0.0:
+            break
+        reach = cut_off(rule, sums[5]) * sqrt(variance / sums[2]) + 2.0**-40 * abs(mean)
+        left = keep & (ring.v >= mean - reach) & (ring.v <= mean + reach)
+        if not left.any() or left.sum() == keep.sum():
+            break
+        keep = left
+    return sums
+
+
+def cut_off(rule: Clip, count: float) -> float:
+    """Return by how many standard deviations a pixel may be off, in a bin of so many."""
+    if not rule.chauvenet:
+        return rule.sigma
+    square = 2.0 * log(count / sqrt(2.0 * pi))
+    return max(rule.sigma, float(np.float32(sqrt(square))) if square > 0.0 else 0.0)
