@@ -73,10 +73,7 @@ void register_robust(nb::module_& m) {
                 nb::gil_scoped_release release;
                 new (self) Rings(pixel_ptr.data(), pixel_ptr.size() - 1, bins.data(), coefs.data(), bins.size(), n_bins);
             },
-            "pixel_ptr"_a, "bins"_a, "coefs"_a, "n_bins"_a)
-        .def("memory", [](const Rings& rings, bool wide, bool variances) {
-            return RobustMemory(rings.view(), wide ? sizeof(double) : sizeof(int32_t), variances).bytes;
-        }, "wide"_a, "variances"_a, "Bytes that a batch takes.");
+            "pixel_ptr"_a, "bins"_a, "coefs"_a, "n_bins"_a);
     m.def("robust", &robust, "rings"_a, "frames"_a, "dtype"_a, "invalid"_a, "pixels"_a, "rule"_a, "variance"_a,
           "variance_frames"_a, "variance_dtype"_a, "sums"_a, "isa"_a = "");
 }

@@ -83,7 +83,6 @@ class Rings:
         coefs: NDArray[np.float32],
         n_bins: int,
     ) -> None: ...
-    def memory(self, wide: bool, variances: bool) -> int: ...
 
 def robust(
     rings: Rings,

@@ -1,4 +1,4 @@
-"""Robust averages give the bits of their slow twin, whatever batch and instruction set, and what they promise."""
+"""Robust averages give the bits of their slow twin, whatever batch and instruction set."""
 
 import numpy as np
 import pytest

@@ -6,7 +6,9 @@
 
 namespace aureole::AUREOLE_ISA {
 
-typedef int32_t i32l __attribute__((vector_size(4 * L)));
+// Keys of as many lanes as a vector has; no more than there are.
+inline constexpr size_t KEYS = 2 * WIDTH < L ? 2 * WIDTH : L;
+typedef int32_t i32k __attribute__((vector_size(4 * KEYS)));
 
 inline constexpr int32_t NO_KEY = INT32_MAX;    // of invalid pixels: above all others
 
@@ -76,59 +78,79 @@ struct Search {
     }
 };
 
-inline void find_quantiles(const RobustArgs& args, const Ring& ring, const int32_t* weight, Quantiles& found) {
-    i32l least = i32l{} + NO_KEY, most = i32l{} + INT32_MIN, all = {};
-    for (size_t k = 0; k < ring.n; ++k) {
-        const i32l key = load<i32l>(ring.key + k * L), valid = key != NO_KEY;
-        least = key < least ? key : least;
-        most = (key > most) & valid ? key : most;
-        all += valid & (weight[k] + i32l{});
+// Smallest and largest key of the valid pixels, and the weight of them all.
+inline void survey(const Ring& ring, const int32_t* weight, int32_t* least, int32_t* most, int32_t* all) {
+    for (size_t lane = 0; lane < L; lane += KEYS) {
+        i32k low = i32k{} + NO_KEY, high = i32k{} + INT32_MIN, sum = {};
+        for (size_t k = 0; k < ring.n; ++k) {
+            const i32k key = load<i32k>(ring.key + k * L + lane), valid = key != NO_KEY;
+            low = key < low ? key : low;
+            high = (key > high) & valid ? key : high;
+            sum += valid & (weight[k] + i32k{});
+        }
+        store(least + lane, low);
+        store(most + lane, high);
+        store(all + lane, sum);
     }
-    store(found.all, all);
+}
+
+// Weight of the pixels up to two keys.
+inline void weigh(const Ring& ring, const int32_t* weight, const int32_t (&keys)[2][L], int32_t (&sums)[2][L]) {
+    for (size_t lane = 0; lane < L; lane += KEYS) {
+        const i32k first = load<i32k>(keys[0] + lane), second = load<i32k>(keys[1] + lane);
+        i32k to_first = {}, to_second = {};
+        for (size_t k = 0; k < ring.n; ++k) {
+            const i32k key = load<i32k>(ring.key + k * L + lane), w = weight[k] + i32k{};
+            to_first += (key <= first) & w;
+            to_second += (key <= second) & w;
+        }
+        store(sums[0] + lane, to_first);
+        store(sums[1] + lane, to_second);
+    }
+}
+
+inline void find_quantiles(const RobustArgs& args, const Ring& ring, const int32_t* weight, Quantiles& found) {
+    int32_t least[L], most[L];
+    survey(ring, weight, least, most, found.all);
     Search search[2][L];
     bool open = false;
     for (size_t lane = 0; lane < L; ++lane) {
-        const double bounds[2] = {__builtin_floor(args.low * double(all[lane])),
-                                  __builtin_ceil(args.high * double(all[lane])) - 1.0};
+        const int32_t all = found.all[lane];
+        const double bounds[2] = {__builtin_floor(args.low * double(all)), __builtin_ceil(args.high * double(all)) - 1.0};
         for (size_t q = 0; q < 2; ++q) {
             Search& s = search[q][lane];
-            s = all[lane] ? Search{least[lane], most[lane], int32_t(bounds[q]), 0, all[lane]} : Search{};
+            s = all ? Search{least[lane], most[lane], int32_t(bounds[q]), 0, all} : Search{};
             open |= s.open();
         }
     }
     for (size_t step = 0; open; ++step) {
-        i32l middle[2], sum[2] = {};
+        int32_t middle[2][L], upto[2][L];
         for (size_t q = 0; q < 2; ++q)
             for (size_t lane = 0; lane < L; ++lane) {
                 const Search& s = search[q][lane];
                 const int32_t guess = found.key[q][lane];    // of the bin before
                 middle[q][lane] = !s.open() ? s.low : step == 0 && guess > s.low && guess < s.high ? guess : s.middle(step);
             }
-        for (size_t k = 0; k < ring.n; ++k) {
-            const i32l key = load<i32l>(ring.key + k * L), w = weight[k] + i32l{};
-            sum[0] += (key <= middle[0]) & w;
-            sum[1] += (key <= middle[1]) & w;
-        }
+        weigh(ring, weight, middle, upto);
         open = false;
         for (size_t q = 0; q < 2; ++q)
             for (size_t lane = 0; lane < L; ++lane) {
                 Search& s = search[q][lane];
-                if (s.open()) s.narrow(middle[q][lane], sum[q][lane]);
+                if (s.open()) s.narrow(middle[q][lane], upto[q][lane]);
                 open |= s.open();
             }
     }
-    for (size_t q = 0; q < 2; ++q) {
-        i32l quantile, below = {}, at = {};
-        for (size_t lane = 0; lane < L; ++lane) quantile[lane] = search[q][lane].low;
-        for (size_t k = 0; k < ring.n; ++k) {
-            const i32l key = load<i32l>(ring.key + k * L), w = weight[k] + i32l{};
-            below += (key < quantile) & w;
-            at += (key == quantile) & w;
+    int32_t before[2][L];
+    for (size_t q = 0; q < 2; ++q)
+        for (size_t lane = 0; lane < L; ++lane) {
+            const Search& s = search[q][lane];
+            found.key[q][lane] = s.low;
+            before[q][lane] = s.low - 1;    // there is one: that of -inf is not the lowest
         }
-        store(found.key[q], quantile);
-        store(found.below[q], below);
-        store(found.at[q], at);
-    }
+    weigh(ring, weight, before, found.below);
+    weigh(ring, weight, found.key, found.at);
+    for (size_t q = 0; q < 2; ++q)
+        for (size_t lane = 0; lane < L; ++lane) found.at[q][lane] -= found.below[q][lane];
 }
 
 // What fraction of the pixels at each quantile is in the window.

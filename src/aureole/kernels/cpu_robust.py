@@ -98,4 +98,4 @@ def robust(
         failure(status, (variance_frames if of_variance[i] else frames)[i].name) if status else None
         for i, status in enumerate(statuses)
     ]
-    return RobustSums(failures, *sums[:5], count=sums[5].astype(np.int64))
+    return RobustSums(failures, sums[0], sums[1], sums[2], sums[3], sums[4], sums[5].astype(np.int64))

@@ -95,7 +95,7 @@ def robust(
                     sums[:, i, bin_] = trimmed(ring, weights, rule, scatter=variance == "scatter")
                 else:
                     sums[:, i, bin_] = clipped(ring, rule, scatter=variance == "scatter")
-    return RobustSums(failures, *sums[:5], count=sums[5].astype(np.int64))
+    return RobustSums(failures, sums[0], sums[1], sums[2], sums[3], sums[4], sums[5].astype(np.int64))
 
 
 def whole_weights(weights: F64) -> NDArray[np.int64]:

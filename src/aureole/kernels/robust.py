@@ -78,7 +78,11 @@ class Clip:
         object.__setattr__(self, "sigma", _number("clipping: sigma", self.sigma))
         if not self.sigma > 0.0:
             raise SpecError(f"clipping at {self.sigma:g} sigma: it must be above zero")
-        if isinstance(self.iterations, bool) or self.iterations != int(self.iterations) or self.iterations < 1:
+        if (
+            isinstance(self.iterations, bool)
+            or self.iterations != int(self.iterations)
+            or self.iterations < 1
+        ):
             raise SpecError(f"clipping in {self.iterations} iterations: a whole number from 1 on is needed")
         object.__setattr__(self, "iterations", int(self.iterations))
         object.__setattr__(self, "chauvenet", bool(self.chauvenet))
@@ -103,7 +107,8 @@ class PixelRows(NamedTuple):
     dark_variance: F64 | None = None
 
 
-class RobustSums(NamedTuple):
+@dataclass(frozen=True, slots=True, eq=False)
+class RobustSums:
     """Sums over the pixels kept, each with the fraction f of it that is kept; all of shape (F, n_bins).
 
     Attributes
