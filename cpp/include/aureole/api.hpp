@@ -246,7 +246,7 @@ struct RobustMemory {
         variance = image + pixels * ROBUST_LANES * cell;
         bad = variance + (variances ? pixels * row : 0);
         rows = bad + pixels;
-        bytes = rows + rings.longest * (2 * row + ROBUST_LANES * sizeof(int32_t) + 5 * sizeof(double)) + 64;
+        bytes = rows + rings.longest * (2 * row + 4 * sizeof(double) + (ROBUST_LANES + 1) * sizeof(int32_t));
     }
 };
 

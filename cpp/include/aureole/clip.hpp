@@ -1,7 +1,7 @@
 // Sigma clipping: pixels far from the mean of their bin are taken out, until none is far.
 #pragma once
 
-#include "ring.hpp"
+#include "quantiles.hpp"
 
 namespace aureole::AUREOLE_ISA {
 
@@ -35,7 +35,15 @@ inline double cut_off(const RobustArgs& args, double count) {
     return chauvenet > args.sigma ? chauvenet : args.sigma;
 }
 
-inline void clip(const RobustArgs& args, const Ring& ring, Totals& totals) {
+inline void clip(const RobustArgs& args, const Ring& ring, Quantiles& q, Totals& totals) {
+    // The scatter reaches as far as bright pixels move the mean; other standard deviations do not.
+    const bool about_median = args.variance != SCATTER;
+    double median[L] = {};
+    if (about_median) {
+        quantiles(0.5, 0.5, ring, q);
+        for (size_t lane = 0; lane < L; ++lane)
+            median[lane] = 0.5 * (double(value_of(q.key[0][lane])) + double(value_of(q.key[1][lane])));
+    }
     for (size_t lane = 0; lane < L; lane += WIDTH) {
         f64v low = splat(-INFINITE), high = splat(INFINITE);
         Total total = total_between(ring, lane, low, high);
@@ -43,18 +51,20 @@ inline void clip(const RobustArgs& args, const Ring& ring, Totals& totals) {
             const f64v mean = total.signal / total.norm;
             if (args.variance == SCATTER) total.variance = scatter_between(ring, lane, low, high, mean);
             if (i == args.iterations) break;
+            const bool first = about_median && i == 0;
+            const f64v centre = first ? load<f64v>(median + lane) : mean;
             const f64v variance = total.variance + total.dark;
             f64v reach;
             for (size_t j = 0; j < WIDTH; ++j)
                 reach[j] = variance[j] > 0.0
                     ? cut_off(args, total.count[j]) * __builtin_sqrt(variance[j] / total.norm2[j]) +
-                          0x1p-40 * __builtin_fabs(mean[j])    // equal pixels differ by rounding
+                          0x1p-40 * __builtin_fabs(centre[j])    // equal pixels differ by rounding
                     : INFINITE;
-            const f64v new_low = mean - reach > low ? mean - reach : low;
-            const f64v new_high = mean + reach < high ? mean + reach : high;
+            const f64v new_low = centre - reach > low ? centre - reach : low;
+            const f64v new_high = centre + reach < high ? centre + reach : high;
             const Total next = total_between(ring, lane, new_low, new_high);
             const i64v fewer = (next.count > 0.0) & (next.count < total.count);
-            bool any = false;
+            bool any = first;    // the mean comes next, whatever the median says
             for (size_t j = 0; j < WIDTH; ++j) any |= fewer[j] != 0;
             if (!any) break;
             low = fewer ? new_low : low;

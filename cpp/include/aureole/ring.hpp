@@ -15,8 +15,8 @@ struct Ring {
     double *coef, *norm;      // by entry; norm 0 where it is not above zero
     double* inverse;          // 1 / norm
     double* dark_variance;    // by entry, or null
-    double* weight;           // by entry: room for trimming
-    int32_t* key;             // rows: room for trimming
+    int32_t* weight;          // by entry: room for quantiles
+    int32_t* key;             // rows: room for quantiles
 
     Ring(const RobustArgs& args, uint8_t* memory) {
         const size_t longest = args.rings.longest;
@@ -26,8 +26,8 @@ struct Ring {
         norm = coef + longest;
         inverse = norm + longest;
         dark_variance = inverse + longest;
-        weight = dark_variance + longest;
-        key = reinterpret_cast<int32_t*>(weight + longest);
+        key = reinterpret_cast<int32_t*>(dark_variance + longest);
+        weight = key + longest * L;
         if (args.variance == NONE || args.variance == SCATTER) spread = nullptr;
         if (!args.dark_variance) dark_variance = nullptr;
     }

@@ -93,7 +93,7 @@ template <class T> inline int32_t robust_as(const RobustArgs& args) {
     for (size_t bin = 0; bin < args.rings.n_bins; ++bin) {
         gather(args, images, bin, ring);
         Totals totals;
-        args.trims ? trim(args, ring, guess, totals) : clip(args, ring, totals);
+        args.trims ? trim(args, ring, guess, totals) : clip(args, ring, guess, totals);
         for (size_t i = 0; i < Totals::N; ++i)
             for (size_t f = 0; f < args.n_frames; ++f)
                 out[i][f * args.rings.n_bins + bin] = args.status[f] == OK ? totals.sums[i][f] : 0.0;

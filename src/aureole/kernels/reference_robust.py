@@ -90,11 +90,12 @@ def robust(
                     spread[p] if variance in ("raw", "floor", "frames") else np.zeros(p.size),
                     np.zeros(p.size) if pixels.dark_variance is None else pixels.dark_variance[p],
                 )
-                if isinstance(rule, Trim):
-                    weights = whole_weights(c[span] * np.maximum(pixels.norm[pixel[span]], 0.0))[keep]
-                    sums[:, i, bin_] = trimmed(ring, weights, rule, scatter=variance == "scatter")
-                else:
-                    sums[:, i, bin_] = clipped(ring, rule, scatter=variance == "scatter")
+                weights = whole_weights(c[span] * np.maximum(pixels.norm[pixel[span]], 0.0))[keep]
+                sums[:, i, bin_] = (
+                    trimmed(ring, weights, rule, scatter=variance == "scatter")
+                    if isinstance(rule, Trim)
+                    else clipped(ring, weights, rule, scatter=variance == "scatter")
+                )
     return RobustSums(failures, sums[0], sums[1], sums[2], sums[3], sums[4], sums[5].astype(np.int64))
 
 
@@ -105,36 +106,54 @@ def whole_weights(weights: F64) -> NDArray[np.int64]:
     return np.maximum(1, weights * ((_MOST_WEIGHT - weights.size) / total(weights))).astype(np.int64)
 
 
+class _Quantile(NamedTuple):
+    """Where a quantile lies: its value, and the weight of the pixels below it and at it."""
+
+    value: np.float32
+    below: float
+    at: float
+
+
+def quantiles(
+    key: NDArray[np.float32], weights: NDArray[np.int64], first: float, second: float
+) -> tuple[_Quantile, _Quantile]:
+    """Return two quantiles; of the first the upper value where there are two, of the second the lower one."""
+    values = np.unique(key)
+    at = np.array([weights[key == value].sum() for value in values])
+    upto = np.cumsum(at)
+    whole = float(upto[-1])
+    i = int(np.searchsorted(upto, floor(first * whole), side="right"))
+    j = int(np.searchsorted(upto, ceil(second * whole) - 1, side="right"))
+    low, high = (_Quantile(values[k], float(upto[k] - at[k]), float(at[k])) for k in (i, j))
+    return low, high
+
+
 def trimmed(ring: _Ring, weights: NDArray[np.int64], rule: Trim, *, scatter: bool) -> list[float]:
     """Return the sums over the part of the pixels between two quantiles."""
     if not ring.v.size:
         return [0.0] * 6
     key = ring.v.astype(np.float32)
-    values = np.unique(key)
-    at = np.array([weights[key == value].sum() for value in values])
-    upto = np.cumsum(at)
-    low, high = rule.low / 100.0, rule.high / 100.0
-    whole = float(upto[-1])
-    first = int(np.searchsorted(upto, floor(low * whole), side="right"))
-    last = int(np.searchsorted(upto, ceil(high * whole) - 1, side="right"))
-    part = ((key >= values[first]) & (key <= values[last])).astype(np.float64)
-    part[key == values[first]] = 1.0 - (low * whole - float(upto[first] - at[first])) / float(at[first])
-    top = key == values[last]
-    part[top] = part[top] - 1.0 + (high * whole - float(upto[last] - at[last])) / float(at[last])
+    low, high = quantiles(key, weights, rule.low / 100.0, rule.high / 100.0)
+    whole = float(weights.sum())
+    part = ((key >= low.value) & (key <= high.value)).astype(np.float64)
+    part[key == low.value] = 1.0 - (rule.low / 100.0 * whole - low.below) / low.at
+    top = key == high.value
+    part[top] = part[top] - 1.0 + (rule.high / 100.0 * whole - high.below) / high.at
     sums = ring.sums(part)
     if scatter:
-        moved = np.clip(ring.v, np.float64(values[first]), np.float64(values[last]))
+        moved = np.clip(ring.v, np.float64(low.value), np.float64(high.value))
         weight = ring.c * ring.n
         mean = total(weight * moved) / total(weight)
         sums[3] = total(np.square(weight * (moved - mean)))
     return sums
 
 
-def clipped(ring: _Ring, rule: Clip, *, scatter: bool) -> list[float]:
+def clipped(ring: _Ring, weights: NDArray[np.int64], rule: Clip, *, scatter: bool) -> list[float]:
     """Return the sums over the pixels that are left when those far from the mean are taken out."""
     keep = np.ones(ring.v.size, bool)
     if not keep.size:
         return [0.0] * 6
+    middle = [float(one.value) for one in quantiles(ring.v.astype(np.float32), weights, 0.5, 0.5)]
     for step in range(rule.iterations + 1):
         sums = ring.sums(keep.astype(np.float64))
         mean = sums[0] / sums[1]
@@ -143,11 +162,14 @@ def clipped(ring: _Ring, rule: Clip, *, scatter: bool) -> list[float]:
         variance = sums[3] + sums[4]
         if step == rule.iterations or not variance > 0.0:
             break
-        reach = cut_off(rule, sums[5]) * sqrt(variance / sums[2]) + 2.0**-40 * abs(mean)
-        left = keep & (ring.v >= mean - reach) & (ring.v <= mean + reach)
-        if not left.any() or left.sum() == keep.sum():
+        first = step == 0 and not scatter
+        centre = 0.5 * sum(middle) if first else mean
+        reach = cut_off(rule, sums[5]) * sqrt(variance / sums[2]) + 2.0**-40 * abs(centre)
+        left = keep & (ring.v >= centre - reach) & (ring.v <= centre + reach)
+        if left.any() and left.sum() < keep.sum():
+            keep = left
+        elif not first:
             break
-        keep = left
     return sums
 
 

@@ -51,8 +51,9 @@ class Clip:
 
     A pixel is taken out if its intensity is farther from the mean than `sigma` standard deviations of a
     pixel; then the mean is taken anew, until nothing changes. What that standard deviation is, the error
-    model says; without one it is the scatter within the bin, as with ``"azimuthal"``. A step that would take
-    out every pixel is not taken.
+    model says; without one it is the scatter within the bin, as with ``"azimuthal"``. Where it is not the
+    scatter, the first step is about the median, since bright pixels could move the mean away from nearly all
+    others. A step that would take out every pixel is not taken.
 
     Parameters
     ----------
@@ -78,13 +79,10 @@ class Clip:
         object.__setattr__(self, "sigma", _number("clipping: sigma", self.sigma))
         if not self.sigma > 0.0:
             raise SpecError(f"clipping at {self.sigma:g} sigma: it must be above zero")
-        if (
-            isinstance(self.iterations, bool)
-            or self.iterations != int(self.iterations)
-            or self.iterations < 1
-        ):
+        steps = _number("clipping: iterations", self.iterations)
+        if steps < 1.0 or steps != int(steps):
             raise SpecError(f"clipping in {self.iterations} iterations: a whole number from 1 on is needed")
-        object.__setattr__(self, "iterations", int(self.iterations))
+        object.__setattr__(self, "iterations", int(steps))
         object.__setattr__(self, "chauvenet", bool(self.chauvenet))
 
 
