@@ -40,9 +40,8 @@ inline void clip(const RobustArgs& args, const Ring& ring, Quantiles& q, Totals&
     const bool about_median = args.variance != SCATTER;
     double median[L] = {};
     if (about_median) {
-        quantiles(0.5, 0.5, ring, q);
-        for (size_t lane = 0; lane < L; ++lane)
-            median[lane] = 0.5 * (double(value_of(q.key[0][lane])) + double(value_of(q.key[1][lane])));
+        quantiles(1, 0.5, 0.5, ring, q);
+        for (size_t lane = 0; lane < L; ++lane) median[lane] = double(value_of(q.key[0][lane]));
     }
     for (size_t lane = 0; lane < L; lane += WIDTH) {
         f64v low = splat(-INFINITE), high = splat(INFINITE);

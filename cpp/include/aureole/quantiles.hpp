@@ -18,19 +18,17 @@ struct Quantiles {
     int32_t all[L];
 };
 
+typedef float f32h __attribute__((vector_size(4 * WIDTH)));
+
 // Whole numbers that compare as the values do in single precision.
 inline void make_keys(const Ring& ring) {
-    for (size_t k = 0; k < ring.n; ++k) {
-        int32_t bits[L];
-        for (size_t lane = 0; lane < L; ++lane) {
-            const double v = ring.signal[k * L + lane] * ring.inverse[k];
-            const float rounded = float(v + 0.0);    // -0 is 0
-            memcpy(bits + lane, &rounded, sizeof rounded);
-            bits[lane] ^= (bits[lane] >> 31) & INT32_MAX;
-            if (v != v) bits[lane] = NO_KEY;
+    for (size_t k = 0; k < ring.n; ++k)
+        for (size_t lane = 0; lane < L; lane += WIDTH) {
+            const f64v v = ring.value(k, lane) + 0.0;    // -0 is 0
+            const i32h bits = (i32h)__builtin_convertvector(v, f32h);
+            const i32h key = bits ^ ((bits >> 31) & INT32_MAX), missing = __builtin_convertvector(v != v, i32h);
+            store(ring.key + k * L + lane, missing ? NO_KEY + i32h{} : key);
         }
-        memcpy(ring.key + k * L, bits, sizeof bits);
-    }
 }
 
 inline float value_of(int32_t key) {
@@ -52,12 +50,14 @@ inline void make_weights(const Ring& ring, int32_t* weight) {
 }
 
 // Where a quantile is: the smallest key below or at which lies more than `target` of the weight is in [low, high].
+// Both are keys of pixels.
 struct Search {
     int32_t low, high, target;
     int32_t below, above;    // weight below `low`, and up to `high`
 
     bool open() const { return low < high; }
 
+    // A key of [low, high) to look at next: along the line between both, or at times halfway.
     int32_t middle(size_t step) const {
         const uint32_t width = uint32_t(high) - uint32_t(low);
         if (step % 3 == 2) return int32_t(uint32_t(low) + width / 2);
@@ -66,12 +66,13 @@ struct Search {
         return int32_t(uint32_t(low) + (along < width ? along : width - 1));
     }
 
-    void narrow(int32_t key, int32_t weight) {
+    // The weight up to a key is known, and the pixels' keys next to it: the last up to it and the first above.
+    void narrow(int32_t weight, int32_t last, int32_t next) {
         if (weight > target) {
-            high = key;
+            high = last;
             above = weight;
         } else {
-            low = key + 1;
+            low = next;
             below = weight;
         }
     }
@@ -93,71 +94,79 @@ inline void survey(const Ring& ring, const int32_t* weight, int32_t* least, int3
     }
 }
 
-// Weight of the pixels up to two keys.
-inline void weigh(const Ring& ring, const int32_t* weight, const int32_t (&keys)[2][L], int32_t (&sums)[2][L]) {
+// What lies up to a key: the weight, the last key, and the first one above.
+struct Upto {
+    int32_t weight[L], last[L], next[L];
+};
+
+inline void look(const Ring& ring, const int32_t* weight, const int32_t* middle, Upto& upto) {
     for (size_t lane = 0; lane < L; lane += KEYS) {
-        const i32k first = load<i32k>(keys[0] + lane), second = load<i32k>(keys[1] + lane);
-        i32k to_first = {}, to_second = {};
+        const i32k at = load<i32k>(middle + lane);
+        i32k sum = {}, last = i32k{} + INT32_MIN, next = i32k{} + NO_KEY;
         for (size_t k = 0; k < ring.n; ++k) {
-            const i32k key = load<i32k>(ring.key + k * L + lane), w = weight[k] + i32k{};
-            to_first += (key <= first) & w;
-            to_second += (key <= second) & w;
+            const i32k key = load<i32k>(ring.key + k * L + lane), within = key <= at;
+            sum += within & (weight[k] + i32k{});
+            const i32k here = within ? key : INT32_MIN + i32k{}, there = within ? NO_KEY + i32k{} : key;
+            last = here > last ? here : last;
+            next = there < next ? there : next;
         }
-        store(sums[0] + lane, to_first);
-        store(sums[1] + lane, to_second);
+        store(upto.weight + lane, sum);
+        store(upto.last + lane, last);
+        store(upto.next + lane, next);
     }
 }
 
-// Of the first quantile the upper key where there are two, of the second the lower one.
-inline void find_quantiles(double first, double second, const Ring& ring, const int32_t* weight, Quantiles& found) {
+inline void find_quantiles(size_t n, double first, double second, const Ring& ring, Quantiles& found) {
+    const int32_t* const weight = ring.weight;
     int32_t least[L], most[L];
     survey(ring, weight, least, most, found.all);
     Search search[2][L];
     bool open = false;
     for (size_t lane = 0; lane < L; ++lane) {
         const int32_t all = found.all[lane];
-        const double bounds[2] = {__builtin_floor(first * double(all)), __builtin_ceil(second * double(all)) - 1.0};
-        for (size_t q = 0; q < 2; ++q) {
+        for (size_t q = 0; q < n; ++q) {
             Search& s = search[q][lane];
-            s = all ? Search{least[lane], most[lane], int32_t(bounds[q]), 0, all} : Search{};
+            const double part = __builtin_ceil((q == 0 ? first : second) * double(all));
+            s = all ? Search{least[lane], most[lane], part > 1.0 ? int32_t(part) - 1 : 0, 0, all} : Search{};
             open |= s.open();
         }
     }
     for (size_t step = 0; open; ++step) {
-        int32_t middle[2][L], upto[2][L];
-        for (size_t q = 0; q < 2; ++q)
+        open = false;
+        for (size_t q = 0; q < n; ++q) {
+            int32_t middle[L];
+            bool any = false;
             for (size_t lane = 0; lane < L; ++lane) {
                 const Search& s = search[q][lane];
                 const int32_t guess = found.key[q][lane];    // of the bin before
-                middle[q][lane] = !s.open() ? s.low : step == 0 && guess > s.low && guess < s.high ? guess : s.middle(step);
+                middle[lane] = !s.open() ? s.low : step == 0 && guess > s.low && guess < s.high ? guess : s.middle(step);
+                any |= s.open();
             }
-        weigh(ring, weight, middle, upto);
-        open = false;
-        for (size_t q = 0; q < 2; ++q)
+            if (!any) continue;
+            Upto upto;
+            look(ring, weight, middle, upto);
             for (size_t lane = 0; lane < L; ++lane) {
                 Search& s = search[q][lane];
-                if (s.open()) s.narrow(middle[q][lane], upto[q][lane]);
+                if (s.open()) s.narrow(upto.weight[lane], upto.last[lane], upto.next[lane]);
                 open |= s.open();
             }
+        }
     }
-    int32_t before[2][L];
-    for (size_t q = 0; q < 2; ++q)
+    for (size_t q = 0; q < n; ++q)
         for (size_t lane = 0; lane < L; ++lane) {
             const Search& s = search[q][lane];
             found.key[q][lane] = s.low;
-            before[q][lane] = s.low - 1;    // there is one: that of -inf is not the lowest
+            found.below[q][lane] = s.below;
+            found.at[q][lane] = s.above - s.below;
         }
-    weigh(ring, weight, before, found.below);
-    weigh(ring, weight, found.key, found.at);
-    for (size_t q = 0; q < 2; ++q)
-        for (size_t lane = 0; lane < L; ++lane) found.at[q][lane] -= found.below[q][lane];
 }
 
-// Keys and weights of a ring, and two of its quantiles; `found` begins with those of another.
-inline void quantiles(double first, double second, const Ring& ring, Quantiles& found) {
+// Keys and weights of a ring, and its first or both quantiles: the lower key where there are two. `found` begins with
+// those of another ring.
+inline void quantiles(size_t n, double first, double second, const Ring& ring, Quantiles& found) {
     make_keys(ring);
     make_weights(ring, ring.weight);
-    find_quantiles(first, second, ring, ring.weight, found);
+    find_quantiles(n, first, second, ring, found);
 }
 
 }  // namespace aureole::AUREOLE_ISA

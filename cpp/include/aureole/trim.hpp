@@ -46,7 +46,7 @@ inline f64v winsorised_scatter(const Ring& ring, size_t lane, f64v low, f64v hig
 }
 
 inline void trim(const RobustArgs& args, const Ring& ring, Quantiles& q, Totals& totals) {
-    quantiles(args.low, args.high, ring, q);
+    quantiles(2, args.low, args.high, ring, q);
     const Window window(args, q);
     for (size_t lane = 0; lane < L; lane += WIDTH) {
         const i32h low = load<i32h>(q.key[0] + lane), high = load<i32h>(q.key[1] + lane);

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from math import ceil, floor, log, pi, sqrt
+from math import ceil, log, pi, sqrt
 from typing import NamedTuple
 
 import numpy as np
@@ -114,18 +114,13 @@ class _Quantile(NamedTuple):
     at: float
 
 
-def quantiles(
-    key: NDArray[np.float32], weights: NDArray[np.int64], first: float, second: float
-) -> tuple[_Quantile, _Quantile]:
-    """Return two quantiles; of the first the upper value where there are two, of the second the lower one."""
+def quantile(key: NDArray[np.float32], weights: NDArray[np.int64], part: float) -> _Quantile:
+    """Return the lowest value up to which, itself included, lies that part of the weight."""
     values = np.unique(key)
     at = np.array([weights[key == value].sum() for value in values])
     upto = np.cumsum(at)
-    whole = float(upto[-1])
-    i = int(np.searchsorted(upto, floor(first * whole), side="right"))
-    j = int(np.searchsorted(upto, ceil(second * whole) - 1, side="right"))
-    low, high = (_Quantile(values[k], float(upto[k] - at[k]), float(at[k])) for k in (i, j))
-    return low, high
+    k = int(np.searchsorted(upto, max(1, ceil(part * float(upto[-1])))))
+    return _Quantile(values[k], float(upto[k] - at[k]), float(at[k]))
 
 
 def trimmed(ring: _Ring, weights: NDArray[np.int64], rule: Trim, *, scatter: bool) -> list[float]:
@@ -133,7 +128,7 @@ def trimmed(ring: _Ring, weights: NDArray[np.int64], rule: Trim, *, scatter: boo
     if not ring.v.size:
         return [0.0] * 6
     key = ring.v.astype(np.float32)
-    low, high = quantiles(key, weights, rule.low / 100.0, rule.high / 100.0)
+    low, high = (quantile(key, weights, percent / 100.0) for percent in (rule.low, rule.high))
     whole = float(weights.sum())
     part = ((key >= low.value) & (key <= high.value)).astype(np.float64)
     part[key == low.value] = 1.0 - (rule.low / 100.0 * whole - low.below) / low.at
@@ -153,7 +148,7 @@ def clipped(ring: _Ring, weights: NDArray[np.int64], rule: Clip, *, scatter: boo
     keep = np.ones(ring.v.size, bool)
     if not keep.size:
         return [0.0] * 6
-    middle = [float(one.value) for one in quantiles(ring.v.astype(np.float32), weights, 0.5, 0.5)]
+    median = float(quantile(ring.v.astype(np.float32), weights, 0.5).value)
     for step in range(rule.iterations + 1):
         sums = ring.sums(keep.astype(np.float64))
         mean = sums[0] / sums[1]
@@ -163,7 +158,7 @@ def clipped(ring: _Ring, weights: NDArray[np.int64], rule: Clip, *, scatter: boo
         if step == rule.iterations or not variance > 0.0:
             break
         first = step == 0 and not scatter
-        centre = 0.5 * sum(middle) if first else mean
+        centre = median if first else mean
         reach = cut_off(rule, sums[5]) * sqrt(variance / sums[2]) + 2.0**-40 * abs(centre)
         left = keep & (ring.v >= centre - reach) & (ring.v <= centre + reach)
         if left.any() and left.sum() < keep.sum():
