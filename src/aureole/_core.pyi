@@ -82,6 +82,9 @@ class Rings:
         bins: NDArray[np.int32],
         coefs: NDArray[np.float32],
         n_bins: int,
+        norm: NDArray[np.float64],
+        dark: NDArray[np.float64] | None,
+        dark_variance: NDArray[np.float64] | None,
     ) -> None: ...
 
 def robust(
@@ -89,7 +92,6 @@ def robust(
     frames: Sequence[tuple[Buffer | FilePart, int]],
     dtype: int,
     invalid: NDArray[np.float64],
-    pixels: tuple[NDArray[np.float64], NDArray[np.float64] | None, NDArray[np.float64] | None],
     rule: tuple[bool, float, float, bool],
     variance: int,
     variance_frames: Sequence[tuple[Buffer | FilePart, int]],

@@ -61,10 +61,10 @@ def pixels_of(rng, n_pixels, *, dark=True, dark_variance=True):
     )
 
 
-def assert_twin(entries, frames, **arguments):
+def assert_twin(entries, frames, *, pixels, **arguments):
     """Every instruction set gives the bits of the reference, which are returned."""
-    wanted = reference_robust.robust(entries, frames, **arguments)
-    rings = native.Rings(entries)
+    wanted = reference_robust.robust(reference_robust.Rings(entries, pixels), frames, **arguments)
+    rings = native.Rings(entries, pixels)
     for isa in isas():
         found = native.robust(rings, frames, **arguments, isa=isa)
         assert [type(one) for one in found.failures] == [type(one) for one in wanted.failures]

@@ -201,12 +201,16 @@ struct RayArgs {
     float* sinogram;               // n_angles * n_translations * RAY_LANES
 };
 
-// The sparse table by bin: entries k of bin b are ptr[b] <= k < ptr[b + 1], in the order of the pixels.
+// The sparse table by bin: entries k of bin b are ptr[b] <= k < ptr[b + 1], in the order of the pixels. What is known of
+// a pixel stands with each of its entries: by pixel it would be nowhere near the cache.
 struct RingsView {
     size_t n_pixels, n_bins, longest;
     const int64_t* ptr;
     const uint32_t* pixel;
     const float* coef;
+    const double* norm;            // pixels where it is not above zero are invalid
+    const double* dark;            // or null
+    const double* dark_variance;   // or null
     const uint16_t* used;          // a bit for each pixel that has entries, 16 pixels a word, for whole tiles
 };
 
@@ -222,9 +226,6 @@ struct RobustArgs {
     const Source* frames;
     const Source* variance_frames; // for FRAMES
     int32_t variance;              // a Variance, or SCATTER
-    const double* norm;            // n_pixels; pixels where it is not above zero are invalid
-    const double* dark;            // n_pixels, or null
-    const double* dark_variance;   // n_pixels, or null
     bool trims;                    // else it clips
     double low, high;              // the window of quantiles that is kept, of 1
     double sigma;                  // what is farther from the mean than this many standard deviations is clipped
@@ -238,14 +239,16 @@ struct RobustArgs {
 
 // How the memory of a batch is laid out; rows of ROBUST_LANES.
 struct RobustMemory {
-    size_t image, variance, bad, rows, bytes;    // where each begins, and the sum
+    static constexpr size_t BLOCK = 64;                  // pixels
+    size_t image, variance, bad, any_bad, rows, bytes;    // where each begins, and the sum
 
     RobustMemory(const RingsView& rings, size_t cell, bool variances) {
         const size_t row = ROBUST_LANES * sizeof(double), pixels = (rings.n_pixels + TILE - 1) / TILE * TILE;
         image = 0;
         variance = image + pixels * ROBUST_LANES * cell;
         bad = variance + (variances ? pixels * row : 0);
-        rows = bad + pixels;
+        any_bad = bad + pixels;
+        rows = any_bad + pixels / BLOCK;
         bytes = rows + rings.longest * (2 * row + 4 * sizeof(double) + (ROBUST_LANES + 1) * sizeof(int32_t));
     }
 };

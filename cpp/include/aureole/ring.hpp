@@ -29,7 +29,7 @@ struct Ring {
         key = reinterpret_cast<int32_t*>(dark_variance + longest);
         weight = key + longest * L;
         if (args.variance == NONE || args.variance == SCATTER) spread = nullptr;
-        if (!args.dark_variance) dark_variance = nullptr;
+        if (!args.rings.dark_variance) dark_variance = nullptr;
     }
 
     AUREOLE_INLINE f64v value(size_t k, size_t lane) const { return load<f64v>(signal + k * L + lane) * inverse[k]; }

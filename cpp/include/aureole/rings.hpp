@@ -10,13 +10,20 @@
 
 namespace aureole {
 
+// What is known of each pixel; null where there is none.
+struct PixelRows {
+    const double *norm, *dark, *dark_variance;
+};
+
 class Rings {
   public:
     // Entries k of pixel p are pixel_ptr[p] <= k < pixel_ptr[p + 1]; throws std::invalid_argument where they do not
     // fit together.
     Rings(const int64_t* pixel_ptr, size_t n_pixels, const int32_t* bins, const float* coefs, size_t n_entries,
-          size_t n_bins)
+          size_t n_bins, const PixelRows& pixels)
         : n_pixels_(n_pixels), n_bins_(n_bins), ptr_(n_bins + 1, 0), pixel_(n_entries), coef_(n_entries),
+          norm_(n_entries), dark_(pixels.dark ? n_entries : 0), dark_variance_(pixels.dark_variance ? n_entries : 0),
+          has_dark_(pixels.dark), has_dark_variance_(pixels.dark_variance),
           used_((n_pixels + TILE - 1) / TILE * TILE / 16, 0) {
         if (n_pixels > UINT32_MAX) throw std::invalid_argument("more than 2^32 - 1 pixels");
         if (pixel_ptr[0] != 0 || size_t(pixel_ptr[n_pixels]) != n_entries)
@@ -37,13 +44,17 @@ class Rings {
                 const size_t to = size_t(next[size_t(bins[k])]++);
                 pixel_.data()[to] = uint32_t(p);
                 coef_.data()[to] = coefs[k];
+                norm_.data()[to] = pixels.norm[p];
+                if (pixels.dark) dark_.data()[to] = pixels.dark[p];
+                if (pixels.dark_variance) dark_variance_.data()[to] = pixels.dark_variance[p];
             }
             if (pixel_ptr[p + 1] > pixel_ptr[p]) used_[p / 16] = uint16_t(used_[p / 16] | 1u << (p % 16));
         }
     }
 
     RingsView view() const {
-        return {n_pixels_, n_bins_, longest_, ptr_.data(), pixel_.data(), coef_.data(), used_.data()};
+        return {n_pixels_, n_bins_, longest_, ptr_.data(), pixel_.data(), coef_.data(), norm_.data(),
+                has_dark_ ? dark_.data() : nullptr, has_dark_variance_ ? dark_variance_.data() : nullptr, used_.data()};
     }
 
   private:
@@ -51,6 +62,8 @@ class Rings {
     std::vector<int64_t> ptr_;
     Array<uint32_t> pixel_;
     Array<float> coef_;
+    Array<double> norm_, dark_, dark_variance_;
+    bool has_dark_, has_dark_variance_;
     std::vector<uint16_t> used_;
 };
 

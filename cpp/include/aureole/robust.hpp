@@ -13,13 +13,15 @@ namespace aureole::AUREOLE_ISA {
 template <class T> struct Images {
     Cell<T>* cells;
     double* variances;
-    uint8_t* bad;    // by pixel the lanes in which it is invalid
+    uint8_t* bad;        // by pixel the lanes in which it is invalid
+    uint8_t* any_bad;    // by block of pixels whether one of them is: these stay in the cache
 
     int32_t decode(const RobustArgs& args) {
         const RobustMemory at(args.rings, sizeof(Cell<T>), args.variance == FRAMES);
         cells = reinterpret_cast<Cell<T>*>(args.memory + at.image);
         variances = reinterpret_cast<double*>(args.memory + at.variance);
         bad = args.memory + at.bad;
+        any_bad = args.memory + at.any_bad;
         Batch<T> batch = {};
         Batch<double> other = {};
         bool good = batch.open(args.frames, args.n_frames, args.rings.n_pixels, args.invalid);
@@ -34,6 +36,8 @@ template <class T> struct Images {
                 if (other.n_bad) batch.join_bad(other.bad, n);
             }
             for (size_t i = 0; i < n; ++i) bad[first + i] = uint8_t(batch.bad[i]);
+            memset(any_bad + first / RobustMemory::BLOCK, 0, TILE / RobustMemory::BLOCK);
+            for (size_t i = 0; i < batch.n_bad; ++i) any_bad[(first + batch.bad_pixels[i]) / RobustMemory::BLOCK] = 1;
         }
         for (size_t f = 0; f < args.n_frames && good; ++f) {
             args.status[f] = batch.streams[f].status;
@@ -49,25 +53,20 @@ template <class T> struct Images {
 
 // Gather the entries of a bin.
 template <class T> inline void gather(const RobustArgs& args, const Images<T>& images, size_t bin, Ring& ring) {
-    constexpr size_t AHEAD = 8;
+    constexpr size_t AHEAD = 16;
     const RingsView& t = args.rings;
     const size_t first = size_t(t.ptr[bin]);
     ring.n = size_t(t.ptr[bin + 1]) - first;
     const uint32_t* const pixel = t.pixel + first;
     for (size_t k = 0; k < ring.n; ++k) {
-        if (k + AHEAD < ring.n) {
-            const size_t next = pixel[k + AHEAD];
-            __builtin_prefetch(images.cells + next * L);
-            __builtin_prefetch(args.norm + next);
-            __builtin_prefetch(images.bad + next);
-        }
+        if (k + AHEAD < ring.n) __builtin_prefetch(images.cells + size_t(pixel[k + AHEAD]) * L);
         const size_t p = pixel[k];
-        const double norm = args.norm[p], dark = args.dark ? args.dark[p] : 0.0;
+        const double norm = t.norm[first + k], dark = t.dark ? t.dark[first + k] : 0.0;
         ring.coef[k] = double(t.coef[first + k]);
         ring.norm[k] = norm > 0.0 ? norm : 0.0;
         ring.inverse[k] = norm > 0.0 ? 1.0 / norm : __builtin_nan("");
-        if (ring.dark_variance) ring.dark_variance[k] = args.dark_variance[p];
-        const uint32_t bad = norm > 0.0 ? images.bad[p] : 0xff;
+        if (ring.dark_variance) ring.dark_variance[k] = t.dark_variance[first + k];
+        const uint32_t bad = !(norm > 0.0) ? 0xff : images.any_bad[p / RobustMemory::BLOCK] ? images.bad[p] : 0;
         for (size_t g = 0; g < L; g += WIDTH) {
             const f64v raw = load_doubles(images.cells + p * L + g);
             f64v signal = raw - dark;

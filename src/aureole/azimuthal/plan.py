@@ -129,7 +129,7 @@ class Plan:
         self._static, one_count = self._project(bins.shape, threads)
         self.bins = replace(bins, one_count=one_count)
         if spec.robust is not None:
-            self._table = find_backend("rings", self.backend)(entries)
+            self._table = find_backend("rings", self.backend)(entries, self._pixel_rows())
 
     @property
     def normalization(self) -> F64:
@@ -329,7 +329,6 @@ class Plan:
                 self._table,
                 frames,
                 rule=self.spec.robust,
-                pixels=self._pixel_rows(),
                 invalid=invalid,
                 variance=variance_of_pixels(self.spec, _VARIANCE[self.spec.error_model]),
                 variance_frames=variances,

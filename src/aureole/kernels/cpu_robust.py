@@ -22,21 +22,24 @@ _VARIANCE = {"none": 0, "raw": 1, "floor": 2, "frames": 3, "scatter": 4}
 
 
 class Rings:
-    """Entries by bin.
+    """Entries by bin, with what is known of their pixels, and memory that batches leave to the next.
 
     Parameters
     ----------
     entries : Entries
         The sparse table by pixel.
+    pixels : PixelRows
     """
 
-    def __init__(self, entries: Entries) -> None:
+    def __init__(self, entries: Entries, pixels: PixelRows) -> None:
         self.n_pixels, self.n_bins = entries.n_pixels, entries.n_bins
         self.native = _core.Rings(
             np.ascontiguousarray(entries.pixel_ptr, np.int64),
             np.ascontiguousarray(entries.bins, np.int32),
             np.ascontiguousarray(entries.coefs, np.float32),
             entries.n_bins,
+            np.ascontiguousarray(pixels.norm, np.float64),
+            *(None if row is None else np.ascontiguousarray(row, np.float64) for row in pixels[1:]),
         )
 
 
@@ -45,7 +48,6 @@ def robust(
     frames: Sequence[EncodedFrame],
     *,
     rule: Rule,
-    pixels: PixelRows,
     invalid: F64,
     variance: str,
     variance_frames: Sequence[EncodedFrame] = (),
@@ -59,7 +61,6 @@ def robust(
     frames : sequence of EncodedFrame
         At most `MAX_FRAMES`, all of one dtype.
     rule : Trim or Clip
-    pixels : PixelRows
     invalid : ndarray, shape (K, 2)
         Closed intervals of raw values that are invalid, at most eight; NaN always is.
     variance : {"none", "raw", "floor", "frames", "scatter"}
@@ -86,7 +87,6 @@ def robust(
         encoded(frames),
         common_dtype(frames),
         np.ascontiguousarray(invalid, np.float64),
-        pixels,
         numbers,
         _VARIANCE[variance],
         encoded(variance_frames),

@@ -45,17 +45,24 @@ def total(values: F64) -> float:
     return float(np.cumsum(values)[-1]) if values.size else 0.0
 
 
+class Rings(NamedTuple):
+    """Entries by pixel, and what is known of the pixels."""
+
+    entries: Entries
+    pixels: PixelRows
+
+
 def robust(
-    entries: Entries,
+    rings: Rings,
     frames: Sequence[EncodedFrame],
     *,
     rule: Rule,
-    pixels: PixelRows,
     invalid: F64,
     variance: str,
     variance_frames: Sequence[EncodedFrame] = (),
 ) -> RobustSums:
     """Average the pixels of each bin that do not stand out; see `aureole.kernels.cpu_robust.robust`."""
+    entries, pixels = rings
     pixel = np.repeat(np.arange(entries.n_pixels), np.diff(entries.pixel_ptr))
     order = np.argsort(entries.bins, kind="stable")
     pixel, c = pixel[order], entries.coefs[order].astype(np.float64)

@@ -27,7 +27,7 @@ _ROWS = {
     ("deviations", "cpu"): "aureole.kernels.cpu:deviations",
     ("deviations", "reference"): "aureole.kernels.reference:deviations",
     ("rings", "cpu"): "aureole.kernels.cpu_robust:Rings",
-    ("rings", "reference"): "aureole.kernels.registry:same_entries",
+    ("rings", "reference"): "aureole.kernels.reference_robust:Rings",
     ("robust", "cpu"): "aureole.kernels.cpu_robust:robust",
     ("robust", "reference"): "aureole.kernels.reference_robust:robust",
 }
@@ -60,7 +60,7 @@ def backend(operation: str, name: str) -> Callable[..., Any]:
     ----------
     operation : {"table", "project", "integrate", "deviations", "rings", "robust"}
         ``"table"`` turns `aureole.kernels.Entries`, on a number of threads, into what the next three take as
-        their first argument, and ``"rings"`` into what ``"robust"`` takes.
+        their first argument; ``"rings"`` turns them, with `PixelRows`, into what ``"robust"`` takes.
     name : str
         A backend, or ``"auto"``.
 
