@@ -71,7 +71,8 @@ def robust() -> Iterator[str]:
     facts = load("robust")
     yield "## Robust averages\n"
     yield "`benchmarks/robust.py`. Pilatus 2M CdTe with spots, CBF files in the page cache,"
-    yield f"{facts['bytes_a_frame'] / 1e6:.2f} MB a frame; 1000 bins of q, with errors: read, decoded, averaged.\n"
+    yield f"{facts['bytes_a_frame'] / 1e6:.2f} MB a frame; 1000 bins of q, with errors: read, decoded,"
+    yield "averaged. [What it is](../explanation/spotty-samples.md).\n"
     for one in facts["sets"]:
         yield f"### {one['name'].capitalize()}\n"
         yield from table(one["rows"], peer="fabio")
