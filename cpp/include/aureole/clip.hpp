@@ -5,6 +5,9 @@
 
 namespace aureole::AUREOLE_ISA {
 
+// Pixels, about, whose median is near enough to that of all.
+inline constexpr size_t SAMPLE = 512;
+
 inline constexpr double INFINITE = __builtin_inf();
 
 // Sums over the pixels in a closed interval.
@@ -12,7 +15,8 @@ inline Total total_between(const Ring& ring, size_t lane, f64v low, f64v high) {
     Total total = {};
     for (size_t k = 0; k < ring.n; ++k) {
         const f64v v = ring.value(k, lane);
-        total.add(ring, k, lane, splat(ring.coef[k]), (v >= low) & (v <= high));
+        const double c = ring.coef[k], weight = ring.weight[k];
+        total.add(ring, k, lane, splat(c), splat(c * c), splat(weight), splat(weight * weight), (v >= low) & (v <= high));
     }
     return total;
 }
@@ -21,7 +25,7 @@ inline Total total_between(const Ring& ring, size_t lane, f64v low, f64v high) {
 inline f64v scatter_between(const Ring& ring, size_t lane, f64v low, f64v high, f64v mean) {
     f64v sum = {};
     for (size_t k = 0; k < ring.n; ++k) {
-        const f64v v = ring.value(k, lane), deviation = (ring.coef[k] * ring.norm[k]) * (v - mean);
+        const f64v v = ring.value(k, lane), deviation = ring.weight[k] * (v - mean);
         sum += only((v >= low) & (v <= high), deviation * deviation);
     }
     return sum;
@@ -35,13 +39,15 @@ inline double cut_off(const RobustArgs& args, double count) {
     return chauvenet > args.sigma ? chauvenet : args.sigma;
 }
 
-inline void clip(const RobustArgs& args, const Ring& ring, Quantiles& q, Totals& totals) {
+inline void clip(const RobustArgs& args, Ring& ring, Quantiles& q, Totals& totals) {
     // The scatter reaches as far as bright pixels move the mean; other standard deviations do not.
     const bool about_median = args.variance != SCATTER;
     double median[L] = {};
     if (about_median) {
-        quantiles(1, 0.5, 0.5, ring, q);
-        for (size_t lane = 0; lane < L; ++lane) median[lane] = double(value_of(q.key[0][lane]));
+        make_keys(ring, ring.n < 2 * SAMPLE ? 1 : ring.n / SAMPLE);
+        find_quantiles(1, 0.5, 0.5, ring.keys, q);
+        for (size_t lane = 0; lane < L; ++lane)
+            median[lane] = q.all[lane] ? double(value_of(q.key[0][lane])) : __builtin_nan("");
     }
     for (size_t lane = 0; lane < L; lane += WIDTH) {
         f64v low = splat(-INFINITE), high = splat(INFINITE);
@@ -51,7 +57,8 @@ inline void clip(const RobustArgs& args, const Ring& ring, Quantiles& q, Totals&
             if (args.variance == SCATTER) total.variance = scatter_between(ring, lane, low, high, mean);
             if (i == args.iterations) break;
             const bool first = about_median && i == 0;
-            const f64v centre = first ? load<f64v>(median + lane) : mean;
+            const f64v middle = load<f64v>(median + lane);
+            const f64v centre = first && middle == middle ? middle : mean;
             const f64v variance = total.variance + total.dark;
             f64v reach;
             for (size_t j = 0; j < WIDTH; ++j)

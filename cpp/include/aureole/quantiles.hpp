@@ -20,15 +20,27 @@ struct Quantiles {
 
 typedef float f32h __attribute__((vector_size(4 * WIDTH)));
 
-// Whole numbers that compare as the values do in single precision.
-inline void make_keys(const Ring& ring) {
-    for (size_t k = 0; k < ring.n; ++k)
+// Keys and weights of every so many entries of a ring. Keys are whole numbers that compare as the intensities do in
+// single precision; weights are whole numbers whose sum is below 2^31: sums of them are exact.
+inline void make_keys(Ring& ring, size_t stride) {
+    Keys& keys = ring.keys;
+    keys.n = (ring.n + stride - 1) / stride;
+    double total = 0.0;
+    for (size_t i = 0; i < keys.n; ++i) {
+        const size_t k = i * stride;
+        total += ring.weight[k];
         for (size_t lane = 0; lane < L; lane += WIDTH) {
             const f64v v = ring.value(k, lane) + 0.0;    // -0 is 0
             const i32h bits = (i32h)__builtin_convertvector(v, f32h);
             const i32h key = bits ^ ((bits >> 31) & INT32_MAX), missing = __builtin_convertvector(v != v, i32h);
-            store(ring.key + k * L + lane, missing ? NO_KEY + i32h{} : key);
+            store(keys.key + i * L + lane, missing ? NO_KEY + i32h{} : key);
         }
+    }
+    const double scale = double(INT32_MAX - int64_t(keys.n)) / total;
+    for (size_t i = 0; i < keys.n; ++i) {
+        const double w = ring.weight[i * stride] * scale;
+        keys.weight[i] = w >= 1.0 ? int32_t(w) : 1;
+    }
 }
 
 inline float value_of(int32_t key) {
@@ -36,17 +48,6 @@ inline float value_of(int32_t key) {
     float value;
     memcpy(&value, &bits, sizeof value);
     return value;
-}
-
-// Weights as whole numbers whose sum is below 2^31: sums of them are exact.
-inline void make_weights(const Ring& ring, int32_t* weight) {
-    double total = 0.0;
-    for (size_t k = 0; k < ring.n; ++k) total += ring.coef[k] * ring.norm[k];
-    const double scale = double(INT32_MAX - int64_t(ring.n)) / total;
-    for (size_t k = 0; k < ring.n; ++k) {
-        const double w = ring.coef[k] * ring.norm[k] * scale;
-        weight[k] = w >= 1.0 ? int32_t(w) : 1;
-    }
 }
 
 // Where a quantile is: the smallest key below or at which lies more than `target` of the weight is in [low, high].
@@ -79,14 +80,14 @@ struct Search {
 };
 
 // Smallest and largest key of the valid pixels, and the weight of them all.
-inline void survey(const Ring& ring, const int32_t* weight, int32_t* least, int32_t* most, int32_t* all) {
+inline void survey(const Keys& keys, int32_t* least, int32_t* most, int32_t* all) {
     for (size_t lane = 0; lane < L; lane += KEYS) {
         i32k low = i32k{} + NO_KEY, high = i32k{} + INT32_MIN, sum = {};
-        for (size_t k = 0; k < ring.n; ++k) {
-            const i32k key = load<i32k>(ring.key + k * L + lane), valid = key != NO_KEY;
+        for (size_t k = 0; k < keys.n; ++k) {
+            const i32k key = load<i32k>(keys.key + k * L + lane), valid = key != NO_KEY;
             low = key < low ? key : low;
             high = (key > high) & valid ? key : high;
-            sum += valid & (weight[k] + i32k{});
+            sum += valid & (keys.weight[k] + i32k{});
         }
         store(least + lane, low);
         store(most + lane, high);
@@ -99,13 +100,13 @@ struct Upto {
     int32_t weight[L], last[L], next[L];
 };
 
-inline void look(const Ring& ring, const int32_t* weight, const int32_t* middle, Upto& upto) {
+inline void look(const Keys& keys, const int32_t* middle, Upto& upto) {
     for (size_t lane = 0; lane < L; lane += KEYS) {
         const i32k at = load<i32k>(middle + lane);
         i32k sum = {}, last = i32k{} + INT32_MIN, next = i32k{} + NO_KEY;
-        for (size_t k = 0; k < ring.n; ++k) {
-            const i32k key = load<i32k>(ring.key + k * L + lane), within = key <= at;
-            sum += within & (weight[k] + i32k{});
+        for (size_t k = 0; k < keys.n; ++k) {
+            const i32k key = load<i32k>(keys.key + k * L + lane), within = key <= at;
+            sum += within & (keys.weight[k] + i32k{});
             const i32k here = within ? key : INT32_MIN + i32k{}, there = within ? NO_KEY + i32k{} : key;
             last = here > last ? here : last;
             next = there < next ? there : next;
@@ -116,10 +117,10 @@ inline void look(const Ring& ring, const int32_t* weight, const int32_t* middle,
     }
 }
 
-inline void find_quantiles(size_t n, double first, double second, const Ring& ring, Quantiles& found) {
-    const int32_t* const weight = ring.weight;
+// The first quantile or both: the lower key where there are two. `found` begins with those of another ring.
+inline void find_quantiles(size_t n, double first, double second, const Keys& keys, Quantiles& found) {
     int32_t least[L], most[L];
-    survey(ring, weight, least, most, found.all);
+    survey(keys, least, most, found.all);
     Search search[2][L];
     bool open = false;
     for (size_t lane = 0; lane < L; ++lane) {
@@ -144,7 +145,7 @@ inline void find_quantiles(size_t n, double first, double second, const Ring& ri
             }
             if (!any) continue;
             Upto upto;
-            look(ring, weight, middle, upto);
+            look(keys, middle, upto);
             for (size_t lane = 0; lane < L; ++lane) {
                 Search& s = search[q][lane];
                 if (s.open()) s.narrow(upto.weight[lane], upto.last[lane], upto.next[lane]);
@@ -159,14 +160,6 @@ inline void find_quantiles(size_t n, double first, double second, const Ring& ri
             found.below[q][lane] = s.below;
             found.at[q][lane] = s.above - s.below;
         }
-}
-
-// Keys and weights of a ring, and its first or both quantiles: the lower key where there are two. `found` begins with
-// those of another ring.
-inline void quantiles(size_t n, double first, double second, const Ring& ring, Quantiles& found) {
-    make_keys(ring);
-    make_weights(ring, ring.weight);
-    find_quantiles(n, first, second, ring, found);
 }
 
 }  // namespace aureole::AUREOLE_ISA

@@ -7,27 +7,32 @@ namespace aureole::AUREOLE_ISA {
 
 inline constexpr size_t L = ROBUST_LANES;
 
+// What quantiles are taken of: keys that compare as intensities do, rows [entry][lane], and weights by entry.
+struct Keys {
+    size_t n;
+    int32_t *key, *weight;
+};
+
 // The entries of a bin; rows are [entry][lane].
 struct Ring {
     size_t n;
     double* signal;           // rows: raw - dark, NaN where a pixel is invalid
     double* spread;           // rows: variance of the raw value, or null
-    double *coef, *norm;      // by entry; norm 0 where it is not above zero
+    double *coef, *weight;    // by entry: c, and c * norm; that is 0 where the norm is not above zero
     double* inverse;          // 1 / norm
     double* dark_variance;    // by entry, or null
-    int32_t* weight;          // by entry: room for quantiles
-    int32_t* key;             // rows: room for quantiles
+    Keys keys;                // room for them
 
     Ring(const RobustArgs& args, uint8_t* memory) {
         const size_t longest = args.rings.longest;
         signal = reinterpret_cast<double*>(memory);
         spread = signal + longest * L;
         coef = spread + longest * L;
-        norm = coef + longest;
-        inverse = norm + longest;
+        weight = coef + longest;
+        inverse = weight + longest;
         dark_variance = inverse + longest;
-        key = reinterpret_cast<int32_t*>(dark_variance + longest);
-        weight = key + longest * L;
+        keys.key = reinterpret_cast<int32_t*>(dark_variance + longest);
+        keys.weight = keys.key + longest * L;
         if (args.variance == NONE || args.variance == SCATTER) spread = nullptr;
         if (!args.rings.dark_variance) dark_variance = nullptr;
     }
@@ -47,13 +52,13 @@ struct Totals {
 struct Total {
     f64v signal, norm, norm2, variance, dark, count;
 
-    AUREOLE_INLINE void add(const Ring& ring, size_t k, size_t lane, f64v c, i64v kept) {
-        const f64v weight = c * ring.norm[k];
+    // Share and weight of entry k, squares of them; and in which lanes it is kept.
+    AUREOLE_INLINE void add(const Ring& ring, size_t k, size_t lane, f64v c, f64v c2, f64v weight, f64v weight2, i64v kept) {
         signal += only(kept, c * load<f64v>(ring.signal + k * L + lane));
         norm += only(kept, weight);
-        norm2 += only(kept, weight * weight);
-        if (ring.spread) variance += only(kept, c * (c * load<f64v>(ring.spread + k * L + lane)));
-        if (ring.dark_variance) dark += only(kept, c * (c * ring.dark_variance[k]));
+        norm2 += only(kept, weight2);
+        if (ring.spread) variance += only(kept, c2 * load<f64v>(ring.spread + k * L + lane));
+        if (ring.dark_variance) dark += only(kept, c2 * ring.dark_variance[k]);
         count += only(kept, splat(1.0));
     }
 

@@ -62,8 +62,9 @@ template <class T> inline void gather(const RobustArgs& args, const Images<T>& i
         if (k + AHEAD < ring.n) __builtin_prefetch(images.cells + size_t(pixel[k + AHEAD]) * L);
         const size_t p = pixel[k];
         const double norm = t.norm[first + k], dark = t.dark ? t.dark[first + k] : 0.0;
-        ring.coef[k] = double(t.coef[first + k]);
-        ring.norm[k] = norm > 0.0 ? norm : 0.0;
+        const double coef = double(t.coef[first + k]);
+        ring.coef[k] = coef;
+        ring.weight[k] = norm > 0.0 ? coef * norm : 0.0;
         ring.inverse[k] = norm > 0.0 ? 1.0 / norm : __builtin_nan("");
         if (ring.dark_variance) ring.dark_variance[k] = t.dark_variance[first + k];
         const uint32_t bad = !(norm > 0.0) ? 0xff : images.any_bad[p / RobustMemory::BLOCK] ? images.bad[p] : 0;

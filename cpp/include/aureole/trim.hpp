@@ -29,9 +29,9 @@ inline f64v winsorised_scatter(const Ring& ring, size_t lane, f64v low, f64v hig
         const f64v v = ring.value(k, lane), above = v < low ? low : v;
         return above > high ? high : above;
     };
-    const auto valid = [&](size_t k) { return load<i32h>(ring.key + k * L + lane) != NO_KEY; };
+    const auto valid = [&](size_t k) { return load<i32h>(ring.keys.key + k * L + lane) != NO_KEY; };
     for (size_t k = 0; k < ring.n; ++k) {
-        const f64v weight = splat(ring.coef[k] * ring.norm[k]);
+        const f64v weight = splat(ring.weight[k]);
         const i64v mask = widened(valid(k));
         sum += only(mask, weight * value(k));
         norm += only(mask, weight);
@@ -39,25 +39,27 @@ inline f64v winsorised_scatter(const Ring& ring, size_t lane, f64v low, f64v hig
     const f64v mean = sum / norm;
     f64v square = {};
     for (size_t k = 0; k < ring.n; ++k) {
-        const f64v deviation = (ring.coef[k] * ring.norm[k]) * (value(k) - mean);
+        const f64v deviation = ring.weight[k] * (value(k) - mean);
         square += only(widened(valid(k)), deviation * deviation);
     }
     return square;
 }
 
-inline void trim(const RobustArgs& args, const Ring& ring, Quantiles& q, Totals& totals) {
-    quantiles(2, args.low, args.high, ring, q);
+inline void trim(const RobustArgs& args, Ring& ring, Quantiles& q, Totals& totals) {
+    make_keys(ring, 1);
+    find_quantiles(2, args.low, args.high, ring.keys, q);
     const Window window(args, q);
     for (size_t lane = 0; lane < L; lane += WIDTH) {
         const i32h low = load<i32h>(q.key[0] + lane), high = load<i32h>(q.key[1] + lane);
         const f64v low_part = load<f64v>(window.low + lane), high_part = load<f64v>(window.high + lane);
         Total total = {};
         for (size_t k = 0; k < ring.n; ++k) {
-            const i32h key = load<i32h>(ring.key + k * L + lane);
+            const i32h key = load<i32h>(ring.keys.key + k * L + lane);
             f64v part = widened(key == low) ? low_part : splat(1.0);
             part = widened(key == high) ? part - 1.0 + high_part : part;
             const i64v kept = widened((key >= low) & (key <= high) & (key != NO_KEY)) & (part > 0.0);
-            total.add(ring, k, lane, part * ring.coef[k], kept);
+            const f64v c = part * ring.coef[k], weight = part * ring.weight[k];
+            total.add(ring, k, lane, c, c * c, weight, weight * weight, kept);
         }
         if (args.variance == SCATTER) {
             f64v least, most;

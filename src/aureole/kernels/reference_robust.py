@@ -21,22 +21,30 @@ _MOST_WEIGHT = 2**31 - 1
 """More than the weights of a bin sum to, as whole numbers."""
 
 
+_SAMPLE = 512
+"""Pixels, about, whose median is near enough to that of all."""
+
+
 class _Ring(NamedTuple):
-    """The valid pixels of one bin: shares, norms, signals, intensities, and variances of signal and dark."""
+    """The valid pixels of one bin: shares, weights c·n, signals, intensities, variances of signal and dark.
+
+    `whole` are the weights as whole numbers, for the pixels of which quantiles are taken; zero for others.
+    """
 
     c: F64
-    n: F64
+    w: F64
     s: F64
     v: F64
     u: F64
     dark: F64
+    whole: NDArray[np.int64]
 
     def sums(self, part: F64) -> list[float]:
         """Return Σfcs, Σfcn, Σ(fcn)², Σ(fc)²u, Σ(fc)²·variance of the dark, and how many f are above zero."""
         keep = part > 0.0
-        n, s, u, dark = (row[keep] for row in (self.n, self.s, self.u, self.dark))
-        c = part[keep] * self.c[keep]
-        rows = (c * s, c * n, np.square(c * n), c * (c * u), c * (c * dark))
+        s, u, dark = (row[keep] for row in (self.s, self.u, self.dark))
+        c, w = part[keep] * self.c[keep], part[keep] * self.w[keep]
+        rows = (c * s, w, np.square(w), np.square(c) * u, np.square(c) * dark)
         return [*map(total, rows), float(keep.sum())]
 
 
@@ -87,30 +95,32 @@ def robust(
             span = slice(ends[bin_], ends[bin_ + 1])
             keep = good[pixel[span]]
             p = pixel[span][keep]
-            norm = pixels.norm[p]
+            weights = c[span] * np.maximum(pixels.norm[pixel[span]], 0.0)
+            stride = 1 if isinstance(rule, Trim) else max(1, weights.size // _SAMPLE)
             with np.errstate(over="ignore", invalid="ignore"):
                 ring = _Ring(
                     c[span][keep],
-                    norm,
+                    weights[keep],
                     signal[p],
-                    signal[p] * (1.0 / norm),
+                    signal[p] * (1.0 / pixels.norm[p]),
                     spread[p] if variance in ("raw", "floor", "frames") else np.zeros(p.size),
                     np.zeros(p.size) if pixels.dark_variance is None else pixels.dark_variance[p],
+                    whole_weights(weights, stride)[keep],
                 )
-                weights = whole_weights(c[span] * np.maximum(pixels.norm[pixel[span]], 0.0))[keep]
-                sums[:, i, bin_] = (
-                    trimmed(ring, weights, rule, scatter=variance == "scatter")
-                    if isinstance(rule, Trim)
-                    else clipped(ring, weights, rule, scatter=variance == "scatter")
-                )
+                if p.size and isinstance(rule, Trim):
+                    sums[:, i, bin_] = trimmed(ring, rule, scatter=variance == "scatter")
+                elif p.size and isinstance(rule, Clip):
+                    sums[:, i, bin_] = clipped(ring, rule, scatter=variance == "scatter")
     return RobustSums(failures, sums[0], sums[1], sums[2], sums[3], sums[4], sums[5].astype(np.int64))
 
 
-def whole_weights(weights: F64) -> NDArray[np.int64]:
-    """Return the weights of a bin as whole numbers from one on that sum to less than 2³¹."""
-    if not weights.any():
-        return np.ones(weights.size, np.int64)
-    return np.maximum(1, weights * ((_MOST_WEIGHT - weights.size) / total(weights))).astype(np.int64)
+def whole_weights(weights: F64, stride: int) -> NDArray[np.int64]:
+    """Return every so many weights of a bin as whole numbers from one on that sum to less than 2³¹."""
+    chosen = weights[::stride]
+    whole = np.zeros(weights.size, np.int64)
+    scale = (_MOST_WEIGHT - chosen.size) / total(chosen) if chosen.any() else 0.0
+    whole[::stride] = np.maximum(1, chosen * scale)
+    return whole
 
 
 class _Quantile(NamedTuple):
@@ -130,13 +140,11 @@ def quantile(key: NDArray[np.float32], weights: NDArray[np.int64], part: float) 
     return _Quantile(values[k], float(upto[k] - at[k]), float(at[k]))
 
 
-def trimmed(ring: _Ring, weights: NDArray[np.int64], rule: Trim, *, scatter: bool) -> list[float]:
+def trimmed(ring: _Ring, rule: Trim, *, scatter: bool) -> list[float]:
     """Return the sums over the part of the pixels between two quantiles."""
-    if not ring.v.size:
-        return [0.0] * 6
     key = ring.v.astype(np.float32)
-    low, high = (quantile(key, weights, percent / 100.0) for percent in (rule.low, rule.high))
-    whole = float(weights.sum())
+    low, high = (quantile(key, ring.whole, percent / 100.0) for percent in (rule.low, rule.high))
+    whole = float(ring.whole.sum())
     part = ((key >= low.value) & (key <= high.value)).astype(np.float64)
     part[key == low.value] = 1.0 - (rule.low / 100.0 * whole - low.below) / low.at
     top = key == high.value
@@ -144,28 +152,28 @@ def trimmed(ring: _Ring, weights: NDArray[np.int64], rule: Trim, *, scatter: boo
     sums = ring.sums(part)
     if scatter:
         moved = np.clip(ring.v, np.float64(low.value), np.float64(high.value))
-        weight = ring.c * ring.n
-        mean = total(weight * moved) / total(weight)
-        sums[3] = total(np.square(weight * (moved - mean)))
+        mean = total(ring.w * moved) / total(ring.w)
+        sums[3] = total(np.square(ring.w * (moved - mean)))
     return sums
 
 
-def clipped(ring: _Ring, weights: NDArray[np.int64], rule: Clip, *, scatter: bool) -> list[float]:
+def clipped(ring: _Ring, rule: Clip, *, scatter: bool) -> list[float]:
     """Return the sums over the pixels that are left when those far from the mean are taken out."""
     keep = np.ones(ring.v.size, bool)
-    if not keep.size:
-        return [0.0] * 6
-    median = float(quantile(ring.v.astype(np.float32), weights, 0.5).value)
+    median = None
+    if not scatter and ring.whole.any():
+        sample = ring.whole > 0
+        median = float(quantile(ring.v[sample].astype(np.float32), ring.whole[sample], 0.5).value)
     for step in range(rule.iterations + 1):
         sums = ring.sums(keep.astype(np.float64))
         mean = sums[0] / sums[1]
         if scatter:
-            sums[3] = total(np.square((ring.c * ring.n * (ring.v - mean))[keep]))
+            sums[3] = total(np.square((ring.w * (ring.v - mean))[keep]))
         variance = sums[3] + sums[4]
         if step == rule.iterations or not variance > 0.0:
             break
         first = step == 0 and not scatter
-        centre = median if first else mean
+        centre = mean if median is None or not first else median
         reach = cut_off(rule, sums[5]) * sqrt(variance / sums[2]) + 2.0**-40 * abs(centre)
         left = keep & (ring.v >= centre - reach) & (ring.v <= centre + reach)
         if left.any() and left.sum() < keep.sum():
