@@ -54,12 +54,13 @@ struct Total {
 
     // Share and weight of entry k, squares of them; and in which lanes it is kept.
     AUREOLE_INLINE void add(const Ring& ring, size_t k, size_t lane, f64v c, f64v c2, f64v weight, f64v weight2, i64v kept) {
-        signal += only(kept, c * load<f64v>(ring.signal + k * L + lane));
-        norm += only(kept, weight);
-        norm2 += only(kept, weight2);
-        if (ring.spread) variance += only(kept, c2 * load<f64v>(ring.spread + k * L + lane));
-        if (ring.dark_variance) dark += only(kept, c2 * ring.dark_variance[k]);
-        count += only(kept, splat(1.0));
+        const auto add_to = [kept](f64v& sum, f64v x) { sum = kept ? sum + x : sum; };
+        add_to(signal, c * load<f64v>(ring.signal + k * L + lane));
+        add_to(norm, weight);
+        add_to(norm2, weight2);
+        if (ring.spread) add_to(variance, c2 * load<f64v>(ring.spread + k * L + lane));
+        if (ring.dark_variance) add_to(dark, c2 * ring.dark_variance[k]);
+        add_to(count, splat(1.0));
     }
 
     void give(Totals& totals, size_t lane) const {
