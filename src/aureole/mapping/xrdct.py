@@ -148,8 +148,9 @@ def _write(plan: Plan, scan: Scan, run: Run, request: TomographyRequest, options
         file.create("sinogram", axes, sigma=file.sigma, long_name="intensity, as measured")
         slices = _Slices(file, scan, request, options.threads)
         for layer, intensity, sigma in file.layers(parts):
-            file.write("sinogram", layer, *map(_by_translation, (intensity, sigma)))
+            file.write_measured("sinogram", layer, *map(_by_translation, (intensity, sigma)))
             slices.take(layer, intensity, sigma)
+        file.point_at("sinogram", scan.index.swapaxes(1, 2))
         run.notes += slices.finish()
         with file.pending.writing() as hdf5:
             slices.write_account(hdf5["entry"], str(run.manifest.sources[0].path))
