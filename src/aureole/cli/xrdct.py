@@ -16,6 +16,8 @@ from aureole.cli.terminal import note, progress_bar, tell
 from aureole.errors import SpecError
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     import numpy as np
     from numpy.typing import NDArray
 

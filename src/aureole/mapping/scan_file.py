@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Generator, Iterator, Sequence
-from hashlib import sha256
 from pathlib import Path
 
 import h5py
@@ -21,7 +20,7 @@ from aureole.io.status import FrameStatus
 from aureole.mapping.layers import Layers
 from aureole.mapping.scan import Scan
 from aureole.runs.executors import Part
-from aureole.runs.integrate import provenance
+from aureole.runs.integrate import checksum, provenance
 from aureole.runs.manifest import digest
 from aureole.runs.parts import Rows
 from aureole.runs.report import RunOptions
@@ -49,7 +48,7 @@ class ScanFile:
         self.radial = radial_axis(plan)
         self._scan, self._run = scan, run
         self._monitor = None if options.monitor is None else np.full(scan.frames, np.nan)
-        self._digests: dict[tuple[str, int], bytes] = {}
+        self._checksums: dict[tuple[str, int | None], int] = {}
         self._parts: dict[range, Path] = {}
         self._virtual = options.virtual
         self.pending = PendingHdf5(run.output, scan.frames, overwrite=run.replaces)
@@ -86,8 +85,12 @@ class ScanFile:
 
     def write_measured(self, name: str, layer: int | None, intensity: F32, sigma: F32 | None) -> None:
         """Write patterns as they were measured, unless they stay in the parts of the run."""
-        if not self._virtual:
-            self.write(name, layer, intensity, sigma)
+        if self._virtual:
+            return
+        self.write(name, layer, intensity, sigma)
+        for key, values in (("I", intensity), ("I_errors", sigma)):
+            if values is not None:
+                self._checksums[f"entry/{name}/{key}", layer] = checksum(values)
 
     def point_at(self, name: str, frames: NDArray[np.intp]) -> None:
         """Let an NXdata have the patterns as they were measured: where they are, if they stay in the parts.
@@ -107,13 +110,10 @@ class ScanFile:
         with self.pending.writing() as file:
             for key, values in (("I", intensity), ("I_errors", sigma)):
                 if values is not None:
-                    where = ... if layer is None else layer
-                    values = np.ascontiguousarray(values)
-                    file[f"entry/{name}/{key}"][where] = values
-                    self._digests[f"entry/{name}/{key}", -1 if layer is None else layer] = _digest(values)
+                    file[f"entry/{name}/{key}"][... if layer is None else layer] = values
 
     def close(self) -> None:
-        """Complete the file; read back what was written of patterns; give it its name."""
+        """Complete the file; read back what was measured, whose parts go; give it its name."""
         with self.pending.or_nothing(), self.pending.writing() as file:
             if self._monitor is not None:
                 file["entry/monitor/data"][...] = self._monitor
@@ -121,8 +121,8 @@ class ScanFile:
 
     def _verify(self, path: Path) -> None:
         with h5py.File(path, "r") as file:
-            for (name, layer), wanted in self._digests.items():
-                if _digest(file[name][... if layer < 0 else layer]) != wanted:
+            for (name, layer), wanted in self._checksums.items():
+                if checksum(file[name][... if layer is None else layer]) != wanted:
                     raise OutputError(f"{path}: {name} does not read back as it was written")
 
     def __enter__(self) -> ScanFile:
@@ -133,10 +133,6 @@ class ScanFile:
             self.close()
         else:
             self.pending.discard()
-
-
-def _digest(values: NDArray[np.float32]) -> bytes:
-    return sha256(np.ascontiguousarray(values).data).digest()
 
 
 def radial_axis(plan: Plan) -> GridAxis:

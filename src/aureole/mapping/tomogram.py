@@ -228,7 +228,7 @@ def prepare(
     given = _whole(Corrected(intensity, variances), lost, kept, channels)
     if transmission is not None:
         known = fill(Corrected(transmission[kept]), np.isnan(transmission[kept])).sinograms
-        given = _last(correct(_first(given), known))
+        given = correct(given, known, channels_last=True)
     total = given.sinograms.sum(axis=-1, dtype=np.float64)
     if corrections.equal_totals:
         factors = equal_totals(total)[..., None].astype(np.float32)

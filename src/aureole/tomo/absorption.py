@@ -23,7 +23,13 @@ _MOST = 1.2
 """Air transmits 1; noise makes it more, but whatever is beyond this is no transmission."""
 
 
-def correct(given: Corrected, transmission: ArrayLike, variances: ArrayLike | None = None) -> Corrected:
+def correct(
+    given: Corrected,
+    transmission: ArrayLike,
+    variances: ArrayLike | None = None,
+    *,
+    channels_last: bool = False,
+) -> Corrected:
     """Divide sinograms by the transmission of their rays.
 
     Parameters
@@ -34,6 +40,8 @@ def correct(given: Corrected, transmission: ArrayLike, variances: ArrayLike | No
     variances : array_like, shape (angles, translations), optional
         Of the transmission; taken as exact without them. They make the channels of a ray correlated, so the
         variance of a sum of channels is more than the sum of theirs.
+    channels_last : bool
+        Whether sinograms are (angles, translations, channels).
 
     Raises
     ------
@@ -41,12 +49,19 @@ def correct(given: Corrected, transmission: ArrayLike, variances: ArrayLike | No
         A transmission that is not finite, not above 0, or above 1.2; shapes that do not fit.
     """
     passed, noise = _checked(transmission, variances)
-    if given.sinograms.shape[-2:] != passed.shape:
+    shape = given.sinograms.shape[:-1] if channels_last else given.sinograms.shape[-2:]
+    if shape != passed.shape:
         raise SpecError(f"transmissions of shape {passed.shape} for sinograms of {given.sinograms.shape}")
-    sinograms = given.sinograms / passed
+    if channels_last:
+        passed, noise = passed[..., None], noise[..., None]
+    values = np.asarray(given.sinograms)
+    sinograms = values / passed.astype(values.dtype)
     if given.variances is None:
         return Corrected(sinograms)
-    return Corrected(sinograms, (given.variances + sinograms**2 * noise) / passed**2)
+    squared = np.square(passed).astype(values.dtype)
+    if variances is None:
+        return Corrected(sinograms, given.variances / squared)
+    return Corrected(sinograms, (given.variances + sinograms**2 * noise.astype(values.dtype)) / squared)
 
 
 def line_integrals(transmission: ArrayLike, variances: ArrayLike | None = None) -> Corrected:
