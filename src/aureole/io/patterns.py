@@ -225,8 +225,10 @@ class PatternWriter:
             for name, dataset in self._rows.items():
                 layout = h5py.VirtualLayout(dataset.shape, dataset.dtype)
                 for frames, path in parts.items():
+                    # "%" has a meaning in these names
+                    source = os.path.relpath(path, folder).replace("%", "%%")
                     layout[frames.start : frames.stop] = h5py.VirtualSource(
-                        os.path.relpath(path, folder), _PART_NAMES[name], (len(frames), *dataset.shape[1:])
+                        source, _PART_NAMES[name], (len(frames), *dataset.shape[1:])
                     )
                 attributes = dict(dataset.attrs)
                 del file[dataset.name]

@@ -86,16 +86,15 @@ def check_ending(output: Path, *, frames: int, cake: bool) -> None:
 
 
 def _to_nexus(plan: Plan, frames: Frames, output: Path, options: RunOptions) -> RunReport:
-    begin = perf_counter()
-    run = Run(plan, frames, output, options, stored=partial(_stored, output))
-    try:
-        return run.completed() or _reduce(plan, run, frames, options, begin)
-    except OutputError:
-        # Of two processes that make the same output, one comes first, and takes away what both worked on.
-        report = None if options.overwrite else run.completed()
-        if report is None:
-            raise
-        return report
+    while True:
+        begin = perf_counter()
+        run = Run(plan, frames, output, options, stored=partial(_stored, output, plan))
+        try:
+            return run.completed() or _reduce(plan, run, frames, options, begin)
+        except OutputError:
+            # Of two processes that make the same output, one comes first, and takes away what both worked on.
+            if not run.overtaken():
+                raise
 
 
 def _reduce(plan: Plan, run: Run, frames: Frames, options: RunOptions, begin: float) -> RunReport:
@@ -103,33 +102,37 @@ def _reduce(plan: Plan, run: Run, frames: Frames, options: RunOptions, begin: fl
     monitor = None if options.monitor is None else np.full(total, np.nan)
     digests: dict[range, list[bytes]] = {}
     paths: dict[range, Path] = {}
-    with closing(run.parts()) as parts:
-        layout = _layout(plan, run, options, monitor)
-        with PatternWriter(run.output, total, layout, overwrite=run.replaces) as writer:
+    run.begin()
+    layout = _layout(plan, run, options, monitor)
+    with PatternWriter(run.output, total, layout, overwrite=run.replaces) as writer:
+        with closing(run.parts()) as parts:
             for path, rows in parts:
                 for frame, message in rows.messages.items():
                     writer.mark(frame, FrameStatus(rows.status[frame - rows.frames.start]), message)
                 if monitor is not None and rows.monitor is not None:
                     monitor[rows.frames.start : rows.frames.stop] = rows.monitor
+                digests[rows.frames] = _digests(rows.intensity, rows.sigma)
                 if options.virtual:
                     paths[rows.frames] = path
                 else:
                     writer.write(rows.frames.start, rows.intensity, rows.sigma)
-                    digests[rows.frames] = _digests(rows.intensity, rows.sigma)
-            if options.virtual:
-                writer.point_at(paths)
-            if monitor is not None:
-                writer.write_monitor(monitor)
-            writer.close(lambda path: _verify(path, digests))
+        if options.virtual:
+            writer.point_at(paths)
+        if monitor is not None:
+            writer.write_monitor(monitor)
+        writer.close(lambda path: _verify(path, digests))
     run.finish()
     return run.report(perf_counter() - begin)
 
 
-def _stored(output: Path, frames: range) -> Rows | None:
-    """Return rows of an earlier output."""
+def _stored(output: Path, plan: Plan, frames: range) -> Rows | None:
+    """Return rows of an earlier output; None if they were made with another table."""
     try:
         with h5py.File(output, "r") as file:
             entry, part = file["entry"], slice(frames.start, frames.stop)
+            made = [entry[f"reduction/input/{name}"].asstr()[()] for name in ("plan_sha256", "backend")]
+            if made != [plan.digest, plan.backend]:
+                return None
             status = entry["frame_status"][part]
             texts = entry["frame_message"].asstr(errors="replace")
             return Rows(

@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 
 from aureole.errors import OutputError
 from aureole.io.names import shown
-from aureole.io.publish import AlreadyThereError, publication, sweep
+from aureole.io.publish import AlreadyThereError, publication
 from aureole.io.status import FrameStatus
 
 F32 = NDArray[np.float32]
@@ -32,6 +32,7 @@ _BLOCK = 512
 _MAGIC = "aureole-part-1"
 _ARRAYS = ("intensity", "sigma", "monitor", "status")
 _NAME = re.compile(r"part-(\d{6,})-([0-9a-f]{12})-g(\d+)\.h5")
+_ANY = re.compile(rf"{_NAME.pattern}|\.{_NAME.pattern}\..+\.tmp")
 
 
 @dataclass(eq=False)
@@ -118,6 +119,7 @@ class Parts:
         """Write a part, read it back, give it its name, and return its path.
 
         Of two processes that make the same part one comes first, and both are content: its bits are the same.
+        If they are not, since one found frames that the other missed, it becomes a later generation.
 
         Parameters
         ----------
@@ -131,13 +133,21 @@ class Parts:
         OutputError
             The disk refuses, or reads back something else.
         """
-        path = self.directory / f"part-{number:06d}-{self._owner(number)}-g{generation}.h5"
-        data = _format(rows, Label(self._owner(number), plan, backend))
-        with suppress(AlreadyThereError), publication(path) as temporary:
-            temporary.write_bytes(data)
-            if temporary.read_bytes() != data:
-                raise OutputError(f"{path}: the disk does not keep what is written")
-        return path
+        owner = self._owner(number)
+        data = _format(rows, Label(owner, plan, backend))
+        while True:
+            path = self.directory / f"part-{number:06d}-{owner}-g{generation}.h5"
+            try:
+                with publication(path) as temporary:
+                    temporary.write_bytes(data)
+                    if temporary.read_bytes() != data:
+                        raise OutputError(f"{path}: the disk does not keep what is written")
+                return path
+            except AlreadyThereError:
+                with suppress(OSError):
+                    if path.read_bytes() == data:
+                        return path
+                generation += 1
 
     def listed(self) -> dict[int, dict[int, Path]]:
         """Return the paths of all parts that seem to be there, by number and generation."""
@@ -170,11 +180,11 @@ class Parts:
             raise ValueError(f"{error} is not as it should be") from None
 
     def remove(self) -> None:
-        """Remove all parts, and what killed processes left of some."""
-        for generations in self.listed().values():
-            for path in generations.values():
-                path.unlink(missing_ok=True)
-        sweep(self.directory)
+        """Remove all parts, and what was left half-written of some on any machine."""
+        with os.scandir(self.directory) as entries:
+            for entry in entries:
+                if _ANY.fullmatch(entry.name):
+                    Path(entry.path).unlink(missing_ok=True)
 
     def _owner(self, number: int) -> str:
         return hashlib.sha256(f"{self._run} {number}".encode()).hexdigest()[:12]
