@@ -40,8 +40,14 @@ def add_frames(group: argparse._ActionsContainer) -> None:
 
 
 def frame_names(args: argparse.Namespace) -> list[str]:
-    """Return what the user gave as frames; raises `InputError` if that is nothing."""
+    """Return what the user gave as frames; raises `InputError` if that is nothing.
+
+    A run that is resumed knows its frames: then it is nothing.
+    """
     from aureole.io import read_list
+
+    if args.resumed is not None:
+        return []
 
     names = [*args.frames, *(name for path in args.list for name in read_list(path))]
     if not names:

@@ -91,9 +91,11 @@ def _to_nexus(plan: Plan, frames: Frames, output: Path, options: RunOptions) -> 
         run = Run(plan, frames, output, options, stored=partial(_stored, output, plan))
         try:
             return run.completed() or _reduce(plan, run, frames, options, begin)
-        except OutputError:
+        except BaseException as error:
             # Of two processes that make the same output, one comes first, and takes away what both worked on.
-            if not run.overtaken():
+            again = isinstance(error, OutputError) and run.overtaken()
+            run.give_up()
+            if not again:
                 raise
 
 

@@ -150,13 +150,22 @@ class Parts:
                 generation += 1
 
     def listed(self) -> dict[int, dict[int, Path]]:
-        """Return the paths of all parts that seem to be there, by number and generation."""
+        """Return the paths of all parts that seem to be there, by number and generation.
+
+        Raises
+        ------
+        OutputError
+            The directory cannot be read.
+        """
         found: dict[int, dict[int, Path]] = {}
-        with os.scandir(self.directory) as entries:
-            for entry in entries:
-                match = _NAME.fullmatch(entry.name)
-                if match and match[2] == self._owner(int(match[1])):
-                    found.setdefault(int(match[1]), {})[int(match[3])] = Path(entry.path)
+        try:
+            with os.scandir(self.directory) as entries:
+                for entry in entries:
+                    match = _NAME.fullmatch(entry.name)
+                    if match and match[2] == self._owner(int(match[1])):
+                        found.setdefault(int(match[1]), {})[int(match[3])] = Path(entry.path)
+        except OSError as error:
+            raise OutputError(f"{self.directory}: cannot be read ({error.strerror or error})") from None
         return found
 
     def read(self, path: Path, number: int, frames: range) -> tuple[Label, Rows]:

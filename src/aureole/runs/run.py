@@ -105,10 +105,12 @@ class Run:
         self.replaces = options.overwrite
         self._whole = False
         self._there = _identity(output)
+        self._begun = False
 
     def overtaken(self) -> bool:
-        """Whether another process has made the output meanwhile, and may have taken the parts away."""
-        return _identity(self.output) not in (None, self._there)
+        """Whether another process has made the output meanwhile, or taken the directory away."""
+        made = _identity(self.output) not in (None, self._there)
+        return self._begun and (made or not self.directory.is_dir())
 
     def completed(self) -> RunReport | None:
         """Return the report of the output where it is there, and no frame of it can be tried again.
@@ -181,14 +183,8 @@ class Run:
         FrameError
             As `RunOptions.strict` says.
         """
-        try:
-            yield from self._all(Parts(self.directory, self.manifest.run))
-        except BaseException:
-            self.give_up()
-            raise
-
-    def _all(self, parts: Parts) -> Generator[Part, None, None]:
         options, total = self._options, len(self.status)
+        parts = Parts(self.directory, self.manifest.run)
         tasks = []
         listed = parts.listed()
         options.tell(0, total)
@@ -251,13 +247,6 @@ class Run:
             The directory is of another run, or cannot be written to.
         """
         try:
-            self._begin()
-        except BaseException:
-            self.give_up()
-            raise
-
-    def _begin(self) -> None:
-        try:
             self.directory.mkdir(exist_ok=True)
         except OSError as error:
             if what_is(self.directory) != "nothing":
@@ -265,6 +254,7 @@ class Run:
                     f"{self.directory}: is a file, where the folder of the run must be"
                 ) from None
             raise OutputError(unwritable(self.directory, error)) from None
+        self._begun = True
         sweep(self.directory)
         before = Manifest.load(self.directory)
         if before is not None and (why := self._differs_from(before)):
@@ -318,9 +308,9 @@ class Run:
             self._remove()
 
     def give_up(self) -> None:
-        """Remove the directory if not one part is in it."""
-        with suppress(OSError):
-            if not Parts(self.directory, self.manifest.run).listed():
+        """Remove the directory if it was begun and not one part is in it."""
+        with suppress(OutputError):
+            if self._begun and not Parts(self.directory, self.manifest.run).listed():
                 self._remove()
 
     def _remove(self) -> None:
