@@ -308,9 +308,11 @@ class Run:
             self._remove()
 
     def give_up(self) -> None:
-        """Remove the directory if it was begun and not one part is in it."""
+        """Remove the directory if it is that of this run and not one part is in it."""
         with suppress(OutputError):
-            if self._begun and not Parts(self.directory, self.manifest.run).listed():
+            there = Manifest.load(self.directory)
+            mine = there is None or there.run == self.manifest.run
+            if self._begun and mine and not Parts(self.directory, self.manifest.run).listed():
                 self._remove()
 
     def _remove(self) -> None:
