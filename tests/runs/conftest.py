@@ -58,7 +58,7 @@ class Forge:
         code = self._ask(do="wait", process=started.process)
         out, err = (Path(started.files[name]).read_text() for name in ("out", "err"))
         trace = Path(started.files["trace"])
-        done = json.loads(trace.read_text()) if trace.exists() else []
+        done = json.loads(trace.read_text()) if code >= 0 else []
         return SimpleNamespace(code=code, out=out, err=err, trace=done)
 
     def run(self, *argv, **options):

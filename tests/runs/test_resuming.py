@@ -1,7 +1,9 @@
 """What happens between a run that was stopped and the command that goes on: sources, parts, folders."""
 
 import json
+import os
 import shutil
+import time
 from types import SimpleNamespace
 
 import h5py
@@ -392,3 +394,62 @@ def test_a_virtual_output_of_an_odd_name(job, name):
     job.out.unlink()
     (job.home / name).rename(job.out)  # beside the folder of its parts
     assert job.data() == wanted
+
+
+def test_a_virtual_output_takes_up_a_frame(job, forge, images, whole):
+    assert job.run("--virtual").code == 1
+    forge.write_frame(job.home / "frames", 5, images[5])
+    assert job.run("--virtual").code == 0
+    assert rows(job.data()) == whole
+    assert "went on from 3 of 3 parts, 24 of 24 frames" in job.run("--virtual").err
+    assert rows(job.data()) == whole
+
+
+def test_a_virtual_output_that_is_replaced_never_points_at_nothing(job):
+    assert job.run("--virtual").code == 1
+    assert "exists already" in job.refused("--virtual", "--npt", 13)
+    job.stop("--virtual", "--overwrite", "--npt", "13", at="link part-000001-g1.h5 0")
+    assert not job.out.exists()
+    assert job.run("--virtual", "--npt", 13).code == 1
+
+
+def test_what_other_machines_left_goes_in_the_end(job):
+    job.stop()
+    left = [
+        job.home / ".out.h5.node17-123-0123abcd.tmp",
+        job.directory / ".part-000001-0123456789ab-g1.h5.node17-123-0123abcd.tmp",
+    ]
+    others = [job.home / ".other.h5.node17-123-0123abcd.tmp", job.home / ".out.h5.mine.tmp"]
+    for path in (*left, *others):
+        path.write_text("half")
+    fresh = job.home / ".out.h5.node18-123-0123abcd.tmp"
+    fresh.write_text("half")
+    yesterday = time.time() - 90_000
+    os.utime(left[0], (yesterday, yesterday))
+    assert job.run().code == 1
+    assert not job.directory.exists()
+    assert [path.exists() for path in (*left, *others, fresh)] == [False, False, True, True, True]
+
+
+def test_a_series_that_shrank_can_be_resumed(job):
+    argv = ["integrate", "frames/f_*.cbf", "--poni", "tiny.poni", "-o", "out.h5", "--part-frames", 8]
+    assert job.run(start=argv, place="link part-000001-g1.h5 0", how="before").code == -9
+    job.frame(20).unlink()
+    told = job.refused(start=argv)
+    assert "is of 23 frames, and now there are 22" in told
+    assert "'aureole resume out.h5'" in told
+    done = job.run(start=["resume", "out.h5"])
+    assert done.code == 1
+    assert "f_020.cbf" in done.err
+    assert "22 of 23 frames done" in done.out
+
+
+def test_a_stack_that_is_gone(job):
+    """How many frames it had cannot be told without it; what was done waits."""
+    argv = ["integrate", "stack.h5", "--poni", "tiny.poni", "-o", "out.h5", "--part-frames", 8]
+    assert job.run(start=argv, place="link out.h5 0", how="before").code == -9
+    (job.home / "stack.h5").rename(job.home / "away.h5")
+    for start in (argv, ["resume", "out.h5"]):
+        assert "stack.h5" in job.refused(start=start)
+    (job.home / "away.h5").rename(job.home / "stack.h5")
+    assert "went on from 3 of 3 parts" in job.run(start=argv).err

@@ -102,7 +102,7 @@ def add_running(group: argparse._ActionsContainer) -> None:
     group.add_argument(
         "--strict",
         action="store_true",
-        help="stop at the first frame that is missing or bad, with exit code 2, and write nothing",
+        help="stop at the first frame that is missing or bad, with exit code 2, and make no output",
     )
 
 

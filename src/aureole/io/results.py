@@ -96,10 +96,12 @@ class StoredResult:
             raise FormatError(f"{path}: is no result of 'aureole integrate' ({why(error)})") from None
         if (gone := self._gone()) is not None:
             self._file.close()
-            raise FormatError(f"{path}: points at {gone}, which is not there; 'aureole resume' makes it again")
+            raise FormatError(
+                f"{path}: points at {gone}, which is not there; 'aureole resume' makes it again"
+            )
 
     def _gone(self) -> str | None:
-        """Return a file at which the rows point and which is not there: libhdf5 would make NaN of its rows."""
+        """Return a file to which rows point and which is not there: libhdf5 would make NaN of them."""
         if not self._intensity.is_virtual:
             return None
         names = (entry.file_name.replace("%%", "%") for entry in self._intensity.virtual_sources())

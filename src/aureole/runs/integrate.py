@@ -15,8 +15,8 @@ from numpy.typing import NDArray
 
 from aureole.axis import Axis
 from aureole.azimuthal import Plan
-from aureole.errors import OutputError, SpecError
-from aureole.io.hdf5_files import TROUBLES
+from aureole.errors import FormatError, OutputError, SpecError
+from aureole.io.hdf5_files import TROUBLES, open_file
 from aureole.io.nexus import Provenance
 from aureole.io.patterns import AxisData, PatternLayout, PatternWriter
 from aureole.io.series import Frames
@@ -130,7 +130,7 @@ def _reduce(plan: Plan, run: Run, frames: Frames, options: RunOptions, begin: fl
 def _stored(output: Path, plan: Plan, frames: range) -> Rows | None:
     """Return rows of an earlier output; None if they were made with another table."""
     try:
-        with h5py.File(output, "r") as file:
+        with open_file(str(output)) as file:
             entry, part = file["entry"], slice(frames.start, frames.stop)
             made = [entry[f"reduction/input/{name}"].asstr()[()] for name in ("plan_sha256", "backend")]
             if made != [plan.digest, plan.backend]:
@@ -145,7 +145,7 @@ def _stored(output: Path, plan: Plan, frames: range) -> Rows | None:
                 entry["monitor/data"][part] if "monitor" in entry else None,
                 {frames[row]: str(texts[frames[row]]) for row in np.flatnonzero(status)},
             )
-    except TROUBLES:
+    except (*TROUBLES, FormatError):
         return None
 
 
@@ -155,7 +155,7 @@ def _digests(*arrays: NDArray[np.float32] | None) -> list[bytes]:
 
 def _verify(path: Path, digests: dict[range, list[bytes]]) -> None:
     """Raise `OutputError` unless a complete file reads back as its parts were, which are removed then."""
-    with h5py.File(path, "r") as file:
+    with h5py.File(path, "r", locking=False) as file:
         names = [name for name in ("I", "I_errors") if name in file["entry/data"]]
         for frames, wanted in digests.items():
             found = _digests(*(file[f"entry/data/{name}"][frames.start : frames.stop] for name in names))

@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 
 from aureole.errors import OutputError
 from aureole.io.names import shown
-from aureole.io.publish import AlreadyThereError, publication
+from aureole.io.publish import AlreadyThereError, publication, sweep
 from aureole.io.status import FrameStatus
 
 F32 = NDArray[np.float32]
@@ -32,7 +32,6 @@ _BLOCK = 512
 _MAGIC = "aureole-part-1"
 _ARRAYS = ("intensity", "sigma", "monitor", "status")
 _NAME = re.compile(r"part-(\d{6,})-([0-9a-f]{12})-g(\d+)\.h5")
-_ANY = re.compile(rf"{_NAME.pattern}|\.{_NAME.pattern}\..+\.tmp")
 
 
 @dataclass(eq=False)
@@ -190,9 +189,10 @@ class Parts:
 
     def remove(self) -> None:
         """Remove all parts, and what was left half-written of some on any machine."""
+        sweep(self.directory, patience=0.0)
         with os.scandir(self.directory) as entries:
             for entry in entries:
-                if _ANY.fullmatch(entry.name):
+                if _NAME.fullmatch(entry.name):
                     Path(entry.path).unlink(missing_ok=True)
 
     def _owner(self, number: int) -> str:

@@ -281,8 +281,9 @@ class Run:
     def _differs_from(self, before: Manifest) -> str | None:
         """Return in words why what is wanted now is not the run that is there, and what to do."""
         if why := before.differs(self.manifest):
-            other = before.command != self.manifest.command
-            if other and before.request.get("version") == self.manifest.request["version"]:
+            then, now = before.request, self.manifest.request
+            known = any(then.get(key) != now[key] for key in ("frames", "places"))
+            if then.get("version") == now["version"] and (known or before.command != self.manifest.command):
                 return f"{why}; finish that run with 'aureole resume {self.output}'"
             return f"{why}; restore what it was begun with"
         if changed(before.sources, self.manifest.sources) is None:
