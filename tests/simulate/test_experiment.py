@@ -150,6 +150,13 @@ def test_a_map_sees_the_fractions():
     np.testing.assert_allclose(seen, made.truth[:, 0], atol=1e-12)
 
 
+@pytest.mark.parametrize("phase", ["LaB6", "Ni", "Al2O3"])
+def test_every_crystalline_phase_can_be_spotty(phase):
+    smooth, spotty = experiment(), experiment(spotty=(phase,))
+    spots = [(spotty.expectation(i) - smooth.expectation(i)).max() for i in range(65, 82)]
+    assert max(spots) > 10 * smooth.beamline.counts
+
+
 def test_grains_of_a_map_are_in_their_pixels():
     scan = MapScan(rows=6, columns=8, continuous=True)
     x, y = np.array([0.2, -3.5]), np.array([-1.6, 2.5])

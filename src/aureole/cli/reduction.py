@@ -211,7 +211,9 @@ class Reduction:
 
 
 @contextmanager
-def reduction(args: argparse.Namespace, *, others: list[str] | None = None) -> Iterator[Reduction]:
+def reduction(
+    args: argparse.Namespace, *, others: list[str] | None = None, expected: int | None = None
+) -> Iterator[Reduction]:
     """Open the frames and prepare their integration, as the options of `add_options` say.
 
     Parameters
@@ -219,6 +221,8 @@ def reduction(args: argparse.Namespace, *, others: list[str] | None = None) -> I
     args : Namespace
     others : list of str, optional
         More files that the output must not replace.
+    expected : int, optional
+        How many frames a scan will have that is under way.
 
     Raises
     ------
@@ -244,7 +248,7 @@ def reduction(args: argparse.Namespace, *, others: list[str] | None = None) -> I
     geometry = inputs.read_geometry(args)
     axes = _axes(args)
     inputs.check_wavelength(geometry, axes, args.poni)
-    with inputs.open_run(args, names) as frames, ExitStack() as opened:
+    with inputs.open_run(args, names, expected) as frames, ExitStack() as opened:
         geometry = inputs.fit_to_frames(geometry, frames, args.poni)
         model, why = _error_model(args, geometry, frames)
         spec = _corrected(args, _spec(args, geometry, axes, model))

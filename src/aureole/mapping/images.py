@@ -15,6 +15,8 @@ from aureole.mapping.peaks import fit_peaks
 from aureole.mapping.phases import fit_references, reference_on
 from aureole.mapping.regions import region
 
+Reference = tuple[NDArray[np.float64], NDArray[np.float64]]
+"""Radial positions and intensities of the pattern of a phase."""
 Images = dict[str, dict[str, Estimate]]
 """By the name of the region, peak or phases: images with their uncertainties, by quantity."""
 
@@ -37,7 +39,7 @@ class ImageRequest:
 
     regions: Mapping[str, Window] = field(default_factory=dict)
     peaks: Mapping[str, Window] = field(default_factory=dict)
-    phases: Mapping[str, tuple[NDArray[np.float64], NDArray[np.float64]]] = field(default_factory=dict)
+    phases: Mapping[str, Reference] = field(default_factory=dict)
     window: Window | None = None
     background: bool = True
 
@@ -51,13 +53,11 @@ class ImageRequest:
                 raise SpecError(f"{name!r} is no name for an image: letters, digits, _ and -")
 
     def describe(self) -> dict[str, object]:
-        """Return it as JSON, for the identity of a run; references by the sum of their values."""
+        """Return it as JSON, for the identity of a run."""
         return {
             "regions": dict(self.regions),
             "peaks": dict(self.peaks),
-            "phases": {
-                name: [len(x), float(np.sum(x)), float(np.sum(y))] for name, (x, y) in self.phases.items()
-            },
+            "phases": {name: [x.tolist(), y.tolist()] for name, (x, y) in self.phases.items()},
             "window": self.window,
             "background": self.background,
         }
@@ -95,8 +95,9 @@ class ImageRequest:
         """
         images: Images = {}
         for name, window in self.regions.items():
-            how = "linear" if self.background else "none"
-            found = region(radial, intensity, sigma, window=window, background=how)
+            found = region(
+                radial, intensity, sigma, window=window, background="linear" if self.background else "none"
+            )
             images[name] = {"total": found.total, "mean": found.mean, "centre": found.centre}
         for name, window in self.peaks.items():
             peak = fit_peaks(radial, intensity, sigma, window=window, threads=threads)
@@ -137,9 +138,7 @@ class ImageRequest:
         return maps
 
 
-def read_references(
-    files: Mapping[str, str | Path],
-) -> dict[str, tuple[NDArray[np.float64], NDArray[np.float64]]]:
+def read_references(files: Mapping[str, str | Path]) -> dict[str, Reference]:
     """Read reference patterns, by name, from text files.
 
     Raises

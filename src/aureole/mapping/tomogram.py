@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from math import ceil
+from operator import itemgetter
 from typing import Literal, NamedTuple, get_args
 
 import numpy as np
@@ -40,6 +42,8 @@ class Corrections:
         second line of a zigzag scan.
     without_angles, without_translations : tuple of int
         Numbers of those that are left out, or filled from their neighbours.
+    backward : tuple of bool
+        For `backlash`: which lines ran backwards, every second one without it.
     """
 
     equal_totals: bool = False
@@ -48,6 +52,7 @@ class Corrections:
     backlash: bool = False
     without_angles: tuple[int, ...] = ()
     without_translations: tuple[int, ...] = ()
+    backward: tuple[bool, ...] = ()
 
     def __post_init__(self) -> None:
         if self.jitter and self.backlash:
@@ -91,6 +96,44 @@ class Reconstruction:
             raise SpecError(f"no window {self.window!r}; there are {', '.join(WINDOWS)}")
         if self.iterations is not None and (self.method == "fbp" or self.iterations < 1):
             raise SpecError(f"{self.iterations} iterations of {self.method}")
+        if self.strength < 0 or (self.strength and self.method != "tv"):
+            raise SpecError(f"a strength of {self.strength:g} of {self.method}: it is of the total variation")
+
+
+def check(corrections: Corrections, reconstruction: Reconstruction, shape: tuple[int, int]) -> None:
+    """Refuse, before any work is done, what cannot be done with sinograms of (angles, translations).
+
+    Raises
+    ------
+    SpecError
+        Numbers of angles or translations that are not there, margins that leave nothing, an axis outside the
+        translations, or corrections that need the whole sample in all projections.
+    """
+    for what, numbers, count in (
+        ("angle", corrections.without_angles, shape[0]),
+        ("translation", corrections.without_translations, shape[1]),
+    ):
+        wrong = [number for number in numbers if not 0 <= number < count]
+        if wrong:
+            raise SpecError(f"there is no {what} {wrong[0]} of {count} that could be left out")
+        if len(set(numbers)) > count - 2:
+            raise SpecError(f"without {len(set(numbers))} of {count} {what}s too few are left")
+    if corrections.air < 0 or 2 * corrections.air >= shape[1]:
+        raise SpecError(f"{corrections.air} translations of air at both ends, of {shape[1]}")
+    center = reconstruction.center
+    if center is not None and not 0 <= center <= shape[1] - 1:
+        raise SpecError(
+            f"rotation center {center:g} is outside the translations, which are 0 to {shape[1] - 1} steps"
+        )
+    if reconstruction.half_acquisition:
+        for what, wanted in (
+            ("equal totals", corrections.equal_totals),
+            ("jitter", corrections.jitter),
+        ):
+            if wanted:
+                raise SpecError(
+                    f"{what}: needs the whole sample in each projection, and half acquisition has half of it"
+                )
 
 
 class Tomogram(NamedTuple):
@@ -127,6 +170,7 @@ def tomogram(
     transmission: NDArray[np.float64] | None = None,
     corrections: Corrections,
     reconstruction: Reconstruction,
+    size: int | None = None,
     threads: int | None = None,
 ) -> Tomogram:
     """Reconstruct all channels of a layer.
@@ -138,16 +182,21 @@ def tomogram(
     angles : ndarray, shape (angles,)
         In degrees.
     transmission : ndarray, shape (angles, translations), optional
-        Of each ray: what was scattered in it is divided by that.
+        Of each ray: what was scattered in it is divided by that. NaN where it is not known, and taken from
+        the neighbours.
     corrections : Corrections
     reconstruction : Reconstruction
+    size : int, optional
+        Edge of the slice in pixels. Without it, as many as there are translations; of half acquisition, what
+        the rays have seen.
     threads : int, optional
 
     Raises
     ------
     SpecError
-        Too few projections are left, or what `aureole.tomo` refuses.
+        As `check`; too few projections are left, or what `aureole.tomo` refuses.
     """
+    check(corrections, reconstruction, (intensity.shape[0], intensity.shape[1]))
     lost, channels = _lost(intensity, corrections)
     kept = good_angles(lost)
     if not channels.any():
@@ -156,13 +205,13 @@ def tomogram(
     variances = None if sigma is None else np.square(sigma)
     given = _whole(Corrected(intensity, variances), lost, kept, channels)
     if transmission is not None:
-        given = _last(correct(_first(given), transmission[kept]))
+        known = fill(Corrected(transmission[kept]), np.isnan(transmission[kept])).sinograms
+        given = _last(correct(_first(given), known))
     total = given.sinograms.sum(axis=-1, dtype=np.float64)
     if corrections.equal_totals:
         factors = equal_totals(total)[..., None].astype(np.float32)
-        given = Corrected(
-            given.sinograms * factors, None if given.variances is None else given.variances * factors**2
-        )
+        scaled = None if given.variances is None else given.variances * factors**2
+        given = Corrected(given.sinograms * factors, scaled)
     if corrections.air:
         given = _last(subtract_air(_first(given), corrections.air))
     total = given.sinograms.sum(axis=-1, dtype=np.float64)
@@ -170,12 +219,22 @@ def tomogram(
     if corrections.jitter:
         shifts = jitter(total, turned)
     elif corrections.backlash:
-        shifts = backlash(total, turned)
+        back = corrections.backward or tuple(np.arange(len(kept)) % 2 == 1)
+        shifts = backlash(total, turned, np.array(back)[kept])
     center, spread = reconstruction.center, float("nan")
     if center is None:
         found = find_center(total, turned, half_acquisition=reconstruction.half_acquisition)
         center, spread = found.value, found.spread
-    beam = _beam(turned, total.shape[1], center, shifts, reconstruction.half_acquisition)
+    if size is None and reconstruction.half_acquisition:
+        size = 2 * ceil(max(center, total.shape[1] - 1 - center)) + 1
+    beam = ParallelBeam(
+        turned,
+        total.shape[1],
+        rotation_center=center,
+        size=size,
+        half_acquisition=reconstruction.half_acquisition,
+        shifts=shifts,
+    )
     values, errors = _slices(beam, given, reconstruction, threads)
     every = np.full(len(kept), np.nan)
     every[kept] = shifts
@@ -192,36 +251,29 @@ def tomogram(
 def _lost(intensity: F32, corrections: Corrections) -> tuple[Bools, Bools]:
     """Return which rays have no values, (angles, translations), and which channels have any, (bins,)."""
     finite = np.isfinite(intensity)
-    lost = ~finite.any(axis=-1)
-    for what, numbers, count in (
-        ("angle", corrections.without_angles, lost.shape[0]),
-        ("translation", corrections.without_translations, lost.shape[1]),
-    ):
-        wrong = [number for number in numbers if not 0 <= number < count]
-        if wrong:
-            raise SpecError(f"there is no {what} {wrong[0]} of {count} that could be left out")
+    lost: Bools = np.array(~finite.any(axis=-1), np.bool_, ndmin=2)
     lost[list(corrections.without_angles)] = True
     lost[:, list(corrections.without_translations)] = True
-    return lost, finite.any(axis=(0, 1))
+    channels: Bools = np.array(finite.any(axis=(0, 1)), np.bool_, ndmin=1)
+    return lost, channels
 
 
 def _whole(given: Corrected, lost: Bools, kept: Bools, channels: Bools) -> Corrected:
     """Return the projections that are kept and channels that have values, with the gaps filled."""
-    values, variances = given
     if not kept.all():
-        values, variances = values[kept], None if variances is None else variances[kept]
+        given = given.each(lambda part: part[kept])
     if not channels.all():
-        values = values[..., channels]
-        variances = None if variances is None else variances[..., channels]
-    given = Corrected(values, variances)
+        given = given.each(lambda part: part[..., channels])
     if lost[kept].any():
         given = _last(fill(_first(given), lost[kept]))
     gaps = ~np.isfinite(given.sinograms)
     if given.variances is not None:
         gaps |= ~np.isfinite(given.variances)
+    if gaps.any():
+        given = given.each(np.array)
     # single bins that have no valid pixel in some frames
     for channel in np.flatnonzero(gaps.any(axis=(0, 1))):
-        part = Corrected(*(None if each is None else each[..., channel] for each in given))  # type: ignore[arg-type]
+        part = given.each(itemgetter((..., channel)))
         mended = fill(part, gaps[..., channel])
         given.sinograms[..., channel] = np.nan_to_num(mended.sinograms)
         if given.variances is not None and mended.variances is not None:
@@ -231,28 +283,12 @@ def _whole(given: Corrected, lost: Bools, kept: Bools, channels: Bools) -> Corre
 
 def _first(given: Corrected) -> Corrected:
     """Put channels first."""
-    return Corrected(*(None if part is None else np.moveaxis(part, -1, 0) for part in given))  # type: ignore[arg-type]
+    return given.each(lambda part: np.moveaxis(part, -1, 0))
 
 
 def _last(given: Corrected) -> Corrected:
     """Put channels last again, as float32."""
-    return Corrected(
-        *(
-            None if part is None else np.ascontiguousarray(np.moveaxis(part, 0, -1), np.float32)
-            for part in given
-        )  # type: ignore[arg-type]
-    )
-
-
-def _beam(
-    angles: NDArray[np.float64], translations: int, center: float, shifts: NDArray[np.float64], half: bool
-) -> ParallelBeam:
-    size = translations
-    if half:
-        size = 2 * ceil(max(center, translations - 1 - center)) + 1
-    return ParallelBeam(
-        angles, translations, rotation_center=center, size=size, half_acquisition=half, shifts=shifts
-    )
+    return given.each(lambda part: np.ascontiguousarray(np.moveaxis(part, 0, -1), np.float32))
 
 
 def _slices(
@@ -267,14 +303,14 @@ def _slices(
         return values, fbp.variance(given.variances, channels_last=True, threads=threads)
     count = {} if how.iterations is None else {"iterations": how.iterations}
     minimum = 0.0 if how.nonnegative else None
-    solve = {
+    solvers: dict[str, Callable[..., F32]] = {
         "sirt": partial(sirt, minimum=minimum),
         "cgls": cgls,
         "osem": osem,
         "mlem": mlem,
         "tv": partial(total_variation, strength=how.strength, minimum=minimum),
-    }[how.method]
-    found = solve(beam, np.moveaxis(given.sinograms, -1, 0), threads=threads, **count)
+    }
+    found = solvers[how.method](beam, np.moveaxis(given.sinograms, -1, 0), threads=threads, **count)
     return np.ascontiguousarray(np.moveaxis(found, 0, -1)), None
 
 

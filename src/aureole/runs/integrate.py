@@ -86,25 +86,15 @@ def check_ending(output: Path, *, frames: int, cake: bool) -> None:
 
 
 def _to_nexus(plan: Plan, frames: Frames, output: Path, options: RunOptions) -> RunReport:
-    while True:
-        begin = perf_counter()
-        run = Run(plan, frames, output, options, stored=partial(_stored, output, plan))
-        try:
-            return run.completed() or _reduce(plan, run, frames, options, begin)
-        except BaseException as error:
-            # Of two processes that make the same output, one comes first, and takes away what both worked on.
-            again = isinstance(error, OutputError) and run.overtaken()
-            run.give_up()
-            if not again:
-                raise
+    run = Run(plan, frames, output, options, stored=partial(_stored, output))
+    return run.carry_out(partial(_write, plan, run, options))
 
 
-def _reduce(plan: Plan, run: Run, frames: Frames, options: RunOptions, begin: float) -> RunReport:
-    total = len(frames)
+def _write(plan: Plan, run: Run, options: RunOptions) -> None:
+    total = len(run.status)
     monitor = None if options.monitor is None else np.full(total, np.nan)
     digests: dict[range, list[bytes]] = {}
     paths: dict[range, Path] = {}
-    run.begin()
     layout = _layout(plan, run, options, monitor)
     with PatternWriter(run.output, total, layout, overwrite=run.replaces) as writer:
         with closing(run.parts()) as parts:
@@ -123,18 +113,13 @@ def _reduce(plan: Plan, run: Run, frames: Frames, options: RunOptions, begin: fl
         if monitor is not None:
             writer.write_monitor(monitor)
         writer.close(lambda path: _verify(path, digests))
-    run.finish()
-    return run.report(perf_counter() - begin)
 
 
-def _stored(output: Path, plan: Plan, frames: range) -> Rows | None:
-    """Return rows of an earlier output; None if they were made with another table."""
+def _stored(output: Path, frames: range) -> Rows | None:
+    """Return rows of an earlier output."""
     try:
         with open_file(str(output)) as file:
             entry, part = file["entry"], slice(frames.start, frames.stop)
-            made = [entry[f"reduction/input/{name}"].asstr()[()] for name in ("plan_sha256", "backend")]
-            if made != [plan.digest, plan.backend]:
-                return None
             status = entry["frame_status"][part]
             texts = entry["frame_message"].asstr(errors="replace")
             return Rows(
@@ -191,7 +176,8 @@ def _to_text(plan: Plan, frames: Frames, output: Path, options: RunOptions) -> R
     return RunReport(output, 1, [], perf_counter() - begin)
 
 
-def _layout(plan: Plan, run: Run, options: RunOptions, monitor: F64 | None) -> PatternLayout:
+def provenance(plan: Plan, run: Run, options: RunOptions) -> Provenance:
+    """Return how the output of a run came about."""
     spec = plan.spec
     parameters = {
         "error_model": spec.error_model or "none",
@@ -204,6 +190,17 @@ def _layout(plan: Plan, run: Run, options: RunOptions, monitor: F64 | None) -> P
         "command": json.dumps(options.command),
         **options.parameters,
     }
+    return Provenance(
+        spec=spec.to_json(),
+        sources=run.manifest.sources,
+        parameters=parameters,
+        arrays={name: named.array for name, named in spec.arrays.items()},
+        note=f"made by aureole {__version__}; sigma is the standard error of the mean",
+    )
+
+
+def _layout(plan: Plan, run: Run, options: RunOptions, monitor: F64 | None) -> PatternLayout:
+    spec = plan.spec
     return PatternLayout(
         radial=_axis_data(spec.radial, plan.bins.radial_range),
         azimuthal=_axis_data(spec.azimuthal, plan.bins.azimuthal_range),
@@ -213,13 +210,7 @@ def _layout(plan: Plan, run: Run, options: RunOptions, monitor: F64 | None) -> P
         polarization=spec.polarization_factor is not None,
         monitor=monitor,
         site=options.site,
-        provenance=Provenance(
-            spec=spec.to_json(),
-            sources=run.manifest.sources,
-            parameters=parameters,
-            arrays={name: named.array for name, named in spec.arrays.items()},
-            note=f"made by aureole {__version__}; sigma is the standard error of the mean",
-        ),
+        provenance=provenance(plan, run, options),
     )
 
 

@@ -11,6 +11,7 @@ from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import closing, suppress
 from dataclasses import replace
 from pathlib import Path
+from time import perf_counter
 
 import numpy as np
 from numpy.typing import NDArray
@@ -89,7 +90,7 @@ class Run:
         self.output, self.directory = output, directory_of(output)
         self._stored = stored
         self._plan, self._frames, self._options = plan, frames, options
-        self.manifest = Manifest.of(
+        self._wanted = Manifest.of(
             plan,
             frames,
             variance=options.variance,
@@ -98,19 +99,18 @@ class Run:
             command=options.command,
         )
         self._product = dict(product or {})
-        self.status = np.full(len(frames), FrameStatus.PENDING, np.uint8)
+        self._reset()
+
+    def _reset(self) -> None:
+        """Be at the beginning."""
+        self.manifest = self._wanted
+        self.status = np.full(len(self._frames), FrameStatus.PENDING, np.uint8)
         self.messages: dict[int, str] = {}
         self.reused = 0
         self.notes: list[str] = []
-        self.replaces = options.overwrite
-        self._whole = False
-        self._there = _identity(output)
-        self._begun = False
-
-    def overtaken(self) -> bool:
-        """Whether another process has made the output meanwhile, or taken the directory away."""
-        made = _identity(self.output) not in (None, self._there)
-        return self._begun and (made or not self.directory.is_dir())
+        self.replaces = self._options.overwrite
+        self._there = _identity(self.output)
+        self._begun = self._whole = False
 
     def completed(self) -> RunReport | None:
         """Return the report of the output where it is there, and no frame of it can be tried again.
@@ -129,14 +129,54 @@ class Run:
             raise OutputError(
                 f"{self.output}: exists already{made}; choose another name or overwrite it (--overwrite)"
             )
+        self._whole = not found.virtual and found.table == (self._plan.digest, self._plan.backend)
         # of one that points at parts, the parts are read anew: they may be gone
-        self._whole = not found.virtual
-        if self._whole and np.all(found.status == FrameStatus.DONE):
+        if not found.virtual and np.all(found.status == FrameStatus.DONE):
             self._remove()
             total = len(found.status)
             return RunReport(self.output, total, [], 0.0, total, (f"{self.output} is complete already",))
         self.replaces = True
         return None
+
+    def carry_out(self, write: Callable[[], None]) -> RunReport:
+        """Make the output, unless it is there already, and return the report.
+
+        Parameters
+        ----------
+        write : callable
+            Takes all of `parts` and publishes the output, which holds them then.
+        """
+        begin = perf_counter()
+        while True:
+            self._reset()
+            try:
+                report = self.completed()
+                if report is not None:
+                    return report
+                self._begin()
+                write()
+                break
+            except BaseException as error:
+                again = isinstance(error, OutputError) and self._overtaken()
+                self._give_up()
+                if not again:
+                    raise
+        if not self._options.virtual:
+            self._remove()
+        return self.report(perf_counter() - begin)
+
+    def _overtaken(self) -> bool:
+        """Whether another process has made the output meanwhile, or taken the directory away."""
+        made = _identity(self.output) not in (None, self._there)
+        return self._begun and (made or not self.directory.is_dir())
+
+    def _give_up(self) -> None:
+        """Remove the directory if it is that of this run and not one part is in it."""
+        with suppress(OutputError):
+            there = Manifest.load(self.directory)
+            mine = there is None or there.run == self.manifest.run
+            if self._begun and mine and not Parts(self.directory, self.manifest.run).listed():
+                self._remove()
 
     def report(self, seconds: float) -> RunReport:
         """Return how it went so far."""
@@ -238,14 +278,8 @@ class Run:
             return Task(number, frames, newest + 1, rows, path)
         return Task(number, frames, newest + 1)
 
-    def begin(self) -> None:
-        """Freeze the manifest, or take up the one that is there.
-
-        Raises
-        ------
-        OutputError
-            The directory is of another run, or cannot be written to.
-        """
+    def _begin(self) -> None:
+        """Freeze the manifest, or take up the one that is there."""
         try:
             self.directory.mkdir(exist_ok=True)
         except OSError as error:
@@ -302,19 +336,6 @@ class Run:
         self.notes.clear()  # they come again when the parts are read to be used
         why = self._changed(before.sources, status)
         return why and f"{why}; restore them"
-
-    def finish(self) -> None:
-        """Remove the directory, where the output holds everything."""
-        if not self._options.virtual:
-            self._remove()
-
-    def give_up(self) -> None:
-        """Remove the directory if it is that of this run and not one part is in it."""
-        with suppress(OutputError):
-            there = Manifest.load(self.directory)
-            mine = there is None or there.run == self.manifest.run
-            if self._begun and mine and not Parts(self.directory, self.manifest.run).listed():
-                self._remove()
 
     def _remove(self) -> None:
         with suppress(OSError, OutputError):

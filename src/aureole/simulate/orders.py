@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal, get_args
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -71,11 +71,3 @@ def path(layers: int, slow: int, fast: int, *, zigzag: bool = False, interlaced:
 def heights(layers: int) -> F64:
     """Return where layers are in a phantom, from -1 to 1."""
     return np.asarray((2.0 * np.arange(layers) + 1.0) / layers - 1.0)
-
-
-def checked_order(order: str) -> Order:
-    """Return the order; raises `SpecError` where there is none of that name."""
-    for known in get_args(Order):
-        if order == known:
-            return known  # type: ignore[no-any-return]
-    raise SpecError(f"unknown order {order!r}; known: {', '.join(get_args(Order))}")

@@ -154,7 +154,8 @@ class Phantom:
         for dy in WITHIN * (y[1] - y[0]):
             for dx in WITHIN * (x[1] - x[0]):
                 found += self.fractions(x + dx, (y + dy)[:, None], z)
-        return found / len(WITHIN) ** 2
+        # what regions take away leaves zero but for rounding
+        return np.maximum(found / len(WITHIN) ** 2, 0.0)
 
 
 def sample(phases: Sequence[str] = tuple(phase_names())) -> Phantom:

@@ -81,14 +81,14 @@ def _draw(rng: np.random.Generator, mean: F32, out: NDArray[np.int32]) -> None:
     at = row << _BITS
     at += part
     out[:] = guide[at]
-    open_ = np.flatnonzero(out < 0)
-    rows, value = row[open_], -1 - out[open_]
-    probability = (part[open_] + rng.random(open_.size)) / (1 << _BITS)
-    searching = np.arange(open_.size)
+    several = np.flatnonzero(out < 0)
+    rows, value = row[several], -1 - out[several]
+    probability = (part[several] + rng.random(several.size)) / (1 << _BITS)
+    searching = np.arange(several.size)
     while searching.size:
         searching = searching[cdf[rows[searching], value[searching]] <= probability[searching]]
         value[searching] += 1
-    out[open_] = value
+    out[several] = value
     hit = rng.integers(0, mean.size, rng.poisson(mean.size * _STEP))
     kept = hit[rng.random(hit.size) * _STEP < mean[hit] - row[hit] * np.float32(_STEP)]
     np.add.at(out, kept, 1)

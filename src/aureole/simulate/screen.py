@@ -62,6 +62,8 @@ class Screen:
         What a pixel gets of the profile; zero where invalid.
     invalid : ndarray of bool, shape (n1, n2)
         Gaps and dead pixels.
+    valid : int
+        Number of the others.
     hot : ndarray of int
         Index into the pixels in C order of the few that count far too much.
     """
@@ -119,9 +121,15 @@ class Screen:
         seed : list of int
             Decides the noise.
         """
-        rng = np.random.default_rng(seed)
         expectation.reshape(-1)[self.hot] *= _HOT
-        image = poisson(rng, expectation)
+        return self._marked(poisson(np.random.default_rng(seed), expectation))
+
+    def without_noise(self, expectation: F32) -> NDArray[np.int32]:
+        """Return one frame as `counted` does, rounded in place of drawn."""
+        expectation.reshape(-1)[self.hot] *= _HOT
+        return self._marked(np.rint(expectation).astype(np.int32))
+
+    def _marked(self, image: NDArray[np.int32]) -> NDArray[np.int32]:
         image[self.invalid] = -1
         image.reshape(-1)[self._dead] = -2
         return image

@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
+from typing import get_args
 
 import numpy as np
 from numpy.typing import NDArray
 
 from aureole.errors import SpecError
-from aureole.simulate.orders import Order, Path, checked_order, heights, path
+from aureole.simulate.orders import Order, Path, heights, path
 from aureole.simulate.phantom import WITHIN, Phantom
 
 F64 = NDArray[np.float64]
@@ -76,7 +77,8 @@ class XrdctScan:
     seed: int = 0
 
     def __post_init__(self) -> None:
-        checked_order(self.order)
+        if self.order not in get_args(Order):
+            raise SpecError(f"unknown order {self.order!r}; known: {', '.join(get_args(Order))}")
         if min(self.translations, self.angles) < 2:
             raise SpecError(
                 f"a tomogram needs two translations and two angles at least, "

@@ -62,6 +62,9 @@ def find_center(sinogram: ArrayLike, angles: ArrayLike, *, half_acquisition: boo
     turned = np.asarray(angles, np.float64)
     beam = ParallelBeam(turned, np.shape(sinogram)[-1])
     given = checked(sinogram, beam.shape, "sinogram").astype(np.float64)
+    # what all rays see alike, such as air, is no sample
+    edge = max(1, given.shape[1] // 50)
+    given -= min(given[:, :edge].mean(), given[:, -edge:].mean())
     if np.ptp(turned) < np.radians(330 if half_acquisition else 150):
         raise SpecError(
             f"angles over {np.degrees(np.ptp(turned)):.0f}° do not tell the rotation center: give it"
@@ -95,8 +98,8 @@ def by_mass(sinogram: Sinogram, angles: NDArray[np.float64]) -> float:
 def by_sharpness(sinogram: Sinogram, angles: NDArray[np.float64]) -> float:
     """Return the axis that makes the slice least negative.
 
-    Of half a turn, a wrong axis smears each point to a half ring of both signs, so that the sum of absolute
-    values is smallest at the right one (T. Donath et al., J. Opt. Soc. Am. A 23 (2006) 1048,
+    Of half a turn, a wrong axis smears each point to a half ring of both signs, so that there is least below
+    zero at the right one (T. Donath et al., J. Opt. Soc. Am. A 23 (2006) 1048,
     doi:10.1364/JOSAA.23.001048).
     """
     width, start = sinogram.shape[1], by_mass(sinogram, angles)
@@ -107,7 +110,7 @@ def by_sharpness(sinogram: Sinogram, angles: NDArray[np.float64]) -> float:
     def score(center: float) -> float:
         beam = ParallelBeam(angles, width, rotation_center=center, size=size)
         slice_ = FilteredBackprojection(beam, "hann", method="fourier").reconstruct(sinogram, threads=1)
-        return float(np.abs(slice_, dtype=np.float64).sum())
+        return float(np.maximum(-slice_, 0, dtype=np.float64).sum())
 
     return _least(score, start, width)
 

@@ -1,0 +1,179 @@
+"""NeXus files of scans: patterns on the places of a map, sinograms, volumes, and images made of them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import h5py
+import numpy as np
+from numpy.typing import NDArray
+
+from aureole.io.names import shown
+from aureole.io.nexus import Provenance, Site, new_entry, new_group, now, write_provenance, write_site
+from aureole.version import __version__
+
+_ARBITRARY = "arbitrary units"
+
+
+@dataclass(frozen=True, slots=True)
+class GridAxis:
+    """One axis of a grid: its name, where its places are, in what unit, and how to call it in plots."""
+
+    name: str
+    values: NDArray[Any]
+    units: str = ""
+    long_name: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GridEntry:
+    """What the entry of a scan holds besides the data.
+
+    Attributes
+    ----------
+    title : str
+    monitor : bool
+        Whether frames were divided by a monitor.
+    site : Site
+    provenance : Provenance
+    """
+
+    title: str
+    monitor: bool
+    site: Site = field(default_factory=Site)
+    provenance: Provenance = field(default_factory=Provenance)
+
+
+def write_entry(file: h5py.File, description: GridEntry, frames: int) -> h5py.Group:
+    """Write the entry of a scan, all but its data, and return it."""
+    entry = new_entry(file)
+    entry["title"] = shown(description.title)
+    write_site(entry, description.site)
+    if description.monitor:
+        new_group(entry, "monitor", "NXmonitor")["data"] = np.full(frames, np.nan)
+    write_provenance(entry, "reduction", description.provenance)
+    return entry
+
+
+def new_data(
+    entry: h5py.Group,
+    name: str,
+    axes: Sequence[GridAxis],
+    *,
+    signal: str = "I",
+    sigma: bool,
+    long_name: str = "intensity",
+    image: bool = False,
+) -> h5py.Group:
+    """Create an NXdata with an empty signal, ``I_errors`` beside it, and axes, and return it.
+
+    Parameters
+    ----------
+    entry : h5py.Group
+    name : str
+    axes : sequence of GridAxis
+        Slow to fast: of the shape of the signal.
+    signal : str
+        Name of the signal.
+    sigma : bool
+        Whether there are errors.
+    long_name : str
+        Of the signal.
+    image : bool
+        Whether plots show the last two axes, or else the last one.
+
+    Notes
+    -----
+    Whoever calls this writes all of the data sets: places that nobody writes hold anything.
+    """
+    data = new_group(entry, name, "NXdata")
+    data.attrs["signal"] = signal
+    _write_axes(data, axes)
+    interpretation = "image" if image and len(axes) > 1 else "spectrum"
+    data.attrs["interpretation"] = interpretation
+    data.attrs["title"] = long_name
+    shape = tuple(len(axis.values) for axis in axes)
+    texts = {signal: long_name} | ({f"{signal}_errors": f"error of {long_name}"} if sigma else {})
+    for key, text in texts.items():
+        dataset = data.create_dataset(key, shape, np.float32, fill_time="never")
+        dataset.attrs["long_name"] = text
+        dataset.attrs["units"] = _ARBITRARY
+    data[signal].attrs["interpretation"] = interpretation
+    return data
+
+
+def write_images(
+    entry: h5py.Group,
+    name: str,
+    axes: Sequence[GridAxis],
+    images: Mapping[str, tuple[NDArray[np.float64], NDArray[np.float64]]],
+) -> h5py.Group:
+    """Write images of one kind, with their errors where there are any, as an NXdata of its own."""
+    first, *others = images
+    data = new_group(entry, name, "NXdata")
+    data.attrs["signal"] = first
+    if others:
+        data.attrs["auxiliary_signals"] = others
+    _write_axes(data, axes)
+    data.attrs["title"] = name
+    for quantity, (values, errors) in images.items():
+        data[quantity] = values.astype(np.float32)
+        data[quantity].attrs["long_name"] = f"{name}: {quantity}"
+        data[quantity].attrs["interpretation"] = "image" if len(axes) > 1 else "spectrum"
+        if np.isfinite(errors).any():
+            data[f"{quantity}_errors"] = errors.astype(np.float32)
+    return data
+
+
+def _write_axes(data: h5py.Group, axes: Sequence[GridAxis]) -> None:
+    data.attrs["axes"] = [axis.name for axis in axes]
+    for place, axis in enumerate(axes):
+        data[axis.name] = axis.values
+        data[axis.name].attrs["units"] = axis.units
+        data[axis.name].attrs["long_name"] = axis.long_name or axis.name
+        data.attrs[f"{axis.name}_indices"] = place
+
+
+def write_scan(entry: h5py.Group, index: NDArray[np.intp], notes: Sequence[str]) -> None:
+    """Write which frame was where (-1: none), and what was odd about it."""
+    scan = new_group(entry, "scan", "NXcollection")
+    scan["frame"] = index
+    scan["frame"].attrs["long_name"] = "number of the frame at each place, -1 where there is none"
+    if notes:
+        scan["notes"] = [shown(note) for note in notes]
+
+
+def write_parameters(entry: h5py.Group, name: str, values: Mapping[str, object]) -> h5py.Group:
+    """Write how a step was done, as an NXprocess with NXparameters, and return it."""
+    process = new_group(entry, name, "NXprocess")
+    process["program"], process["version"] = "aureole", __version__
+    process["date"] = now()
+    parameters = new_group(process, "parameters", "NXparameters")
+    for key, value in values.items():
+        parameters[key] = shown(value) if isinstance(value, str) else value
+    return process
+
+
+def write_nxtomoproc(file: h5py.File, name: str, data: h5py.Group) -> None:
+    """Add an entry of the definition NXtomoproc that shows an image (z, y, x) of the first entry.
+
+    The definition wants attributes of the data set that say how its numbers become values: they are values.
+    """
+    entry = new_group(file, name, "NXentry")
+    entry["definition"] = "NXtomoproc"
+    entry.attrs["default"] = "data"
+    entry["title"] = name
+    entry["instrument"] = h5py.SoftLink("/entry/instrument")
+    sample = new_group(entry, "sample", "NXsample")
+    sample["name"] = "unknown"
+    entry["reconstruction"] = h5py.SoftLink("/entry/reconstruction")
+    shown_data = new_group(entry, "data", "NXdata")
+    shown_data.attrs["signal"] = "data"
+    shown_data.attrs["axes"] = ["z", "y", "x"]
+    signal = str(data.attrs["signal"])
+    data[signal].attrs.update({"units": _ARBITRARY, "transform": "none", "offset": 0.0, "scaling": 1.0})
+    shown_data["data"] = h5py.SoftLink(f"{data.name}/{signal}")
+    for axis in ("z", "y", "x"):
+        shown_data[axis] = h5py.SoftLink(f"{data.name}/{axis}")
