@@ -197,3 +197,33 @@ def test_two_at_once_that_want_different_things(forge, begun, scan, tmp_path):
         assert_only(folder)
         if first is ends[0]:
             assert forge.data_of(folder / "out.h5") == data
+
+
+SCANS = {
+    "map": ("map", "--shape", "4,6"),
+    "xrdct": ("xrdct", "--shape", "4,6", "--center", "2.5"),
+}
+
+
+@pytest.mark.parametrize("verb", SCANS)
+def test_maps_and_tomograms_survive_alike(forge, scan, tmp_path, verb):
+    argv = [
+        *(*SCANS[verb], scan / "frames/f_%03d.cbf", "--poni", scan / "tiny.poni", "-o", "out.h5"),
+        *("--npt", 12, "--part-frames", 8, "--threads", 1, "--error-model", "poisson"),
+    ]
+    (tmp_path / "whole").mkdir()
+    whole = forge.run(*argv, cwd=tmp_path / "whole")
+    assert whole.code == 1, whole.err
+    wanted = forge.data_of(tmp_path / "whole" / "out.h5")
+    folders = ("link", "replace", "rmdir", "mkdir")
+    for number, place in enumerate(place for place in whole.trace if place.split()[0] in folders):
+        folder = tmp_path / str(number)
+        folder.mkdir()
+        assert forge.run(*argv, cwd=folder, place=place, how="after").code == -9, place
+        again = forge.run(*argv, cwd=folder)
+        assert again.code == 1, (place, again.err)
+        assert forge.data_of(folder / "out.h5") == wanted, place
+        assert_only(folder)
+    both = [forge.start(*argv, cwd=tmp_path / "whole", log=log) for log in "ab"]
+    assert [forge.end(started).code for started in both] == [1, 1]
+    assert forge.data_of(tmp_path / "whole" / "out.h5") == wanted

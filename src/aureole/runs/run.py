@@ -32,6 +32,8 @@ from aureole.runs.report import FrameIssue, RunOptions, RunReport
 
 _PART_BYTES = 16 << 20
 _SMALLEST, _LARGEST = 16, 1024
+_ATTEMPTS = 10
+"""How often a process begins again when others were first."""
 
 
 def directory_of(output: str | Path) -> Path:
@@ -147,7 +149,7 @@ class Run:
             Takes all of `parts` and publishes the output, which holds them then.
         """
         begin = perf_counter()
-        while True:
+        for left in reversed(range(_ATTEMPTS)):
             self._reset()
             try:
                 report = self.completed()
@@ -159,7 +161,7 @@ class Run:
             except BaseException as error:
                 again = isinstance(error, OutputError) and self._overtaken()
                 self._give_up()
-                if not again:
+                if not (again and left):
                     raise
         if not self._options.virtual:
             self._remove()
