@@ -43,7 +43,7 @@ class Forge:
         """Start a command, and return what `end` needs."""
         files = {name: str(self._logs / f"{log}.{name}") for name in ("out", "err", "trace")}
         for path in files.values():
-            Path(path).unlink(missing_ok=True)
+            Path(path).write_text("")
         arguments = [str(argument) for argument in argv]
         process = self._ask(
             do="start", argv=arguments, cwd=str(cwd), folder=str(folder or cwd), place=place, how=how, **files
