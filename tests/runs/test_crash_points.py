@@ -9,7 +9,7 @@ import time
 import pytest
 
 ROUNDS = int(os.environ.get("AUREOLE_CRASH_ROUNDS", "6"))
-"""Random kills of each kind; set it to some thousand for a long proof."""
+"""Random kills of each kind; from 100 on, no write into the output is left out either."""
 
 
 def command(scan, *options, frames="frames/f_%03d.cbf", output="out.h5"):
@@ -62,7 +62,7 @@ def assert_only(folder, *, virtual=False):
 def some(trace):
     """The places of a run; of the many writes into the output, the first, the last and some between."""
     writes = [place for place in trace if place.startswith("write out.h5.tmp")]
-    left_out = set(writes[2:-3]) - set(writes[2::24])
+    left_out = set(writes[2:-3]) - set(writes[2 :: 24 if ROUNDS < 100 else 1])
     return [place for place in dict.fromkeys(trace) if place not in left_out]
 
 
