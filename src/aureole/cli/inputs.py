@@ -40,8 +40,14 @@ def add_frames(group: argparse._ActionsContainer) -> None:
 
 
 def frame_names(args: argparse.Namespace) -> list[str]:
-    """Return what the user gave as frames; raises `InputError` if that is nothing."""
+    """Return what the user gave as frames; raises `InputError` if that is nothing.
+
+    A run that is resumed knows its frames: then it is nothing.
+    """
     from aureole.io import read_list
+
+    if args.resumed is not None:
+        return []
 
     names = [*args.frames, *(name for path in args.list for name in read_list(path))]
     if not names:
@@ -111,7 +117,7 @@ def add_running(group: argparse._ActionsContainer) -> None:
     group.add_argument(
         "--strict",
         action="store_true",
-        help="stop at the first frame that is missing or bad, with exit code 2, and write nothing",
+        help="stop at the first frame that is missing or bad, with exit code 2, and make no output",
     )
 
 

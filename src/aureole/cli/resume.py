@@ -39,9 +39,10 @@ def run(args: argparse.Namespace) -> int:
     from aureole.runs.manifest import Manifest
     from aureole.runs.run import directory_of
 
-    directory = directory_of(args.output)
+    directory = directory_of(args.output).absolute()
+    output = directory.with_suffix("")
     manifest = Manifest.load(directory)
-    begun = manifest or read_finished(directory.with_suffix(""))
+    begun = manifest or read_finished(output)
     if begun is None:
         raise InputError(f"{directory}: there is no run to resume, nor an output of one beside it")
     command = begun.command
@@ -52,5 +53,7 @@ def run(args: argparse.Namespace) -> int:
     except OSError as error:
         raise InputError(f"{command['cwd']}: {error.strerror}; the run was begun there") from None
     again = make_parser().parse_args(command["argv"])
-    again.argv, again.resumed = command["argv"], manifest
+    again.argv, again.resumed, again.output = command["argv"], manifest, output
+    # what was done is kept, unless the run that was stopped was to replace something else
+    again.overwrite &= manifest is not None
     return int(again.run(again))

@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import h5py
 import numpy as np
 from numpy.typing import NDArray
 
@@ -30,6 +31,8 @@ class Finished(NamedTuple):
         Whether the patterns lie in the parts of the run.
     command : dict
         How the run was begun; empty if from Python.
+    table : tuple of str
+        Digest of the table that made the patterns, and on which backend.
     """
 
     request: str
@@ -38,6 +41,11 @@ class Finished(NamedTuple):
     messages: dict[int, str]
     virtual: bool
     command: dict[str, Any]
+    table: tuple[str, str]
+
+
+def _text(process: h5py.Group, name: str) -> str:
+    return str(process[f"input/{name}"].asstr()[()])
 
 
 def read_finished(path: str | Path) -> Finished | None:
@@ -57,12 +65,13 @@ def read_finished(path: str | Path) -> Finished | None:
             wrong = np.flatnonzero(status)
             messages = entry["frame_message"].asstr(errors="replace")
             return Finished(
-                str(process["input/request_sha256"].asstr()[()]),
+                _text(process, "request_sha256"),
                 [Source(*source) for source in zip(map(str, paths), *facts, strict=True)],
                 status,
                 {int(frame): str(messages[int(frame)]) for frame in wrong},
                 bool(process["input/virtual"][()]),
-                json.loads(process["input/command"].asstr()[()]),
+                json.loads(_text(process, "command")),
+                (_text(process, "plan_sha256"), _text(process, "backend")),
             )
     except (*TROUBLES, AttributeError, FormatError):
         return None

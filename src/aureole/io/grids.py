@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -13,7 +12,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from aureole.io.names import shown
-from aureole.io.nexus import Provenance, Site, new_entry, new_group, now, write_provenance, write_site
+from aureole.io.nexus import (
+    Provenance,
+    Site,
+    new_entry,
+    new_group,
+    now,
+    source_name,
+    write_provenance,
+    write_site,
+)
 from aureole.version import __version__
 
 _ARBITRARY = "arbitrary units"
@@ -129,9 +137,7 @@ def point_at(data: h5py.Group, frames: NDArray[np.intp], parts: Mapping[range, P
         shape = data[name].shape
         layout = h5py.VirtualLayout(shape, np.float32)
         for numbers, path in parts.items():
-            source = h5py.VirtualSource(
-                os.path.relpath(path, folder), key, (len(numbers), shape[-1]), np.float32
-            )
+            source = h5py.VirtualSource(source_name(path, folder), key, (len(numbers), shape[-1]), np.float32)
             first, last = np.searchsorted(order, (numbers.start, numbers.stop))
             for start, stop in _lines(order[first:last], places[first:last]):
                 line = places[first + start : first + stop]

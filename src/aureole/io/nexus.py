@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from hashlib import sha256
+from pathlib import Path
 from typing import NamedTuple
 
 import h5py
@@ -84,6 +85,11 @@ class Provenance:
 def now() -> str:
     """Return date and time as NeXus has them."""
     return datetime.now().astimezone().isoformat(timespec="seconds")
+
+
+def source_name(path: Path, folder: Path) -> str:
+    """Return how a virtual data set of a file in a folder names another file; "%" has a meaning there."""
+    return os.path.relpath(path, folder).replace("%", "%%")
 
 
 def new_group(parent: h5py.Group, name: str, nx_class: str) -> h5py.Group:

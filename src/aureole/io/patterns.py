@@ -7,7 +7,6 @@ wavelength) is a plain NXdata of the same structure.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -18,7 +17,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from aureole.errors import SpecError
-from aureole.io.nexus import Provenance, Site, new_entry, new_group, write_provenance, write_site
+from aureole.io.nexus import Provenance, Site, new_entry, new_group, source_name, write_provenance, write_site
 from aureole.io.pending_hdf5 import PendingHdf5
 from aureole.io.status import FrameStatus
 
@@ -225,8 +224,9 @@ class PatternWriter:
             for name, dataset in self._rows.items():
                 layout = h5py.VirtualLayout(dataset.shape, dataset.dtype)
                 for frames, path in parts.items():
+                    source = source_name(path, folder)
                     layout[frames.start : frames.stop] = h5py.VirtualSource(
-                        os.path.relpath(path, folder), _PART_NAMES[name], (len(frames), *dataset.shape[1:])
+                        source, _PART_NAMES[name], (len(frames), *dataset.shape[1:])
                     )
                 attributes = dict(dataset.attrs)
                 del file[dataset.name]

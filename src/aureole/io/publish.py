@@ -15,6 +15,7 @@ import socket
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from time import time
 
 from aureole.errors import OutputError
 from aureole.io.sniff import what_is
@@ -122,22 +123,28 @@ def _host() -> str:
     return re.sub(r"[^0-9A-Za-z-]", "-", socket.gethostname())[:32]
 
 
-def sweep(folder: Path, name: str = "") -> None:
-    """Remove what processes of this machine left half-written in a folder when they were killed.
+def sweep(folder: Path, name: str = "", *, patience: float = 86400.0) -> None:
+    """Remove what processes left half-written in a folder when they were killed.
 
     Parameters
     ----------
     folder : path
     name : str
         Of the file that was to be written; of any without it.
+    patience : float
+        Seconds after its last change after which a file is taken for left that another machine was writing;
+        of this one's processes it is known which live.
     """
     before = re.escape(f".{name[:120]}.") if name else r"\..*\."
-    left = re.compile(rf"{before}{re.escape(_host())}-(\d+)-[0-9a-f]{{8}}\.tmp")
+    left = re.compile(rf"{before}([0-9A-Za-z-]*)-(\d+)-[0-9a-f]{{8}}\.tmp")
     with suppress(OSError), os.scandir(folder) as entries:
         for entry in entries:
             match = left.fullmatch(entry.name)
-            if match and not _lives(int(match[1])):
-                with suppress(OSError):
+            if match is None:
+                continue
+            with suppress(OSError):
+                here, last = match[1] == _host(), entry.stat().st_mtime
+                if not _lives(int(match[2])) if here else time() - last >= patience:
                     os.unlink(entry.path)  # noqa: PTH108
 
 

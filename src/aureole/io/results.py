@@ -94,6 +94,18 @@ class StoredResult:
         except (*TROUBLES, AttributeError) as error:
             self._file.close()
             raise FormatError(f"{path}: is no result of 'aureole integrate' ({why(error)})") from None
+        if (gone := self._gone()) is not None:
+            self._file.close()
+            raise FormatError(
+                f"{path}: points at {gone}, which is not there; 'aureole resume' makes it again"
+            )
+
+    def _gone(self) -> str | None:
+        """Return a file to which rows point and which is not there: libhdf5 would make NaN of them."""
+        if not self._intensity.is_virtual:
+            return None
+        names = (entry.file_name.replace("%%", "%") for entry in self._intensity.virtual_sources())
+        return next((name for name in names if not (self.path.parent / name).exists()), None)
 
     def _read(self, entry: h5py.Group) -> None:
         """Read all but the rows; what is not as it should be raises one of many errors."""

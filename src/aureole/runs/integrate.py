@@ -15,8 +15,8 @@ from numpy.typing import NDArray
 
 from aureole.axis import Axis
 from aureole.azimuthal import Plan
-from aureole.errors import OutputError, SpecError
-from aureole.io.hdf5_files import TROUBLES
+from aureole.errors import FormatError, OutputError, SpecError
+from aureole.io.hdf5_files import TROUBLES, open_file
 from aureole.io.nexus import Provenance
 from aureole.io.patterns import AxisData, PatternLayout, PatternWriter
 from aureole.io.series import Frames
@@ -95,32 +95,32 @@ def _write(plan: Plan, run: Run, options: RunOptions) -> None:
     monitor = None if options.monitor is None else np.full(total, np.nan)
     checksums: dict[range, list[int]] = {}
     paths: dict[range, Path] = {}
-    with closing(run.parts()) as parts:
-        layout = _layout(plan, run, options, monitor)
-        with PatternWriter(run.output, total, layout, overwrite=run.replaces) as writer:
+    layout = _layout(plan, run, options, monitor)
+    with PatternWriter(run.output, total, layout, overwrite=run.replaces) as writer:
+        with closing(run.parts()) as parts:
             for path, rows in parts:
                 for frame, message in rows.messages.items():
                     writer.mark(frame, FrameStatus(rows.status[frame - rows.frames.start]), message)
                 if monitor is not None and rows.monitor is not None:
                     monitor[rows.frames.start : rows.frames.stop] = rows.monitor
+                checksums[rows.frames] = [
+                    checksum(part) for part in (rows.intensity, rows.sigma) if part is not None
+                ]
                 if options.virtual:
                     paths[rows.frames] = path
                 else:
                     writer.write(rows.frames.start, rows.intensity, rows.sigma)
-                    checksums[rows.frames] = [
-                        checksum(part) for part in (rows.intensity, rows.sigma) if part is not None
-                    ]
-            if options.virtual:
-                writer.point_at(paths)
-            if monitor is not None:
-                writer.write_monitor(monitor)
-            writer.close(lambda path: _verify(path, checksums))
+        if options.virtual:
+            writer.point_at(paths)
+        if monitor is not None:
+            writer.write_monitor(monitor)
+        writer.close(lambda path: _verify(path, checksums))
 
 
 def _stored(output: Path, frames: range) -> Rows | None:
     """Return rows of an earlier output."""
     try:
-        with h5py.File(output, "r") as file:
+        with open_file(str(output)) as file:
             entry, part = file["entry"], slice(frames.start, frames.stop)
             status = entry["frame_status"][part]
             texts = entry["frame_message"].asstr(errors="replace")
@@ -132,7 +132,7 @@ def _stored(output: Path, frames: range) -> Rows | None:
                 entry["monitor/data"][part] if "monitor" in entry else None,
                 {frames[row]: str(texts[frames[row]]) for row in np.flatnonzero(status)},
             )
-    except TROUBLES:
+    except (*TROUBLES, FormatError):
         return None
 
 
@@ -143,7 +143,7 @@ def checksum(values: NDArray[np.float32]) -> int:
 
 def _verify(path: Path, checksums: dict[range, list[int]]) -> None:
     """Raise `OutputError` unless a complete file reads back as its parts were, which are removed then."""
-    with h5py.File(path, "r") as file:
+    with h5py.File(path, "r", locking=False) as file:
         names = [name for name in ("I", "I_errors") if name in file["entry/data"]]
         for frames, wanted in checksums.items():
             part = slice(frames.start, frames.stop)

@@ -5,9 +5,9 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from functools import cached_property, partial
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -43,6 +43,8 @@ class Manifest:
         What reopens the frames (`aureole.io.series.reopen`).
     command : mapping
         How the run was begun, for `aureole resume`: ``argv`` and ``cwd``; empty if from Python.
+    run : str
+        SHA-256 of what the parts depend on as it was at first, in hexadecimal: whose the parts are.
     """
 
     request: Mapping[str, Any]
@@ -51,6 +53,7 @@ class Manifest:
     origin: Origin
     selection: range
     command: Mapping[str, Any]
+    run: str
 
     @classmethod
     def of(
@@ -81,12 +84,8 @@ class Manifest:
         }
         paths = [*frames.sources, *(variance.sources if isinstance(variance, Frames) else ())]
         sources = tuple(Source.of(path) for path in dict.fromkeys(paths))
-        return cls(request, sources, part_frames, frames.origin, frames.selection, command)
-
-    @cached_property
-    def digest(self) -> str:
-        """SHA-256 of what the parts depend on, in hexadecimal."""
-        return digest([self.request, self.sources, self.part_frames])
+        run = digest([request, sources, part_frames])
+        return cls(request, sources, part_frames, frames.origin, frames.selection, command, run)
 
     @property
     def parts(self) -> list[range]:
@@ -107,7 +106,7 @@ class Manifest:
     def differs(self, other: Manifest) -> str | None:
         """Return in words why `other`, wanted now, is not this run; None if it is.
 
-        A source that was not there then may be there now, and one that was may be gone.
+        Whether the content of the files is the same is another question: see `changed`.
         """
         names = {
             "version": "was begun by another version of aureole ({0})",
@@ -119,9 +118,18 @@ class Manifest:
             before = self.request.get(key)
             if before != now:
                 return names.get(key, f"was begun with another {key.replace('_', ' ')}").format(before, now)
-        return changed(self.sources, other.sources)
+        if [shown(source.path) for source in self.sources] != [
+            shown(source.path) for source in other.sources
+        ]:
+            return "is of other files"
+        return None
 
-    def save(self, directory: Path) -> None:
+    def with_sources(self, now: Sequence[Source]) -> Manifest:
+        """Return the manifest with what the files are now, as far as they are there."""
+        pairs = zip(self.sources, now, strict=True)
+        return replace(self, sources=tuple(old if new.bytes is None else new for old, new in pairs))
+
+    def save(self, directory: Path, *, overwrite: bool = False) -> None:
         """Write it into the directory of the run.
 
         Raises
@@ -132,6 +140,7 @@ class Manifest:
         folder = os.path.commonpath([str(Path(source.path).parent) for source in self.sources])
         content = {
             "format": _FORMAT,
+            "run": self.run,
             "request": self.request,
             "part_frames": self.part_frames,
             "command": self.command,
@@ -140,7 +149,7 @@ class Manifest:
             "items": [(_under(folder, item.path), item.dataset) for item in self.origin.items],
             "selection": [self.selection.start, self.selection.stop, self.selection.step],
         }
-        with publication(directory / _NAME) as temporary:
+        with publication(directory / _NAME, overwrite=overwrite) as temporary:
             temporary.write_text(json.dumps(content) + "\n", encoding="utf-8")
 
     @classmethod
@@ -161,16 +170,20 @@ class Manifest:
                     "finish the run with the version that began it, or remove the folder"
                 )
             folder = Path(content["folder"])
+            command, part_frames = dict(content["command"]), int(content["part_frames"])
+            if part_frames < 1 or (command and not command.keys() >= {"argv", "cwd"}):
+                raise ValueError
             return cls(
                 content["request"],
                 tuple(Source(str(folder / name), size, time) for name, size, time in content["sources"]),
-                int(content["part_frames"]),
+                part_frames,
                 Origin(
                     tuple(Item(str(folder / name), dataset) for name, dataset in content["items"]),
                     bool(content["request"]["check_md5"]),
                 ),
                 range(*content["selection"]),
-                content["command"],
+                command,
+                str(content["run"]),
             )
         except FileNotFoundError:
             return None
@@ -185,14 +198,17 @@ class Manifest:
         (directory / _NAME).unlink(missing_ok=True)
 
 
-def changed(before: Sequence[Source], now: Sequence[Source]) -> str | None:
-    """Return in words which files are not those of before; None if none is."""
+def changed(before: Sequence[Source], now: Sequence[Source], fresh: Collection[str] = ()) -> str | None:
+    """Return in words which files are not those of before; None if none is.
+
+    One that was not there then may be there now, one that was may be gone, and `fresh` ones may be anything.
+    """
     if [shown(source.path) for source in before] != [shown(source.path) for source in now]:
         return "is of other files"
     differ = [
         new.path
         for old, new in zip(before, now, strict=True)
-        if None not in (old.bytes, new.bytes) and old != new
+        if None not in (old.bytes, new.bytes) and old[1:] != new[1:] and new.path not in fresh
     ]
     if not differ:
         return None

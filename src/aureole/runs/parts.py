@@ -118,6 +118,7 @@ class Parts:
         """Write a part, read it back, give it its name, and return its path.
 
         Of two processes that make the same part one comes first, and both are content: its bits are the same.
+        If they are not, since one found frames that the other missed, it becomes a later generation.
 
         Parameters
         ----------
@@ -131,22 +132,39 @@ class Parts:
         OutputError
             The disk refuses, or reads back something else.
         """
-        path = self.directory / f"part-{number:06d}-{self._owner(number)}-g{generation}.h5"
-        data = _format(rows, Label(self._owner(number), plan, backend))
-        with suppress(AlreadyThereError), publication(path) as temporary:
-            temporary.write_bytes(data)
-            if temporary.read_bytes() != data:
-                raise OutputError(f"{path}: the disk does not keep what is written")
-        return path
+        owner = self._owner(number)
+        data = _format(rows, Label(owner, plan, backend))
+        while True:
+            path = self.directory / f"part-{number:06d}-{owner}-g{generation}.h5"
+            try:
+                with publication(path) as temporary:
+                    temporary.write_bytes(data)
+                    if temporary.read_bytes() != data:
+                        raise OutputError(f"{path}: the disk does not keep what is written")
+                return path
+            except AlreadyThereError:
+                with suppress(OSError):
+                    if path.read_bytes() == data:
+                        return path
+                generation += 1
 
     def listed(self) -> dict[int, dict[int, Path]]:
-        """Return the paths of all parts that seem to be there, by number and generation."""
+        """Return the paths of all parts that seem to be there, by number and generation.
+
+        Raises
+        ------
+        OutputError
+            The directory cannot be read.
+        """
         found: dict[int, dict[int, Path]] = {}
-        with os.scandir(self.directory) as entries:
-            for entry in entries:
-                match = _NAME.fullmatch(entry.name)
-                if match and match[2] == self._owner(int(match[1])):
-                    found.setdefault(int(match[1]), {})[int(match[3])] = Path(entry.path)
+        try:
+            with os.scandir(self.directory) as entries:
+                for entry in entries:
+                    match = _NAME.fullmatch(entry.name)
+                    if match and match[2] == self._owner(int(match[1])):
+                        found.setdefault(int(match[1]), {})[int(match[3])] = Path(entry.path)
+        except OSError as error:
+            raise OutputError(f"{self.directory}: cannot be read ({error.strerror or error})") from None
         return found
 
     def read(self, path: Path, number: int, frames: range) -> tuple[Label, Rows]:
@@ -170,11 +188,12 @@ class Parts:
             raise ValueError(f"{error} is not as it should be") from None
 
     def remove(self) -> None:
-        """Remove all parts, and what killed processes left of some."""
-        for generations in self.listed().values():
-            for path in generations.values():
-                path.unlink(missing_ok=True)
-        sweep(self.directory)
+        """Remove all parts, and what was left half-written of some on any machine."""
+        sweep(self.directory, patience=0.0)
+        with os.scandir(self.directory) as entries:
+            for entry in entries:
+                if _NAME.fullmatch(entry.name):
+                    Path(entry.path).unlink(missing_ok=True)
 
     def _owner(self, number: int) -> str:
         return hashlib.sha256(f"{self._run} {number}".encode()).hexdigest()[:12]

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from aureole.errors import FrameError, FrameMissing, OutputError, SpecError
 from aureole.io.nexus import Site
-from aureole.io.publish import Publication
+from aureole.io.publish import Publication, sweep
 from aureole.io.sniff import real_path
 from aureole.io.status import FrameStatus
 
@@ -153,4 +153,6 @@ def check_output(output: str | Path, inputs: Iterable[str | Path] = (), *, overw
         if real_path(name) == target:
             raise OutputError(f"{output}: is one of the inputs; choose another name for the output")
     # Creating the temporary file is the one test that tells whether it can be created.
-    Publication(output if isinstance(output, Path) else Path(output), overwrite=overwrite).discard()
+    path = Path(output)
+    Publication(path, overwrite=overwrite).discard()
+    sweep(path.parent, path.name)

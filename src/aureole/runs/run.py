@@ -7,20 +7,23 @@ parts or none. When the output is complete, it holds everything itself, and the 
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Generator, Mapping
+from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import closing, suppress
 from dataclasses import replace
 from pathlib import Path
 from time import perf_counter
 
 import numpy as np
+from numpy.typing import NDArray
 
 from aureole.azimuthal import Plan
 from aureole.errors import OutputError
 from aureole.io.finished import Finished, read_finished
 from aureole.io.names import shown
+from aureole.io.nexus import Source
 from aureole.io.publish import AlreadyThereError, sweep, unwritable
 from aureole.io.series import Frames
+from aureole.io.sniff import what_is
 from aureole.io.status import FrameStatus
 from aureole.runs.executors import Part, Task, Threads, Work
 from aureole.runs.manifest import Manifest, changed, digest
@@ -29,6 +32,8 @@ from aureole.runs.report import FrameIssue, RunOptions, RunReport
 
 _PART_BYTES = 16 << 20
 _SMALLEST, _LARGEST = 16, 1024
+_ATTEMPTS = 10
+"""How often a process begins again when others were first."""
 
 
 def directory_of(output: str | Path) -> Path:
@@ -87,7 +92,7 @@ class Run:
         self.output, self.directory = output, directory_of(output)
         self._stored = stored
         self._plan, self._frames, self._options = plan, frames, options
-        self.manifest = Manifest.of(
+        self._wanted = Manifest.of(
             plan,
             frames,
             variance=options.variance,
@@ -96,11 +101,18 @@ class Run:
             command=options.command,
         )
         self._product = dict(product or {})
-        self.status = np.full(len(frames), FrameStatus.PENDING, np.uint8)
+        self._reset()
+
+    def _reset(self) -> None:
+        """Be at the beginning."""
+        self.manifest = self._wanted
+        self.status = np.full(len(self._frames), FrameStatus.PENDING, np.uint8)
         self.messages: dict[int, str] = {}
         self.reused = 0
         self.notes: list[str] = []
-        self.replaces = options.overwrite
+        self.replaces = self._options.overwrite
+        self._there = _identity(self.output)
+        self._begun = self._whole = False
 
     def completed(self) -> RunReport | None:
         """Return the report of the output where it is there, and no frame of it can be tried again.
@@ -119,9 +131,10 @@ class Run:
             raise OutputError(
                 f"{self.output}: exists already{made}; choose another name or overwrite it (--overwrite)"
             )
-        if np.all(found.status == FrameStatus.DONE):
-            if not found.virtual:
-                self._remove()
+        self._whole = not found.virtual and found.table == (self._plan.digest, self._plan.backend)
+        # of one that points at parts, the parts are read anew: they may be gone
+        if not found.virtual and np.all(found.status == FrameStatus.DONE):
+            self._remove()
             total = len(found.status)
             return RunReport(self.output, total, [], 0.0, total, (f"{self.output} is complete already",))
         self.replaces = True
@@ -136,20 +149,36 @@ class Run:
             Takes all of `parts` and publishes the output, which holds them then.
         """
         begin = perf_counter()
-        try:
-            report = self.completed()
-            if report is not None:
-                return report
-            write()
-        except OutputError:
-            # Of two processes that make the same output, one comes first, and takes away what both worked on.
-            report = None if self._options.overwrite else self.completed()
-            if report is None:
-                raise
-            return report
+        for left in reversed(range(_ATTEMPTS)):
+            self._reset()
+            try:
+                report = self.completed()
+                if report is not None:
+                    return report
+                self._begin()
+                write()
+                break
+            except BaseException as error:
+                again = isinstance(error, OutputError) and self._overtaken()
+                self._give_up()
+                if not (again and left):
+                    raise
         if not self._options.virtual:
             self._remove()
         return self.report(perf_counter() - begin)
+
+    def _overtaken(self) -> bool:
+        """Whether another process has made the output meanwhile, or taken the directory away."""
+        made = _identity(self.output) not in (None, self._there)
+        return self._begun and (made or not self.directory.is_dir())
+
+    def _give_up(self) -> None:
+        """Remove the directory if it is that of this run and not one part is in it."""
+        with suppress(OutputError):
+            there = Manifest.load(self.directory)
+            mine = there is None or there.run == self.manifest.run
+            if self._begun and mine and not Parts(self.directory, self.manifest.run).listed():
+                self._remove()
 
     def report(self, seconds: float) -> RunReport:
         """Return how it went so far."""
@@ -163,7 +192,23 @@ class Run:
     def _differs(self, found: Finished) -> str | None:
         if found.request != self.request:
             return "was made in another way"
-        return changed(found.sources, self.manifest.sources)
+        return self._changed(found.sources, found.status)
+
+    def _changed(self, before: Sequence[Source], status: NDArray[np.uint8]) -> str | None:
+        """Return in words which files are not those of before; None if no frame that is done came from them.
+
+        A file that was not there, or was half copied, is another one when its frames are tried again.
+        """
+        if changed(before, self.manifest.sources) is None:
+            return None
+        used, known = set(), set()
+        for series in (self._frames, self._options.variance):
+            if isinstance(series, Frames):
+                for place, state in zip(series.addresses(), status, strict=True):
+                    known.add(place.path)
+                    if state == FrameStatus.DONE:
+                        used.add(place.path)
+        return changed(before, self.manifest.sources, fresh=known - used)
 
     @property
     def request(self) -> str:
@@ -180,24 +225,14 @@ class Run:
         FrameError
             As `RunOptions.strict` says.
         """
-        self._begin()
-        parts = Parts(self.directory, self.manifest.digest)
-        try:
-            yield from self._all(parts)
-        except BaseException:
-            with suppress(OSError):
-                if not parts.listed():
-                    self._remove()
-            raise
-
-    def _all(self, parts: Parts) -> Generator[Part, None, None]:
         options, total = self._options, len(self.status)
+        parts = Parts(self.directory, self.manifest.run)
         tasks = []
         listed = parts.listed()
         options.tell(0, total)
         for number, frames in enumerate(self.manifest.parts):
             task = self._task(parts, number, frames, listed.get(number, {}))
-            if task.before is None and self.replaces and not options.overwrite:
+            if task.before is None and self._whole:
                 task = replace(task, before=self._stored(frames), path=self.output)
             if task.before is not None and task.path is not None and not task.todo:
                 yield self._noted(Part(task.path, task.before))
@@ -239,7 +274,7 @@ class Run:
             except (OSError, ValueError) as error:
                 self.notes.append(f"{path.name} is damaged ({error}): it is made again")
                 continue
-            if label.plan != self._plan.digest:
+            if (label.plan, label.backend) != (self._plan.digest, self._plan.backend):
                 self.notes.append(f"{path.name} was made with another look-up table: it is made again")
                 continue
             return Task(number, frames, newest + 1, rows, path)
@@ -250,32 +285,76 @@ class Run:
         try:
             self.directory.mkdir(exist_ok=True)
         except OSError as error:
-            raise OutputError(unwritable(self.directory, error)) from None
-        sweep(self.directory)
-        sweep(self.output.parent, self.output.name)
-        before = Manifest.load(self.directory)
-        if before is not None and (why := before.differs(self.manifest)):
-            if not self._options.overwrite:
+            if what_is(self.directory) != "nothing":
                 raise OutputError(
-                    f"{self.directory}: {why}; 'aureole resume {self.output}' finishes that run, --overwrite "
-                    "begins anew"
-                )
-            Parts(self.directory, before.digest).remove()
+                    f"{self.directory}: is a file, where the folder of the run must be"
+                ) from None
+            raise OutputError(unwritable(self.directory, error)) from None
+        self._begun = True
+        sweep(self.directory)
+        before = Manifest.load(self.directory)
+        if before is not None and (why := self._differs_from(before)):
+            if not self._options.overwrite:
+                raise OutputError(f"{self.directory}: {why}, or begin anew with --overwrite")
+            if (found := read_finished(self.output)) is not None and found.virtual:
+                self.output.unlink(missing_ok=True)  # rather than that it points at nothing
+            Parts(self.directory, before.run).remove()
             Manifest.remove(self.directory)
             before = None
         if before is None:
             with suppress(AlreadyThereError):  # another process began the same
                 self.manifest.save(self.directory)
             before = Manifest.load(self.directory)
-        if before is None or (why := before.differs(self.manifest)):
-            raise OutputError(f"{self.directory}: another process began another run there")
-        self.manifest = before
+            if before is None or self._differs_from(before):
+                raise OutputError(
+                    f"{self.directory}: another process works there on something else; choose another name"
+                )
+        now = before.with_sources(self.manifest.sources)
+        if now.sources != before.sources:
+            now.save(self.directory, overwrite=True)
+        self.manifest = now
+
+    def _differs_from(self, before: Manifest) -> str | None:
+        """Return in words why what is wanted now is not the run that is there, and what to do."""
+        if why := before.differs(self.manifest):
+            then, now = before.request, self.manifest.request
+            known = any(then.get(key) != now[key] for key in ("frames", "places"))
+            if then.get("version") == now["version"] and (known or before.command != self.manifest.command):
+                return f"{why}; finish that run with 'aureole resume {self.output}'"
+            return f"{why}; restore what it was begun with"
+        if changed(before.sources, self.manifest.sources) is None:
+            return None
+        parts = Parts(self.directory, before.run)
+        listed = parts.listed()
+        status = np.concatenate(
+            [
+                np.full(len(frames), FrameStatus.PENDING, np.uint8)
+                if task.before is None
+                else task.before.status
+                for number, frames in enumerate(before.parts)
+                for task in (self._task(parts, number, frames, listed.get(number, {})),)
+            ]
+        )
+        self.notes.clear()  # they come again when the parts are read to be used
+        why = self._changed(before.sources, status)
+        return why and f"{why}; restore them"
 
     def _remove(self) -> None:
-        with suppress(OSError):
-            Parts(self.directory, self.manifest.digest).remove()
-            Manifest.remove(self.directory)
-            self.directory.rmdir()
+        with suppress(OSError, OutputError):
+            there = Manifest.load(self.directory)
+            if there is None or not there.differs(self.manifest):
+                Parts(self.directory, self.manifest.run).remove()
+                Manifest.remove(self.directory)
+                self.directory.rmdir()
+
+
+def _identity(path: Path) -> tuple[int, int] | None:
+    """Tell a file from another of the same name."""
+    try:
+        found = path.lstat()
+    except OSError:
+        return None
+    return found.st_ino, found.st_mtime_ns
 
 
 def _part_frames(plan: Plan) -> int:
