@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from aureole.cli import inputs
+from aureole.cli.cluster import add_cluster, executor
 from aureole.cli.terminal import note, progress_bar, tell
 from aureole.errors import InputError, SpecError
 
@@ -67,6 +68,7 @@ def add_parser(verbs: argparse._SubParsersAction[Any]) -> None:
     running = parser.add_argument_group("running")
     inputs.add_running(running)
     inputs.add_run(running)
+    add_cluster(running)
     running.add_argument(
         "--backend",
         default="auto",
@@ -172,6 +174,7 @@ def run(args: argparse.Namespace) -> int:
     from aureole.runs.integrate import check_ending, integrate_series
     from aureole.runs.report import RunOptions, check_output
 
+    workers = executor(args)
     names = inputs.frame_names(args)
     check_output(args.output, inputs.named_files(args), overwrite=True)
     images = [name for given in (args.dark, args.flat, args.variance) for name in given or ()]
@@ -211,6 +214,7 @@ def run(args: argparse.Namespace) -> int:
                 progress=progress,
                 part_frames=args.part_frames,
                 virtual=args.virtual,
+                executor=workers,
                 command=inputs.command(args),
             )
             report = integrate_series(plan, frames, args.output, options=options)
