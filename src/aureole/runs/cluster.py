@@ -42,7 +42,7 @@ _LOOK_AGAIN = 5.0
 _PRELOAD = "import signal\nsignal.signal(signal.SIGINT, signal.SIG_IGN)\n"
 """What a worker here does first: Ctrl-C is for the process that started it, and would end both at once."""
 _TRIES = 3
-"""How often a part is given anew to Dask, which itself gives it to several workers, one after the other dying."""
+"""How often a part is given to Dask, which itself tries several workers where one after the other dies."""
 
 
 class Dask:
@@ -117,8 +117,8 @@ class Dask:
                 client.wait_for_workers(1, timeout=self._patience)
             except TimeoutError:
                 raise InputError(
-                    f"{self._scheduler}: the scheduler has had no worker for {self._patience:g} s; start some: "
-                    f"dask worker {self._scheduler}"
+                    f"{self._scheduler}: the scheduler has had no worker for {self._patience:g} s; start "
+                    f"some (dask worker {self._scheduler})"
                 ) from None
             yield client
 
@@ -164,7 +164,7 @@ class _Given:
 
 
 class _Order(WorkerPlugin):  # type: ignore[misc]
-    """What every worker gets once, whenever it joins: the work, of which it makes the plan at its first task."""
+    """What every worker gets once, whenever it joins: the work, with the plan to be made at a first task."""
 
     def __init__(self, name: str, work: bytes, digest: str, directory: Path, files: Sequence[str]) -> None:
         self.name = name
@@ -241,8 +241,8 @@ def _reach(scheduler: str) -> None:
         # whatever speaks another language there may raise anything
         error = apart.submit(asyncio.run, in_time()).exception()
     if error is not None:
-        why = isinstance(error, OSError) and str(error) or "no answer of a scheduler"
-        raise InputError(f"{scheduler}: there is no Dask scheduler to be reached ({why})") from None
+        why = (isinstance(error, OSError) and str(error)) or "no answer of a scheduler"
+        raise InputError(f"{scheduler}: no Dask scheduler is reached ({why})") from None
 
 
 def _check_versions(client: Client) -> None:
@@ -346,7 +346,7 @@ class _Run:
         error = result[1] if isinstance(result, tuple) else None
         if isinstance(error, KilledWorker):
             raise OutputError(
-                f"{frames}: one worker after the other died of them, the last at {error.last_worker.address}; "
+                f"{frames}: one worker after the other died of them, at last {error.last_worker.address}; "
                 "see its log, and whether it has memory enough"
             ) from None
         if future.cancelled() or not isinstance(error, Exception):
@@ -360,7 +360,8 @@ class _Run:
             label, rows = self._work.parts.read(path, task.number, task.frames)
         except FileNotFoundError:
             raise OutputError(
-                f"{made.host}: {made.path} was written there and is not seen here: all machines must see the output"
+                f"{made.host}: {made.path} was written there and is not seen here: all machines must "
+                "see the output"
             ) from None
         except (OSError, ValueError) as error:
             raise OutputError(
