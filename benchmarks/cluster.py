@@ -1,7 +1,8 @@
 """Two Dask workers against two threads on the same cores, and what a part and a task cost.
 
-The workers are started before; each run still sends them its work, and they make its table. So two figures: of
-the whole run, and of its steady state, from the first finished part to the last.
+The workers are started before; each run still sends them its work, and they make its table. So three figures:
+of the whole run, of its steady state, from the first finished part to the last, and of the processor time that
+all processes took together, which depends less on what else the machine does.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ import statistics
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from time import perf_counter
+from time import perf_counter, process_time
 
 import numpy as np
 from distributed import Client, LocalCluster, as_completed
@@ -47,12 +48,21 @@ def workers(facts: dict[str, object]) -> Iterator[str]:
         yield started.scheduler_address
 
 
+def processor_seconds(client: Client) -> float:
+    """Return the processor time of this process, in which the scheduler is, and of the workers."""
+    return process_time() + sum(client.run(process_time).values())
+
+
 class Run:
     """One way to integrate; remembers when frames were done."""
 
-    def __init__(self, plan: Plan, frames: Path, output: Path, options: dict[str, object]) -> None:
+    def __init__(
+        self, plan: Plan, frames: Path, output: Path, client: Client, options: dict[str, object]
+    ) -> None:
         self.plan, self.frames, self.output, self.options = plan, frames, output, options
+        self.client = client
         self.steady: list[float] = []
+        self.processor: list[float] = []
 
     def __call__(self) -> int:
         part, marks = int(self.options["part_frames"]), []  # type: ignore[call-overload]
@@ -62,11 +72,13 @@ class Run:
                 marks.append((perf_counter(), done))
 
         self.output.unlink(missing_ok=True)
+        before_all = processor_seconds(self.client)
         with aureole.open_frames(self.frames) as frames:
             options = RunOptions(strict=True, progress=progress, **self.options)  # type: ignore[arg-type]
             report = integrate_series(self.plan, frames, self.output, options=options)
         (first, before), (last, done) = marks[0], marks[-1]
         self.steady.append((last - first) / (done - before) * 1e3)
+        self.processor.append((processor_seconds(self.client) - before_all) / report.frames * 1e3)
         return report.frames
 
 
@@ -93,7 +105,7 @@ def part_costs(plan: Plan, folder: Path, frames: int) -> dict[str, float]:
 
 
 def task_cost(scheduler: str, tasks: int) -> dict[str, float]:
-    """Return what a task costs that does nothing, submitted as those of a run are, and how many bytes it has."""
+    """Return what a task costs that does nothing, submitted as those of a run are, and how many bytes."""
     given = cluster._Given(99_999, range(99_999_000, 100_000_000), 1, None)
     name, made = f"aureole-{'0' * 64}", ("node0123", f"/beamline/scan.h5.run/part-099999-{'0' * 12}-g1.h5")
     with Client(scheduler, set_as_default=False) as client:
@@ -129,7 +141,11 @@ def main() -> None:
     load = os.getloadavg()[0]
     facts: dict[str, object] = {"load_before": load}
     print(f"load before: {load:.2f}" + ("" if load < 1 else "   NOT QUIET"))
-    with common.scratch() as work, workers(facts) as scheduler:
+    with (
+        common.scratch() as work,
+        workers(facts) as scheduler,
+        Client(scheduler, set_as_default=False) as client,
+    ):
         scan = write_scan(work, wanted.frames, distinct=wanted.distinct, seed=2)
         common.warm(sorted(scan.frames.iterdir())[: wanted.distinct])
         begin = perf_counter()
@@ -137,20 +153,20 @@ def main() -> None:
         facts["plan_seconds_one_thread"] = perf_counter() - begin
         options: dict[str, object] = {"part_frames": wanted.part_frames}
         dask = options | {"executor": cluster.Dask(scheduler=scheduler)}
-        threads = Run(plan, scan.frames, work / "threads.h5", options | {"threads": WORKERS})
-        local = Run(plan, scan.frames, work / "dask.h5", dask)
+        threads = Run(plan, scan.frames, work / "threads.h5", client, options | {"threads": WORKERS})
+        local = Run(plan, scan.frames, work / "dask.h5", client, dask)
         rows = [Row(f"{WORKERS} threads", threads), Row(f"{WORKERS} Dask workers", local)]
         common.measure(rows, wanted.repeats)
-        steady = [
-            Row(f"{row.name}, steady", row.run, run.steady[1:]) for row, run in zip(rows, (threads, local))
-        ]
-        common.show_rows([*rows, *steady])
+        both = list(zip(rows, (threads, local), strict=True))
+        steady = [Row(f"{row.name}, steady", row.run, run.steady[1:]) for row, run in both]
+        processor = [Row(f"{row.name}, processor", row.run, run.processor[1:]) for row, run in both]
+        common.show_rows([*rows, *steady, *processor], rate=False)
         facts |= task_cost(scheduler, 200 if wanted.quick else 5000)
         facts["parts"] = [part_costs(plan, work / f"parts-{n}", n) for n in (wanted.part_frames, 1024)]
         facts["manifest_bytes_a_file"] = manifest_bytes(plan, scan.frames, work)
         with aureole.open_frames(scan.frames) as frames:
             facts["work_bytes"] = len(dumps((plan.spec, plan.backend, frames)))
-    whole, steadily = (common.ratio(b, a) for a, b in (rows, steady))
+    whole, steadily, busy = (common.ratio(b, a) for a, b in (rows, steady, processor))
     verdict = "reached" if steadily["median"] <= WANTED else "NOT REACHED"
     print(
         f"Dask takes {steadily['median']:.3f} times as long ({steadily['lowest']:.3f} to "
@@ -159,6 +175,7 @@ def main() -> None:
     print(
         f"and {whole['median']:.3f} times ({whole['lowest']:.3f} to {whole['highest']:.3f}) from start to end"
     )
+    print(f"processor time: {busy['median']:.3f} times ({busy['lowest']:.3f} to {busy['highest']:.3f})")
     print(
         f"starting {WORKERS} workers: {facts['start_seconds']:.1f} s; a table on one thread: "
         f"{facts['plan_seconds_one_thread']:.2f} s; the work, sent once to each: {facts['work_bytes']} bytes"
@@ -169,8 +186,8 @@ def main() -> None:
     )
     for part in facts["parts"]:  # type: ignore[attr-defined]
         print(
-            f"a part of {part['frames']} frames, {part['bytes'] / 1e6:.1f} MB: {part['publish_ms']:.1f} ms to "
-            f"publish, {part['read_ms']:.1f} ms to read"
+            f"a part of {part['frames']} frames, {part['bytes'] / 1e6:.1f} MB: "
+            f"{part['publish_ms']:.1f} ms to publish, {part['read_ms']:.1f} ms to read"
         )
     print(f"the manifest: {facts['manifest_bytes_a_file']:.0f} bytes a file")
     common.save(
@@ -178,8 +195,8 @@ def main() -> None:
         {
             "frames": wanted.frames,
             "part_frames": wanted.part_frames,
-            "rows": common.rows_json([*rows, *steady]),
-            "ratios": {"whole": whole, "steady": steadily},
+            "rows": common.rows_json([*rows, *steady, *processor]),
+            "ratios": {"whole": whole, "steady": steadily, "processor": busy},
             **facts,
         },
     )

@@ -8,7 +8,7 @@ import re
 from collections.abc import Generator, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager, suppress
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from importlib import metadata
 from pathlib import Path
 from socket import gethostname
@@ -35,10 +35,13 @@ except ModuleNotFoundError as _error:
     raise InputError(f"Dask is not installed ({_error}): pip install 'aureole[cluster]'") from None
 
 _ADDRESS = re.compile(r"(tcp|tls|ws|wss|ucx)://[^/\s]+:\d+/?")
+_GONE = "the scheduler is gone; the parts that were made are kept, and the same command goes on from them"
 _PATIENCE = 10.0
+"""Seconds until a scheduler must have answered."""
 _IN_FLIGHT = 4
 """Tasks a thread: one it works on, and some that it need not wait for."""
 _LOOK_AGAIN = 5.0
+"""Seconds until the threads of the workers are counted anew."""
 _PRELOAD = "import signal\nsignal.signal(signal.SIGINT, signal.SIG_IGN)\n"
 """What a worker here does first: Ctrl-C is for the process that started it, and would end both at once."""
 _TRIES = 3
@@ -153,8 +156,7 @@ class _Made(NamedTuple):
     path: str
 
 
-@dataclass(frozen=True)
-class _Given:
+class _Given(NamedTuple):
     """A task on its way to a worker: where what was done before is, not what it is."""
 
     number: int
@@ -249,7 +251,8 @@ def _check_versions(client: Client) -> None:
     """Raise `InputError` if the workers that are there have another aureole, or none."""
     found = client.run(metadata.version, "aureole", on_error="return")
     for address, version in found.items():
-        if version != __version__:
+        # a worker that went meanwhile has none
+        if version != __version__ and not isinstance(version, OSError):
             told = f"aureole {version}" if isinstance(version, str) else f"no aureole ({version})"
             raise InputError(f"the worker at {address} has {told}, and here it is {__version__}")
 
@@ -276,7 +279,10 @@ def _make(order: str, given: _Given) -> _Made:
         work = plugin.work()
         task = Task(given.number, given.frames, given.generation)
         if given.before is not None:
-            _, rows = work.parts.read(given.before, given.number, given.frames)
+            try:
+                _, rows = work.parts.read(given.before, given.number, given.frames)
+            except (OSError, ValueError) as error:
+                raise OutputError(f"{given.before}: cannot be read there ({error})") from None
             task = replace(task, before=rows, path=given.before)
         return _Made(host, str(make(work, task, threads=1).path))
     except FrameError:
@@ -314,6 +320,8 @@ class _Run:
                 self._client.cancel(list(self._pending), force=True)
 
     def _fill(self, waiting: Iterator[Task]) -> None:
+        if self._client.status != "running":
+            raise OutputError(_GONE)
         if monotonic() > self._looked + _LOOK_AGAIN:
             self._room = _IN_FLIGHT * max(1, sum(self._client.nthreads().values()))
             self._looked = monotonic()
@@ -350,7 +358,7 @@ class _Run:
                 "see its log, and whether it has memory enough"
             ) from None
         if future.cancelled() or not isinstance(error, Exception):
-            raise OutputError("the scheduler is gone; its workers' parts are kept, the same command goes on")
+            raise OutputError(_GONE)
         raise error
 
     def _read(self, task: Task, made: _Made) -> Part:
