@@ -1,7 +1,7 @@
 """Two Dask workers against two threads on the same cores, and what a part and a task cost.
 
-The workers are started before; each run still sends them its work, and they make its table. So three figures:
-of the whole run, of its steady state, from the first finished part to the last, and of the processor time that
+The workers are started before; each run still sends them its work, and they make its table. Three figures:
+of the whole run, of its steady state from the first finished part to the last, and of the processor time that
 all processes took together, which depends less on what else the machine does.
 """
 
