@@ -15,7 +15,7 @@ from pathlib import Path
 from time import perf_counter, process_time
 
 import numpy as np
-from distributed import Client, LocalCluster, as_completed
+from distributed import Client, as_completed
 from distributed.protocol.pickle import dumps
 
 import aureole
@@ -36,14 +36,7 @@ WANTED = 1.15
 def workers(facts: dict[str, object]) -> Iterator[str]:
     """Start workers and yield the address of their scheduler."""
     begin = perf_counter()
-    with LocalCluster(
-        n_workers=WORKERS,
-        threads_per_worker=1,
-        host="127.0.0.1",
-        dashboard_address=None,
-        scheduler_kwargs={"dashboard_address": "127.0.0.1:0"},
-        memory_limit=0,
-    ) as started:
+    with cluster.local_cluster(WORKERS) as started:
         facts["start_seconds"] = perf_counter() - begin
         yield started.scheduler_address
 

@@ -1,6 +1,5 @@
 """Dask workers give what threads give, bit for bit, whoever is killed; all on the loopback device."""
 
-import logging
 import multiprocessing
 import os
 import shutil
@@ -9,38 +8,22 @@ import socket
 import subprocess
 import sys
 import time
-from contextlib import contextmanager
 from pathlib import Path
 
 import h5py
 import numpy as np
 import pytest
-from distributed import LocalCluster
 
 import aureole
 from aureole.errors import FrameMissing, InputError, OutputError
 from aureole.geometry import Geometry, format_poni
 from aureole.io import FrameStatus, open_frames, read_scalars, write_cbf
 from aureole.runs import RunOptions, cluster, integrate_series
-from aureole.runs.cluster import Dask
+from aureole.runs.cluster import Dask, local_cluster
 from aureole.runs.run import directory_of
 
 SHAPE = (30, 40)
 PROVENANCE = ("date", "host", "seconds", "command")
-
-
-@contextmanager
-def local_cluster(workers):
-    """A scheduler with workers, which does not belong to Aureole."""
-    with LocalCluster(
-        n_workers=workers,
-        threads_per_worker=1,
-        host="127.0.0.1",
-        dashboard_address=None,
-        scheduler_kwargs={"dashboard_address": "127.0.0.1:0"},
-        silence_logs=logging.CRITICAL,
-    ) as started:
-        yield started
 
 
 @pytest.fixture(scope="module")
@@ -265,7 +248,7 @@ def test_nobody_there(names, tmp_path, monkeypatch):
 
 
 def test_a_scheduler_without_workers(names, tmp_path):
-    with local_cluster(0) as started:
+    with local_cluster(0) as started:  # which may get some later
         executor = Dask(scheduler=started.scheduler_address, patience=0.2)
         assert "no worker for 0.2 s" in refused(names, tmp_path, executor)
 

@@ -26,6 +26,7 @@ from aureole.threads import checked_threads
 from aureole.version import __version__
 
 try:
+    import dask
     from distributed import Client, Future, KilledWorker, LocalCluster, Security, as_completed, get_worker
     from distributed.comm import connect
     from distributed.diagnostics.plugin import WorkerPlugin
@@ -126,10 +127,32 @@ class Dask:
             yield client
 
     def _local(self, directory: Path) -> Iterator[Client]:
+        assert self._workers is not None
         try:
+            with (
+                local_cluster(self._workers, self._threads) as cluster,
+                Client(cluster, set_as_default=False) as client,
+            ):
+                yield client
+        finally:
+            sweep(directory)
+
+
+@contextmanager
+def local_cluster(workers: int, threads: int = 1) -> Iterator[LocalCluster]:
+    """Start a scheduler and workers on this machine, as `Dask` does, and stop them at the end of the block.
+
+    Raises
+    ------
+    InputError
+        They do not start.
+    """
+    try:
+        # Dask's setting would give each batch's memory back to the system, to be asked for and cleared again
+        with dask.config.set({"distributed.nanny.pre-spawn-environ": {}}):
             cluster = LocalCluster(
-                n_workers=self._workers,
-                threads_per_worker=self._threads,
+                n_workers=workers,
+                threads_per_worker=threads,
                 host="127.0.0.1",
                 dashboard_address=None,
                 scheduler_kwargs={"dashboard_address": "127.0.0.1:0"},
@@ -137,16 +160,13 @@ class Dask:
                 memory_limit=0,
                 silence_logs=logging.CRITICAL,
             )
-        except (OSError, RuntimeError) as error:
-            raise InputError(
-                f"no worker can be started ({error}); a script that starts some does so below "
-                "if __name__ == '__main__':"
-            ) from None
-        try:
-            with cluster, Client(cluster, set_as_default=False) as client:
-                yield client
-        finally:
-            sweep(directory)
+    except (OSError, RuntimeError) as error:
+        raise InputError(
+            f"no worker can be started ({error}); a script that starts some does so below "
+            "if __name__ == '__main__':"
+        ) from None
+    with cluster:
+        yield cluster
 
 
 class _Made(NamedTuple):
