@@ -8,7 +8,18 @@ import sys
 from pathlib import Path
 from time import perf_counter
 
-SCRIPTS = ("startup", "plan", "floor", "cbf_pipeline", "eiger_pipeline", "robust", "tomography", "memory")
+SCRIPTS = (
+    "startup",
+    "plan",
+    "floor",
+    "cbf_pipeline",
+    "eiger_pipeline",
+    "robust",
+    "tomography",
+    "xrdct",
+    "memory",
+    "cluster",
+)
 
 
 def main() -> int:

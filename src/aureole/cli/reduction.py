@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from aureole.cli import inputs
+from aureole.cli.cluster import add_cluster, executor
 from aureole.cli.terminal import note
 from aureole.errors import InputError, SpecError
 
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from aureole.geometry import Geometry
     from aureole.io import Frames
     from aureole.runs import RunOptions
+    from aureole.runs.executors import Executor
     from aureole.runs.report import Progress
 
 _COUNTERS = ("pilatus", "eiger", "lambda")
@@ -55,6 +57,7 @@ def add_options(parser: argparse.ArgumentParser, *, output: str, cakes: bool) ->
     running = parser.add_argument_group("running")
     inputs.add_running(running)
     inputs.add_run(running)
+    add_cluster(running)
     running.add_argument(
         "--backend",
         default="auto",
@@ -192,6 +195,7 @@ class Reduction:
     _variance: Frames | None
     _monitor: Any
     _why: str | None
+    _workers: Executor | None
 
     def plan(self) -> Plan:
         """Make the table."""
@@ -216,6 +220,7 @@ class Reduction:
             progress=progress,
             part_frames=args.part_frames,
             virtual=args.virtual,
+            executor=self._workers,
             command=inputs.command(args),
         )
 
@@ -247,6 +252,9 @@ def reduction(
     """
     from aureole.runs.report import check_output
 
+    workers = executor(args)
+    if workers is not None and getattr(args, "wait", None) is not None:
+        raise SpecError("--wait is for threads: workers do not wait for frames")
     names = inputs.frame_names(args)
     # what exists may be an earlier run's: whether it may be replaced is seen when that is known
     check_output(args.output, [*inputs.named_files(args), *(others or ())], overwrite=True)
@@ -270,7 +278,7 @@ def reduction(
         model, why = _error_model(args, geometry, frames)
         spec = _corrected(args, _spec(args, geometry, axes, model))
         variance = opened.enter_context(inputs.open_series(args.variance)) if args.variance else None
-        yield Reduction(frames, spec, args, variance, _monitor(args.monitor, frames), why)
+        yield Reduction(frames, spec, args, variance, _monitor(args.monitor, frames), why, workers)
 
 
 def _axes(args: argparse.Namespace) -> tuple[Axis | None, Axis | None]:

@@ -112,7 +112,7 @@ class Parts:
 
     def __init__(self, directory: Path, run: str) -> None:
         self.directory = directory
-        self._run = run
+        self.run = run
 
     def publish(self, number: int, generation: int, rows: Rows, *, plan: str, backend: str) -> Path:
         """Write a part, read it back, give it its name, and return its path.
@@ -196,7 +196,7 @@ class Parts:
                     Path(entry.path).unlink(missing_ok=True)
 
     def _owner(self, number: int) -> str:
-        return hashlib.sha256(f"{self._run} {number}".encode()).hexdigest()[:12]
+        return hashlib.sha256(f"{self.run} {number}".encode()).hexdigest()[:12]
 
 
 def _format(rows: Rows, label: Label) -> bytearray:
