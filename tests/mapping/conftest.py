@@ -13,7 +13,7 @@ from aureole.io import write_cbf
 from aureole.simulate import Phantom, Region
 
 SHAPE = (30, 40)
-RINGS = {"CeO2": 10.0, "Ni": 16.0}
+RINGS = {"CeO2": 5.0, "Ni": 11.0}
 """Where the one ring of each phase is, in 1/nm."""
 SAMPLE = Phantom(
     ("CeO2", "Ni"),

@@ -104,8 +104,13 @@ class ImageRequest:
         images: Images = {}
         for name, window in self.regions.items():
             with _named(name):
-                above = "linear" if self.background else "none"
-                found = region(radial, intensity, sigma, window=window, background=above)
+                found = region(
+                    radial,
+                    intensity,
+                    sigma,
+                    window=window,
+                    background="linear" if self.background else "none",
+                )
             images[name] = {"total": found.total, "mean": found.mean, "centre": found.centre}
         for name, window in self.peaks.items():
             with _named(name):
