@@ -25,6 +25,7 @@ from aureole.mapping.scan_file import ScanFile, check_ending, identity, radial_a
 from aureole.mapping.tomogram import Corrections, Reconstruction, Tomogram, check, tomogram
 from aureole.runs.report import RunOptions, RunReport, check_output
 from aureole.runs.run import Run
+from aureole.tomo.centre import check_angles
 
 F32 = NDArray[np.float32]
 
@@ -104,6 +105,9 @@ def xrdct_series(
     request.images.check(radial_axis(plan).values)
     scan = _with_layers(scan)
     check(request.corrections, request.reconstruction, (scan.index.shape[1], scan.index.shape[2]))
+    if request.reconstruction.center is None:
+        turned = np.radians(scan.axes[1].values)
+        check_angles(turned, half_acquisition=request.reconstruction.half_acquisition)
     check_output(output, frames.sources, overwrite=True)
     run = Run(
         plan,
