@@ -4,7 +4,7 @@ import h5py
 import numpy as np
 import pytest
 
-NPT = ("--npt", 20, "--error-model", "poisson")
+NPT = ("--npt", 40, "--error-model", "poisson")
 
 
 def options(scan, *more):
@@ -15,14 +15,14 @@ def test_a_map(run, scan):
     done = run(
         *options(scan, "--shape", "2,3", "--step", "0.05", "--roi", "ring=10,14", "--monitor", "Flux"),
         "--peak",
-        "peak=7,17",
+        "peak=8,16",
         "-o",
         scan.out / "m.h5",
     )
     assert (done.code, done.err) == (0, "")
     assert "6 of 6 frames done" in done.out
     with h5py.File(scan.out / "m.h5") as file:
-        assert file["entry/data/I"].shape == (2, 3, 20)
+        assert file["entry/data/I"].shape == (2, 3, 40)
         assert file["entry/data/x"][()].tolist() == pytest.approx([0, 0.05, 0.1])
         np.testing.assert_allclose(file["entry/monitor/data"][()], np.arange(1, 7) + 0.5)
         assert file["entry/ring/total"].shape == (2, 3)
