@@ -69,7 +69,8 @@ def test_phase_maps(reduced, phase, record_property):
     every = STEPS * sum(entry[f"phases/{name}_weight"][0] for name in PHASES)
     fraction = entry[f"phases/{PHASES[phase]}_fraction"][0]
     seen = np.isfinite(weight)
-    np.testing.assert_allclose(fraction[fraction > 0], (weight / every)[fraction > 0], rtol=1e-4)
+    known = np.isfinite(fraction)
+    np.testing.assert_allclose(fraction[known], weight[known] / every[known], rtol=1e-4)
     inside = (truth.sum(axis=0) > 0.1) & seen
     region = truth[phase] > 0.5 * truth[phase].max()
     of_region = truth[phase][region].sum() / truth.sum(axis=0)[region].sum()
