@@ -67,6 +67,18 @@ def eiger() -> Iterator[str]:
     yield verdict(f"the strongest ({facts['strongest']})", facts["ratios"]["strongest"]) + "\n"
 
 
+def robust() -> Iterator[str]:
+    facts = load("robust")
+    yield "## Robust averages\n"
+    yield "`benchmarks/robust.py`. Pilatus 2M CdTe with spots, CBF files in the page cache,"
+    yield f"{facts['bytes_a_frame'] / 1e6:.2f} MB a frame; 1000 bins of q, with errors: read, decoded,"
+    yield "averaged. [What it is](../explanation/spotty-samples.md).\n"
+    for one in facts["sets"]:
+        yield f"### {one['name'].capitalize()}\n"
+        yield from table(one["rows"], peer="fabio")
+        yield verdict(one["strongest"], one["ratio"], 10) + "\n"
+
+
 def plan() -> Iterator[str]:
     yield "## Making a plan\n"
     yield "`benchmarks/plan.py`. Pilatus 2M CdTe, 1000 bins, Poisson errors: the first pattern of a"
@@ -164,7 +176,7 @@ def main() -> None:
         "those called real.\n",
         f"This page: {machine['processor']}, {machine['cores']} cores; {versions}.\n",
     ]
-    for part in (cbf, eiger, tomography, plan, start, memory, floor):
+    for part in (cbf, eiger, robust, tomography, plan, start, memory, floor):
         lines += part()
     PAGE.write_text("\n".join(lines).rstrip() + "\n", encoding="utf-8")
     print(f"written to {PAGE}")

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from aureole.cli.images import add_images, image_files, read_images
+from aureole.cli.images import add_images, image_files, read_images, windows
 from aureole.cli.inputs import add_wait
 from aureole.cli.reduction import UNITS_EPILOG, add_options, reduction
 from aureole.cli.scan_options import add_xrdct_scan, expected_frames, read_xrdct_scan, scan_files
@@ -57,7 +57,16 @@ def add_parser(verbs: argparse._SubParsersAction[Any]) -> None:
     add_xrdct_scan(parser.add_argument_group("where the frames were"))
     _add_sinograms(parser.add_argument_group("sinograms"))
     _add_reconstruction(parser.add_argument_group("reconstruction"))
-    add_images(parser.add_argument_group("images of the volume"))
+    images = parser.add_argument_group("images of the volume")
+    add_images(images)
+    images.add_argument(
+        "--dlsr",
+        metavar="NAME=LOW,HIGH",
+        action="append",
+        default=[],
+        help="images of the one peak between LOW and HIGH, fitted in all voxels directly against the "
+        "sinograms; slow; repeatable",
+    )
     add_wait(add_options(parser, output="NeXus HDF5 (.h5, .nxs)", cakes=False))
 
 
@@ -156,6 +165,7 @@ def _request(args: argparse.Namespace, frames: Frames) -> TomographyRequest:
             half_acquisition=args.half_acquisition,
         ),
         images=read_images(args),
+        direct=windows("dlsr", args.dlsr),
         transmission=_transmission(args.transmission, frames),
         transmission_name=args.transmission,
     )

@@ -103,12 +103,14 @@ def new_entry(file: h5py.File) -> h5py.Group:
     return entry
 
 
-def write_site(entry: h5py.Group, site: Site) -> h5py.Group:
-    """Write the NXinstrument of an entry and return it."""
+def write_site(entry: h5py.Group, site: Site, *, kind: str | None = None) -> h5py.Group:
+    """Write the NXinstrument of an entry, with the kind of its source, and return it."""
     instrument = new_group(entry, "instrument", "NXinstrument")
     instrument["name"] = shown(site.instrument)
     source = new_group(instrument, "source", "NXsource")
-    source["name"], source["type"], source["probe"] = shown(site.source), "unknown", "x-ray"
+    source["name"], source["probe"] = shown(site.source), "x-ray"
+    if kind is not None:
+        source["type"] = kind
     if site.wavelength is not None:
         monochromator = new_group(instrument, "monochromator", "NXmonochromator")
         for name, value, units in (

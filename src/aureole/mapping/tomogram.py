@@ -164,7 +164,31 @@ class Tomogram(NamedTuple):
     kept: Bools
 
 
-def tomogram(
+class Prepared(NamedTuple):
+    """Sinograms as they are reconstructed.
+
+    Attributes
+    ----------
+    given : Corrected
+        Of shape (angles, translations, channels): those projections that are kept, and channels with values.
+    beam : ParallelBeam
+        Where their rays ran.
+    channels : ndarray of bool, shape (bins,)
+        Which bins have values.
+    kept : ndarray of bool, shape (angles,)
+        Which of all projections these are.
+    spread : float
+        How far the methods that found the rotation axis are apart, in steps; NaN where it was given.
+    """
+
+    given: Corrected
+    beam: ParallelBeam
+    channels: Bools
+    kept: Bools
+    spread: float
+
+
+def prepare(
     intensity: F32,
     sigma: F32 | None,
     angles: NDArray[np.float64],
@@ -173,9 +197,8 @@ def tomogram(
     corrections: Corrections,
     reconstruction: Reconstruction,
     size: int | None = None,
-    threads: int | None = None,
-) -> Tomogram:
-    """Reconstruct all channels of a layer.
+) -> Prepared:
+    """Put the sinograms of a layer right, and find the rotation axis.
 
     Parameters
     ----------
@@ -191,7 +214,6 @@ def tomogram(
     size : int, optional
         Edge of the slice in pixels. Without it, as many as there are translations; of half acquisition, what
         the rays have seen.
-    threads : int, optional
 
     Raises
     ------
@@ -237,13 +259,19 @@ def tomogram(
         half_acquisition=reconstruction.half_acquisition,
         shifts=shifts,
     )
+    return Prepared(given, beam, channels, kept, spread)
+
+
+def tomogram(prepared: Prepared, reconstruction: Reconstruction, *, threads: int | None = None) -> Tomogram:
+    """Reconstruct all channels of a layer; raises `SpecError` as `aureole.tomo` does."""
+    given, beam, channels, kept, spread = prepared
     values, errors = _slices(beam, given, reconstruction, threads)
     every = np.full(len(kept), np.nan)
-    every[kept] = shifts
+    every[kept] = beam.shifts
     return Tomogram(
         _spread(values, beam, channels),
         None if errors is None else _spread(np.sqrt(errors), beam, channels),
-        center,
+        beam.rotation_center,
         spread,
         every,
         kept,

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import closing
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -18,11 +18,12 @@ from aureole.azimuthal import Plan
 from aureole.errors import SpecError
 from aureole.io.grids import GridAxis, write_images, write_nxtomoproc, write_parameters
 from aureole.io.series import Frames
+from aureole.mapping.direct import DIRECT, direct_peaks
 from aureole.mapping.images import ImageRequest, Images
-from aureole.mapping.patterns import Estimate
+from aureole.mapping.patterns import Estimate, Window
 from aureole.mapping.scan import Scan, ScanAxis
 from aureole.mapping.scan_file import ScanFile, check_ending, identity, radial_axis, stored_rows
-from aureole.mapping.tomogram import Corrections, Reconstruction, Tomogram, check, tomogram
+from aureole.mapping.tomogram import Corrections, Reconstruction, Tomogram, check, prepare, tomogram
 from aureole.runs.report import RunOptions, RunReport, check_output
 from aureole.runs.run import Run
 from aureole.tomo.centre import check_angles
@@ -45,6 +46,8 @@ class TomographyRequest:
     reconstruction : Reconstruction
     images : ImageRequest
         Images of the volume.
+    direct : mapping of str to (float, float)
+        Radial ranges, by name, in which the one peak of each voxel is fitted directly against the sinograms.
     transmission : callable, optional
         Returns that of each frame, shape (frames,); called when frames are there.
     transmission_name : str, optional
@@ -54,6 +57,7 @@ class TomographyRequest:
     corrections: Corrections
     reconstruction: Reconstruction
     images: ImageRequest
+    direct: Mapping[str, Window] = field(default_factory=dict)
     transmission: Callable[[], NDArray[np.float64]] | None = None
     transmission_name: str | None = None
 
@@ -63,6 +67,7 @@ class TomographyRequest:
             "corrections": asdict(self.corrections),
             "reconstruction": asdict(self.reconstruction),
             "images": self.images.describe(),
+            "direct": dict(self.direct),
             "transmission": self.transmission_name,
         }
 
@@ -147,8 +152,9 @@ def _write(plan: Plan, scan: Scan, run: Run, request: TomographyRequest, options
         file.create("sinogram", axes, sigma=file.sigma, long_name="intensity, as measured")
         slices = _Slices(file, scan, request, options.threads)
         for layer, intensity, sigma in file.layers(parts):
-            file.write("sinogram", layer, *map(_by_translation, (intensity, sigma)))
+            file.write_measured("sinogram", layer, *map(_by_translation, (intensity, sigma)))
             slices.take(layer, intensity, sigma)
+        file.point_at("sinogram", scan.index.swapaxes(1, 2))
         run.notes += slices.finish()
         with file.pending.writing() as hdf5:
             slices.write_account(hdf5["entry"], str(run.manifest.sources[0].path))
@@ -166,6 +172,7 @@ class _Slices:
         self._made: dict[int, Tomogram] = {}
         self._images: dict[int, Images] = {}
         self._failed: dict[int, str] = {}
+        self._notes: list[str] = []
         self._errors = False
         self.axes: tuple[GridAxis, ...] = ()
 
@@ -175,7 +182,7 @@ class _Slices:
         if wanted.backlash:
             wanted = replace(wanted, backward=_ran_backwards(self._scan.index[layer]))
         try:
-            found = tomogram(
+            prepared = prepare(
                 intensity,
                 sigma,
                 self._scan.axes[1].values,
@@ -183,8 +190,8 @@ class _Slices:
                 corrections=wanted,
                 reconstruction=request.reconstruction,
                 size=self._size(),
-                threads=self._threads,
             )
+            found = tomogram(prepared, request.reconstruction, threads=self._threads)
         except SpecError as error:
             self._failed[layer] = str(error)
             return
@@ -194,6 +201,14 @@ class _Slices:
             self._errors = found.sigma is not None
             self._file.create("data", self.axes, sigma=self._errors, long_name="intensity per step")
         self._put(layer, found.intensity, found.sigma)
+        for name, window in request.direct.items():
+            try:
+                self._images[layer][name] = direct_peaks(
+                    prepared, found, self._file.radial.values, window, threads=self._threads
+                )
+            except SpecError as error:
+                self._notes.append(f"{self._of(layer)}{name} is empty, since {error}")
+                self._images[layer][name] = _nothing(found.intensity.shape[:2])
         self._made[layer] = found._replace(intensity=found.intensity[..., :0], sigma=None)
 
     def finish(self) -> list[str]:
@@ -210,6 +225,7 @@ class _Slices:
         for layer in self._failed:
             nothing = np.full((size, size, len(self._file.radial.values)), np.nan, np.float32)
             self._put(layer, nothing, nothing if self._errors else None)
+            self._images[layer] |= {name: _nothing((size, size)) for name in self._request.direct}
             self._made[layer] = Tomogram(
                 nothing[..., :0],
                 None,
@@ -218,7 +234,7 @@ class _Slices:
                 np.full(len(first.shifts), np.nan),
                 np.zeros_like(first.kept),
             )
-        return [note for layer in sorted(self._made) for note in self._doubts(layer)]
+        return self._notes + [note for layer in sorted(self._made) for note in self._doubts(layer)]
 
     def stacked(self) -> dict[str, dict[str, Estimate]]:
         """Return the images of all layers, upon each other."""
@@ -266,9 +282,12 @@ class _Slices:
         how, shape = self._request.reconstruction, self._scan.index.shape
         return 2 * shape[2] - 1 if how.half_acquisition and how.center is None and shape[0] > 1 else None
 
+    def _of(self, layer: int) -> str:
+        return f"layer {layer}: " if len(self._scan.axes[0].values) > 1 else ""
+
     def _doubts(self, layer: int) -> list[str]:
         found = self._made[layer]
-        of_layer = f"layer {layer}: " if len(self._scan.axes[0].values) > 1 else ""
+        of_layer = self._of(layer)
         if layer in self._failed:
             return [f"{of_layer}not reconstructed, since {self._failed[layer]}"]
         notes = []
@@ -281,6 +300,11 @@ class _Slices:
         if left_out:
             notes.append(f"{of_layer}{left_out} of {len(found.kept)} angles lack frames and are left out")
         return notes
+
+
+def _nothing(shape: tuple[int, ...]) -> dict[str, Estimate]:
+    """Return images of a peak that could not be fitted."""
+    return dict.fromkeys(DIRECT, Estimate(np.full(shape, np.nan), np.full(shape, np.nan)))
 
 
 def _ran_backwards(index: NDArray[np.intp]) -> tuple[bool, ...]:
