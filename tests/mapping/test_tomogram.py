@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from aureole.errors import SpecError
-from aureole.mapping.tomogram import METHODS, Corrections, Reconstruction, tomogram
+from aureole.mapping.tomogram import METHODS, Corrections, Reconstruction, prepare, tomogram
 from aureole.simulate import Phantom, Region, XrdctScan
 
 SAMPLE = Phantom(
@@ -40,16 +40,20 @@ def made(**options):
     return Made(scan, intensity, truth, np.arange(scan.angles) * (scan.turned / scan.angles))
 
 
-def reconstruct(of, intensity=None, sigma=None, how=None, transmission=None, **corrections):
-    return tomogram(
+def reconstruct(
+    of, intensity=None, sigma=None, how=None, *, transmission=None, size=None, threads=2, **corrections
+):
+    how = how or Reconstruction()
+    prepared = prepare(
         of.intensity if intensity is None else intensity,
         sigma,
         of.angles,
         transmission=transmission,
         corrections=Corrections(**corrections),
-        reconstruction=how or Reconstruction(),
-        threads=2,
+        reconstruction=how,
+        size=size,
     )
+    return tomogram(prepared, how, threads=threads)
 
 
 def rmse(found, of):
@@ -96,9 +100,7 @@ def test_methods(method):
     found = reconstruct(WHOLE, sigma=WHOLE.sigma, how=how)
     assert rmse(found, WHOLE) < 0.12
     assert (found.sigma is None) == (method != "fbp")
-    again = tomogram(
-        WHOLE.intensity, None, WHOLE.angles, corrections=Corrections(), reconstruction=how, threads=1
-    )
+    again = reconstruct(WHOLE, how=how, threads=1)
     np.testing.assert_array_equal(found.intensity, again.intensity)
 
 
@@ -226,14 +228,7 @@ def test_half_acquisition():
 
 
 def test_the_size_can_be_chosen():
-    found = tomogram(
-        WHOLE.intensity,
-        None,
-        WHOLE.angles,
-        corrections=Corrections(),
-        reconstruction=Reconstruction(),
-        size=35,
-    )
+    found = reconstruct(WHOLE, size=35)
     np.testing.assert_allclose(found.intensity[1:-1, 1:-1], reconstruct(WHOLE).intensity, atol=1e-3)
 
 

@@ -9,7 +9,7 @@ import pytest
 import aureole
 from aureole.azimuthal import NamedArray
 from aureole.cli import main
-from aureole.mapping.tomogram import Corrections, Reconstruction, tomogram
+from aureole.mapping.tomogram import Corrections, Reconstruction, prepare, tomogram
 from aureole.simulate import Beamline, Experiment, Phantom, Region, XrdctScan, release, render
 
 PHASES = ("Al2O3", "CeO2", "LaB6", "amorphous")
@@ -141,18 +141,17 @@ def scatter(noisy, corrections, how):
     """Return the variance of voxels over repeated noise, and the mean of the predicted ones."""
     made, intensity, sigma = noisy
     scan = made.scan
-    slices = [
-        tomogram(
+    slices = []
+    for values, errors in zip(intensity, sigma, strict=True):
+        prepared = prepare(
             values,
             errors,
             np.arange(scan.angles) * (scan.turned / scan.angles),
             transmission=made.transmission.reshape(scan.angles, scan.translations),
             corrections=corrections,
             reconstruction=how,
-            threads=2,
         )
-        for values, errors in zip(intensity, sigma, strict=True)
-    ]
+        slices.append(tomogram(prepared, how, threads=2))
     found = np.var([one.intensity for one in slices], axis=0, ddof=1)
     predicted = np.mean([np.square(one.sigma) for one in slices], axis=0)
     seen = np.isfinite(predicted).any(axis=-1)

@@ -108,6 +108,10 @@ def xrdct_series(
     output = Path(output)
     check_ending(output)
     request.images.check(radial_axis(plan).values)
+    ImageRequest(peaks=request.direct).check(radial_axis(plan).values)
+    twice = set(request.direct) & {*request.images.regions, *request.images.peaks, "phases"}
+    if twice:
+        raise SpecError(f"two images of the name {', '.join(sorted(twice))}")
     scan = _with_layers(scan)
     check(request.corrections, request.reconstruction, (scan.index.shape[1], scan.index.shape[2]))
     if request.reconstruction.center is None:
