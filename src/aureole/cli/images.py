@@ -60,11 +60,12 @@ def read_images(args: argparse.Namespace) -> ImageRequest:
         An option is not as it should be, or a reference cannot be read.
     """
     from aureole.mapping.images import ImageRequest, read_references
+    from aureole.units import unit
 
     return ImageRequest(
         regions=windows("roi", args.roi),
         peaks=windows("peak", args.peak),
-        phases=read_references(_phases(args)),
+        phases=read_references(_phases(args), unit(args.unit).name),
         window=None if args.phase_range is None else (args.phase_range[0], args.phase_range[1]),
         background=args.roi_background == "linear",
     )

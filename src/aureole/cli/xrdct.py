@@ -174,15 +174,25 @@ def _request(args: argparse.Namespace, frames: Frames) -> TomographyRequest:
 
 
 def _transmission(source: str | None, frames: Frames) -> Callable[[], NDArray[np.float64]] | None:
-    """Return what finds the transmission: headers when frames are there, and tables now."""
-    from aureole.io import read_positions
+    """Return what finds the transmission: headers when frames are there, and tables now.
+
+    What is wrong with it is told before any work, as far as it can be seen then.
+    """
+    import numpy as np
+
+    from aureole.io import read_positions, read_scalars
     from aureole.io.scalars import file_of
+    from aureole.tomo.absorption import MOST
 
     if source is None:
         return None
     if file_of(source) is None:
+        read_scalars(source, frames)
         return partial(read_positions, source, frames)
     values = read_positions(source, frames)
+    wrong = np.flatnonzero((values <= 0) | (values > MOST))
+    if wrong.size:
+        raise SpecError(f"{source}: {values[wrong[0]]:g} of frame {wrong[0]} is no transmission, from 0 to 1")
     return lambda: values
 
 

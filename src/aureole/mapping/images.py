@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -17,6 +18,10 @@ from aureole.mapping.regions import region
 
 Reference = tuple[NDArray[np.float64], NDArray[np.float64]]
 """Radial positions and intensities of the pattern of a phase."""
+_TAKEN = (
+    *("entry", "title", "data", "sinogram", "scan", "instrument", "monitor", "reduction", "reconstruction"),
+    *("frame_status", "frame_message"),
+)
 Images = dict[str, dict[str, Estimate]]
 """By the name of the region, peak or phases: images with their uncertainties, by quantity."""
 
@@ -48,9 +53,12 @@ class ImageRequest:
         twice = {name for name in names if names.count(name) > 1}
         if twice:
             raise SpecError(f"two images of the name {', '.join(sorted(twice))}")
-        for name in names:
-            if not name.replace("_", "").replace("-", "").isalnum():
-                raise SpecError(f"{name!r} is no name for an image: letters, digits, _ and -")
+        for what, given in (("an image", names), ("a phase", self.phases)):
+            for name in given:
+                if not name.replace("_", "").replace("-", "").isalnum():
+                    raise SpecError(f"{name!r} is no name for {what}: letters, digits, _ and -")
+                if name in _TAKEN:
+                    raise SpecError(f"{name!r} is the name of something else in the file: choose another")
 
     def describe(self) -> dict[str, object]:
         """Return it as JSON, for the identity of a run."""
@@ -95,12 +103,18 @@ class ImageRequest:
         """
         images: Images = {}
         for name, window in self.regions.items():
-            found = region(
-                radial, intensity, sigma, window=window, background="linear" if self.background else "none"
-            )
+            with _named(name):
+                found = region(
+                    radial,
+                    intensity,
+                    sigma,
+                    window=window,
+                    background="linear" if self.background else "none",
+                )
             images[name] = {"total": found.total, "mean": found.mean, "centre": found.centre}
         for name, window in self.peaks.items():
-            peak = fit_peaks(radial, intensity, sigma, window=window, threads=threads)
+            with _named(name):
+                peak = fit_peaks(radial, intensity, sigma, window=window, threads=threads)
             images[name] = {
                 "area": peak.area,
                 "position": peak.position,
@@ -109,7 +123,8 @@ class ImageRequest:
                 "status": Estimate(peak.status.astype(np.float64), np.full(peak.status.shape, np.nan)),
             }
         if self.phases:
-            images["phases"] = self._phases(radial, intensity, sigma, threads)
+            with _named("phases"):
+                images["phases"] = self._phases(radial, intensity, sigma, threads)
         return images
 
     def _phases(
@@ -119,16 +134,19 @@ class ImageRequest:
         sigma: NDArray[np.float32] | None,
         threads: int | None,
     ) -> dict[str, Estimate]:
-        low = max(float(x[0]) for x, _ in self.phases.values())
-        high = min(float(x[-1]) for x, _ in self.phases.values())
-        low, high = (low, high) if self.window is None else self.window
+        if self.window is None:
+            low = max(float(radial[0]), *(float(x[0]) for x, _ in self.phases.values()))
+            high = min(float(radial[-1]), *(float(x[-1]) for x, _ in self.phases.values()))
+        else:
+            low, high = self.window
         inside = (radial >= low) & (radial <= high)
+        if not inside.any():
+            which = f"{low:g} to {high:g}" if low < high else "that they and all references have"
+            raise SpecError(f"the patterns have no bins in the range {which}")
         references = np.zeros((len(self.phases), len(radial)))
         for row, (name, (x, y)) in enumerate(self.phases.items()):
-            try:
+            with _named(name):
                 references[row, inside] = reference_on(radial[inside], x, y)
-            except (SpecError, IndexError) as error:
-                raise SpecError(f"phase {name}: {error}") from None
         found = fit_references(radial, intensity, sigma, references, window=(low, high), threads=threads)
         maps = {}
         for row, name in enumerate(self.phases):
@@ -138,15 +156,33 @@ class ImageRequest:
         return maps
 
 
-def read_references(files: Mapping[str, str | Path]) -> dict[str, Reference]:
+@contextmanager
+def _named(name: str) -> Iterator[None]:
+    """Say in what is raised which image it is about."""
+    try:
+        yield
+    except SpecError as error:
+        raise SpecError(f"{name}: {error}") from None
+
+
+def read_references(files: Mapping[str, str | Path], unit: str) -> dict[str, Reference]:
     """Read reference patterns, by name, from text files.
+
+    Parameters
+    ----------
+    files : mapping of str to path
+    unit : str
+        Name of the radial unit of the patterns that they are for.
 
     Raises
     ------
     InputError
-        A file cannot be read or is no pattern.
+        A file cannot be read, is no pattern, or says that its unit is another.
     """
     from aureole.io.read_text import read_text
 
     found = {name: read_text(path) for name, path in files.items()}
+    for name, pattern in found.items():
+        if pattern.unit not in (None, unit):
+            raise SpecError(f"{files[name]}: is against {pattern.unit}, and patterns are against {unit}")
     return {name: (pattern.radial, pattern.intensity) for name, pattern in found.items()}

@@ -98,6 +98,8 @@ class Reconstruction:
             raise SpecError(f"{self.iterations} iterations of {self.method}")
         if self.strength < 0 or (self.strength and self.method != "tv"):
             raise SpecError(f"a strength of {self.strength:g} of {self.method}: it is of the total variation")
+        if self.nonnegative and self.method not in ("sirt", "tv"):
+            raise SpecError(f"nonnegative is of sirt and tv, not of {self.method}")
 
 
 def check(corrections: Corrections, reconstruction: Reconstruction, shape: tuple[int, int]) -> None:
@@ -220,9 +222,9 @@ def prepare(
     """
     check(corrections, reconstruction, (intensity.shape[0], intensity.shape[1]))
     lost, channels = _lost(intensity, corrections)
-    kept = good_angles(lost)
     if not channels.any():
-        raise SpecError("no bin has values in all frames")
+        raise SpecError("no bin of any frame has a value")
+    kept = good_angles(lost)
     turned = np.radians(angles[kept])
     variances = None if sigma is None else np.square(sigma)
     given = _whole(Corrected(intensity, variances), lost, kept, channels)

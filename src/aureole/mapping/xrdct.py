@@ -26,6 +26,7 @@ from aureole.mapping.scan_file import ScanFile, check_ending, identity, radial_a
 from aureole.mapping.tomogram import Corrections, Reconstruction, Tomogram, check, prepare, tomogram
 from aureole.runs.report import RunOptions, RunReport, check_output
 from aureole.runs.run import Run
+from aureole.tomo.centre import check_angles
 
 F32 = NDArray[np.float32]
 
@@ -107,8 +108,15 @@ def xrdct_series(
     output = Path(output)
     check_ending(output)
     request.images.check(radial_axis(plan).values)
+    ImageRequest(peaks=request.direct).check(radial_axis(plan).values)
+    twice = set(request.direct) & {*request.images.regions, *request.images.peaks, "phases"}
+    if twice:
+        raise SpecError(f"two images of the name {', '.join(sorted(twice))}")
     scan = _with_layers(scan)
     check(request.corrections, request.reconstruction, (scan.index.shape[1], scan.index.shape[2]))
+    if request.reconstruction.center is None:
+        turned = np.radians(scan.axes[1].values)
+        check_angles(turned, half_acquisition=request.reconstruction.half_acquisition)
     check_output(output, frames.sources, overwrite=True)
     run = Run(
         plan,

@@ -19,7 +19,7 @@ from aureole.tomo.beam import ParallelBeam
 from aureole.tomo.fbp import FilteredBackprojection
 from aureole.tomo.normalise import Corrected
 
-_MOST = 1.2
+MOST = 1.2
 """Air transmits 1; noise makes it more, but whatever is beyond this is no transmission."""
 
 
@@ -108,7 +108,7 @@ def _checked(
     passed = np.asarray(transmission, np.float64)
     if passed.ndim != 2:
         raise SpecError(f"transmissions of shape {passed.shape}; wanted is (angles, translations)")
-    bad = ~((passed > 0) & (passed <= _MOST))
+    bad = ~((passed > 0) & (passed <= MOST))
     if bad.any():
         angle, place = (int(index[0]) for index in np.nonzero(bad))
         raise SpecError(

@@ -65,15 +65,20 @@ def find_center(sinogram: ArrayLike, angles: ArrayLike, *, half_acquisition: boo
     # what all rays see alike, such as air, is no sample
     edge = max(1, given.shape[1] // 50)
     given -= min(given[:, :edge].mean(), given[:, -edge:].mean())
-    if np.ptp(turned) < np.radians(330 if half_acquisition else 150):
-        raise SpecError(
-            f"angles over {np.degrees(np.ptp(turned)):.0f}° do not tell the rotation center: give it"
-        )
+    check_angles(turned, half_acquisition=half_acquisition)
     if given.sum(axis=1).min() <= 0 or np.ptp(given) == 0:
         raise SpecError("a sinogram without contrast does not tell the rotation center: give it")
     methods = HALF_METHODS if half_acquisition else METHODS
     found = {name: method(given, turned) for name, method in methods.items()}
     return Center(float(np.median(list(found.values()))), found)
+
+
+def check_angles(angles: NDArray[np.float64], *, half_acquisition: bool) -> None:
+    """Raise `SpecError` if angles (in radians) cover too little to tell the rotation axis."""
+    if np.ptp(angles) < np.radians(330 if half_acquisition else 150):
+        raise SpecError(
+            f"angles over {np.degrees(np.ptp(angles)):.0f}° do not tell the rotation center: give it"
+        )
 
 
 def by_mass(sinogram: Sinogram, angles: NDArray[np.float64]) -> float:
