@@ -55,7 +55,7 @@ def find_data(file: h5py.File, dataset: str | None) -> list[str]:
 
 
 def holds_result(file: h5py.File) -> bool:
-    """Whether it is a file of patterns or cakes that Aureole wrote, be it of a series, a map or a tomogram."""
+    """Whether it is a file of patterns or cakes that Aureole wrote, of a series, a map or a tomogram."""
     return "entry/reduction/input/spec" in file and "entry/data/I" in file
 
 
