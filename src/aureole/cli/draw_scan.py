@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from aureole.cli.draw_images import GREY, MARK, Panel, aspect, draw_panel, image_panels, step_of
 from aureole.cli.draw_pattern import draw_pattern
 from aureole.cli.figures import ACCENT, plain
+from aureole.cli.places import place_text, position_text
 from aureole.errors import FormatError
 from aureole.io.status import FrameStatus
 
@@ -129,7 +130,9 @@ def figure_size(view: View, content: Content) -> tuple[float, float]:
         return _WIDTH, 0.5 + sum(_heights(content))
     if view.what == "maps":
         return _WIDTH, 0.6 + _grid_height(content.images)
-    return (8.4, 7.0) if view.what != "voxel" else (8.4, 5.0)
+    if content.slice is not None and view.what == "slice":
+        return 8.4, min(9.0, 1.1 + 6.6 * aspect(content.slice))
+    return (8.4, 6.0) if view.what == "sinogram" else (8.4, 5.0)
 
 
 def draw_scan(figure: Figure, scan: StoredScan, view: View, content: Content) -> None:
@@ -158,7 +161,7 @@ def _heights(content: Content) -> list[float]:
 
 def _grid_height(panels: list[Panel]) -> float:
     columns = min(_COLUMNS, len(panels))
-    return ceil(len(panels) / columns) * min(5.0, 0.8 + 0.68 * _WIDTH / columns * aspect(panels[0]))
+    return ceil(len(panels) / columns) * min(5.0, 0.75 + 0.58 * _WIDTH / columns * aspect(panels[0]))
 
 
 def _overview(figure: Figure, scan: StoredScan, view: View, content: Content) -> None:
@@ -204,28 +207,11 @@ def _pattern(axes: Axes, scan: StoredScan, view: View, content: Content) -> None
     if view.window is not None:
         axes.axvspan(*view.window, color=MARK, alpha=0.25, linewidth=0)
     kind = "brightest " if view.place is None else ""
-    axes.set_title(f"Pattern of the {kind}{place_text(content.place)}{_position(scan, content.place)}")
+    axes.set_title(f"Pattern of the {kind}{place_text(content.place)}{position_text(scan, content.place)}")
     axes.set_xlabel(radial.label)
     half = step_of(radial.centres) / 2
     axes.set_xlim(radial.centres.min() - half, radial.centres.max() + half)
     axes.legend(loc="upper right", ncols=3)
-
-
-def place_text(place: tuple[int, ...]) -> str:
-    """Return how a place is called: "voxel 0,12,15", "point 3,4"."""
-    return f"{'voxel' if len(place) == 3 else 'point'} {','.join(map(str, place))}"
-
-
-def _position(scan: StoredScan, place: tuple[int, ...]) -> str:
-    if scan.points is not None:
-        y, x = scan.points[place[0]]
-        return f"  (y {y:.4g}, x {x:.4g})"
-    known = [
-        f"{axis.name} {axis.values[index]:.4g} {axis.units}"
-        for axis, index in zip(scan.patterns.axes, place, strict=True)
-        if axis.units
-    ]
-    return f"  ({', '.join(known)})" if known else ""
 
 
 def _bins(scan: StoredScan, view: View) -> NDArray[np.bool_] | None:
@@ -250,5 +236,5 @@ def _title(scan: StoredScan, view: View) -> str:
     if view.layer is not None and scan.patterns.shape[0] > 1:
         z = scan.patterns.axes[0]
         at = f" (z {z.values[view.layer]:.4g} {z.units})" if z.units else ""
-        parts.append(f"layer {view.layer} of 0 to {z.values.size - 1}{at}")
+        parts.append(f"layer {view.layer} of 0…{z.values.size - 1}{at}")
     return "  ·  ".join([*parts, f"aureole {scan.facts['version']}"])

@@ -120,5 +120,23 @@ def read_condition(text: str, scan: StoredScan) -> NDArray[np.bool_]:
     return inside
 
 
+def place_text(place: tuple[int, ...]) -> str:
+    """Return how a place is called: "voxel 0,12,15", "point 3,4"."""
+    return f"{'voxel' if len(place) == 3 else 'point'} {','.join(map(str, place))}"
+
+
+def position_text(scan: StoredScan, place: tuple[int, ...]) -> str:
+    """Return where that is, in brackets; empty where positions have no unit."""
+    if scan.points is not None:
+        y, x = scan.points[place[0]]
+        return f"  (y {y:.4g}, x {x:.4g})"
+    known = [
+        f"{axis.name} {axis.values[index]:.4g} {axis.units}"
+        for axis, index in zip(scan.patterns.axes, place, strict=True)
+        if axis.units
+    ]
+    return f"  ({', '.join(known)})" if known else ""
+
+
 def _sizes(shape: tuple[int, ...]) -> str:
     return " x ".join(map(str, shape))

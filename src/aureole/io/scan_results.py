@@ -27,7 +27,7 @@ _PLACES = {"map": (["y", "x"], ["y"], ["x"], ["point"]), "tomogram": (["z", "y",
 
 
 class Rows(NamedTuple):
-    """One pattern: intensity and sigma (None without errors), of the bins; and of how many places it is."""
+    """One pattern: intensity and sigma (None without errors), of the bins; of how many places with values."""
 
     intensity: F64
     sigma: F64 | None
@@ -120,6 +120,7 @@ class StoredPatterns:
         """
         bins = self.radial.centres.size
         sums, spread, counts = np.zeros(bins), np.zeros(bins), np.zeros(bins, np.int64)
+        taken = 0
         for place in self._blocks(None):
             wanted = places[place]
             if not wanted.any():
@@ -129,11 +130,12 @@ class StoredPatterns:
             valid = np.isfinite(rows)
             sums += np.where(valid, rows, 0.0).sum(0)
             counts += valid.sum(0)
+            taken += int(np.count_nonzero(valid.any(1)))
             if sigma is not None:
                 errors = np.where(valid, sigma[wanted], 0.0)
                 spread += (np.square(errors) if independent else errors).sum(0)
         mean_sigma = ratio(np.sqrt(spread) if independent else spread, counts)
-        return Rows(ratio(sums, counts), mean_sigma if self.has_errors else None, int(places.sum()))
+        return Rows(ratio(sums, counts), mean_sigma if self.has_errors else None, taken)
 
     def _part(self, place: tuple[Any, ...], *, errors: bool = True) -> tuple[F64, F64 | None]:
         try:
