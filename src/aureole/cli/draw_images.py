@@ -73,8 +73,11 @@ def aspect(panel: Panel) -> float:
     """Return how high a panel is for its width."""
     if panel.points is None and len(panel.axes) == 1:
         return 0.75
-    places = [axis.values for axis in panel.axes] if panel.points is None else list(panel.points.T)
-    high, wide = (float(np.nanmax(each) - np.nanmin(each)) + step_of(np.unique(each)) for each in places)
+    if panel.points is None:
+        places = [axis.values for axis in panel.axes]
+    else:
+        places = list(panel.points[np.isfinite(panel.points).all(1)].T)
+    high, wide = (float(np.ptp(each)) + step_of(np.unique(each)) for each in places)
     return min(2.0, max(0.2, high / wide))
 
 

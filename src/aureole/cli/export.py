@@ -99,12 +99,11 @@ class _Text(NamedTuple):
         from aureole.cli.positions import converted
         from aureole.io.text import write_text
 
-        geometry = self.result.spec["geometry"]
-        wavelength = geometry.get("wavelength")
+        wavelength = self.result.wavelength
         positions, unit = self.radial.centres, self.radial.unit
         header = list(about)
         if wavelength is not None:
-            header.append(f"wavelength {float(wavelength) * 1e10:.8g} angstrom")
+            header.append(f"wavelength {wavelength * 1e10:.8g} angstrom")
         if self.unit is not None and self.unit != unit:
             positions = converted(positions, unit, self.unit, wavelength)
             header.append(f"positions converted from {unit} bin by bin, intensities as they were")
@@ -136,7 +135,7 @@ def run(args: argparse.Namespace) -> int:
         check_output(args.output, [args.file], overwrite=args.overwrite)
     if is_scan_result(args.file):
         told = _export_scan(args)
-    elif is_result(args.file) or args.frame is not None:
+    elif is_result(args.file):
         told = _export_frame(args)
     else:
         raise InputError(f"{args.file}: holds no patterns of Aureole")

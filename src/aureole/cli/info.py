@@ -63,10 +63,11 @@ def _describe(name: str) -> tuple[str, Lines]:
             return f"{name}: geometry (PONI)", geometry_lines(load(name))
         from aureole.cli.tell_result import result_lines, scan_lines
         from aureole.io.results import is_result
-        from aureole.io.scan_results import is_scan_result
+        from aureole.io.scan_results import is_scan_result, read_scan_result
 
         if is_scan_result(name):
-            return f"{name}: map or tomogram of patterns", scan_lines(name)
+            with read_scan_result(name) as scan:
+                return f"{name}: {scan.kind} of patterns", scan_lines(name)
         if is_result(name):
             return f"{name}: result of 'aureole integrate'", result_lines(name)
     return f"{name}: detector frames", _frame_lines(name)

@@ -51,7 +51,6 @@ def scan_lines(name: str) -> Lines:
     """
     with read_scan_result(name) as scan:
         yield _frames(scan)
-        yield "holds", f"a {scan.kind} of patterns" + (", and its sinograms" if scan.sinogram else "")
         axes = ", ".join(axis.name for axis in scan.patterns.axes)
         shape = " x ".join(map(str, scan.patterns.shape))
         yield "shape", f"{shape} ({axes}), {_bins(scan.patterns.radial)}"

@@ -53,7 +53,7 @@ class StoredResult(StoredRun):
     Attributes
     ----------
     radial, azimuthal : StoredAxis or None
-    path, status, facts, spec, spec_json, sources, detector
+    path, status, facts, spec, spec_json, sources, detector, wavelength
         As `StoredRun`; the facts have the NeXus definition too.
 
     Raises

@@ -17,7 +17,7 @@ from aureole.io.hdf5_files import TROUBLES, open_file, why
 from aureole.io.hdf5_layout import holds_scan
 from aureole.io.sniff import kind_of_content
 from aureole.io.stored import StoredRun, ratio, stored, stored_axis, stored_text
-from aureole.units import unit
+from aureole.units import UNITS
 
 F64 = NDArray[np.float64]
 Bools = NDArray[np.bool_]
@@ -56,7 +56,8 @@ class StoredPatterns:
         *names, radial = _names(data)
         self.axes = tuple(_axis(data, name) for name in names)
         self.radial = stored_axis(data, radial, spec["radial"])
-        unit(self.radial.unit)
+        if self.radial.unit not in UNITS:
+            raise ValueError(f"unknown unit {self.radial.unit}")
         self._intensity = stored(data, "I", shape=(*self.shape, self.radial.centres.size))
         errors = "I_errors" in data
         self._sigma = stored(data, "I_errors", shape=self._intensity.shape) if errors else None
@@ -223,9 +224,7 @@ class StoredScan(StoredRun):
     notes : list of str
         What was odd about the scan.
     reconstruction : StoredReconstruction or None
-    wavelength : float or None
-        In metres.
-    path, status, facts, spec, spec_json, sources, detector
+    path, status, facts, spec, spec_json, sources, detector, wavelength
         As `StoredRun`.
 
     Raises
@@ -260,8 +259,6 @@ class StoredScan(StoredRun):
             for name, group in entry.items()
             if name not in ("data", "sinogram") and group.attrs.get("NX_class") == "NXdata"
         }
-        found = self.spec["geometry"].get("wavelength")
-        self.wavelength = None if found is None else float(found)
 
     def _read_scan(self, scan: h5py.Group, measured: tuple[int, ...]) -> None:
         self.frame = np.asarray(stored(scan, "frame", "iu", measured)[()], np.int64)
@@ -270,7 +267,11 @@ class StoredScan(StoredRun):
         self.points: F64 | None = None
         if [axis.name for axis in self.patterns.axes] == ["point"]:
             self.points = np.stack([stored(scan, name, shape=measured)[()] for name in ("y", "x")], axis=1)
-        self.notes = [str(line) for line in scan["notes"].asstr()[()]] if "notes" in scan else []
+            if not np.isfinite(self.points).all(1).any():
+                raise ValueError("not one of the points has a position")
+        self.notes: list[str] = []
+        if "notes" in scan:
+            self.notes = [str(line) for line in np.ravel(stored(scan, "notes", "O").asstr()[()])]
 
     def read_frame(self, number: int) -> Rows | None:
         """Return the pattern of a frame as it was measured; None where the scan has no place for it.

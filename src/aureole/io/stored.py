@@ -49,6 +49,8 @@ class StoredRun(ABC):
         Files the frames came from.
     detector : str
         Name of the detector.
+    wavelength : float or None
+        In metres.
 
     Raises
     ------
@@ -80,7 +82,11 @@ class StoredRun(ABC):
     def _read_account(self, entry: h5py.Group, process: h5py.Group) -> None:
         self.spec_json = stored_text(process, "input/spec")
         self.spec: dict[str, Any] = json.loads(self.spec_json)
-        self.detector = str(self.spec["geometry"]["detector"]["name"])
+        geometry = self.spec["geometry"]
+        self.detector = str(geometry["detector"]["name"])
+        self.wavelength = None if geometry.get("wavelength") is None else float(geometry["wavelength"])
+        if self.wavelength is not None and not 0.0 < self.wavelength < 1.0:
+            raise ValueError(f"a wavelength of {self.wavelength} m")
         self.status: NDArray[np.uint8] = stored(entry, "frame_status", "u")[()]
         if self.status.ndim != 1 or np.any(self.status > max(FrameStatus)):
             raise ValueError("frame_status holds unknown states")
