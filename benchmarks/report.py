@@ -67,6 +67,18 @@ def eiger() -> Iterator[str]:
     yield verdict(f"the strongest ({facts['strongest']})", facts["ratios"]["strongest"]) + "\n"
 
 
+def robust() -> Iterator[str]:
+    facts = load("robust")
+    yield "## Robust averages\n"
+    yield "`benchmarks/robust.py`. Pilatus 2M CdTe with spots, CBF files in the page cache,"
+    yield f"{facts['bytes_a_frame'] / 1e6:.2f} MB a frame; 1000 bins of q, with errors: read, decoded,"
+    yield "averaged. [What it is](../explanation/spotty-samples.md).\n"
+    for one in facts["sets"]:
+        yield f"### {one['name'].capitalize()}\n"
+        yield from table(one["rows"], peer="fabio")
+        yield verdict(one["strongest"], one["ratio"], 10) + "\n"
+
+
 def plan() -> Iterator[str]:
     yield "## Making a plan\n"
     yield "`benchmarks/plan.py`. Pilatus 2M CdTe, 1000 bins, Poisson errors: the first pattern of a"
@@ -76,6 +88,43 @@ def plan() -> Iterator[str]:
         yield from table(one["rows"], "ms", peer="pyFAI csr")
         for peer, ratio in one["ratios"].items():
             yield verdict(peer, ratio, 3)
+        yield ""
+
+
+def tomography() -> Iterator[str]:
+    facts = load("tomography")
+    yield "## Tomography\n"
+    versions = ", ".join(f"{name} {found}" for name, found in facts["versions"].items())
+    yield f"`benchmarks/tomography.py`; {versions}. Errors are those"
+    yield "against the phantom, ellipses of density 1.\n"
+    one = facts["slice"]
+    yield f"### One slice of {one['size']} x {one['size']}, {one['angles']} angles\n"
+    best = next(row["median_ms"] for row in one["rows"] if row["name"] == one["best"])
+    yield "| | s | times faster | error |"
+    yield "|---|---|---|---|"
+    for row in one["rows"]:
+        median, error = row["median_ms"], one["errors"][row["name"]]
+        yield f"| {row['name']} | {median / 1e3:.2f} | {best / median:.1f} | {error:.4f} |"
+    yield ""
+    yield verdict(one["best"], one["ratio"], 50) + "\n"
+    many = facts["channels"]
+    yield f"### {many['channels']} channels of {many['size']} x {many['size']}, {many['angles']} angles\n"
+    yield from table(many["rows"], "ms a channel", peer=many["best"])
+    yield verdict(f"a loop over slices by {many['best']}", many["ratio"], 10) + "\n"
+    small = facts["small"]
+    yield (
+        f"### All of a small scan: {small['channels']} channels of {small['size']} x {small['size']}, "
+        f"{small['angles']} angles\n"
+    )
+    yield "The plan, the slices and their variances, from sinograms in memory to volumes in memory.\n"
+    yield from table(small["rows"], "ms")
+    solvers = facts["iterations"]
+    yield f"### An iteration, {solvers['size']} x {solvers['size']}, {solvers['angles']} angles\n"
+    for name, solver in solvers["solvers"].items():
+        yield f"{name}:\n"
+        yield from table(solver["rows"], "ms a channel", peer=solver["best"])
+        for what, ratio in solver["ratios"].items():
+            yield verdict(f"{solver['best']}, {what}", ratio, 3)
         yield ""
 
 
@@ -127,7 +176,7 @@ def main() -> None:
         "those called real.\n",
         f"This page: {machine['processor']}, {machine['cores']} cores; {versions}.\n",
     ]
-    for part in (cbf, eiger, plan, start, memory, floor):
+    for part in (cbf, eiger, robust, tomography, plan, start, memory, floor):
         lines += part()
     PAGE.write_text("\n".join(lines).rstrip() + "\n", encoding="utf-8")
     print(f"written to {PAGE}")

@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 from time import perf_counter
 
-SCRIPTS = ("startup", "plan", "floor", "cbf_pipeline", "eiger_pipeline", "memory")
+SCRIPTS = ("startup", "plan", "floor", "cbf_pipeline", "eiger_pipeline", "robust", "tomography", "memory")
 
 
 def main() -> int:

@@ -1,8 +1,9 @@
 """Sinograms to slices: filtered backprojection and iterative solvers, against ASTRA, algotom, scikit-image.
 
-One large slice, where ASTRA tries each of its projectors for the processor; a thousand small channels of one
-scan, where the peers go slice by slice; and one iteration of SIRT and CGLS. Errors are those against the
-phantom, ellipses whose projections are known exactly, inside the circle that all angles see.
+One large slice, where ASTRA tries each of its projectors for the processor; a thousand channels of one scan,
+where the peers go slice by slice; all that a small scan needs, plan and variances included; an iteration of
+SIRT and of CGLS, for one channel and for many. Errors are those against the phantom, ellipses whose
+projections are known exactly, inside the circle that all angles see.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable
 from functools import partial
+from importlib.metadata import version
 from pathlib import Path
 
 import numpy as np
@@ -84,12 +86,7 @@ def one_slice(size: int, angles: int, repeats: int) -> dict[str, object]:
     beam = ParallelBeam(np.pi * np.arange(angles) / angles, size)
     sinogram, wanted = scaled(beam)
     ours = FilteredBackprojection(beam)
-    ways: dict[str, Reconstruct] = {
-        f"ASTRA {name}": astra_algorithm(beam, name, "FBP") for name in PROJECTORS
-    }
-    ways |= {f"algotom {name}": algotom(beam, name) for name in ("fbp", "dfi")}
-    ways["scikit-image"] = scikit(beam)
-    ways["Aureole"] = partial(ours.reconstruct, threads=1)
+    ways = peers(beam) | {"Aureole, 1 thread": partial(ours.reconstruct, threads=1)}
     errors = {name: error(way(sinogram), wanted, beam) for name, way in ways.items()}
     rows = [Row(name, partial(lambda way: way(sinogram) is not None, way)) for name, way in ways.items()]
     common.measure(rows, repeats, warm=False)
@@ -99,7 +96,20 @@ def one_slice(size: int, angles: int, repeats: int) -> dict[str, object]:
     best = common.best_of(rows[: len(PROJECTORS)])
     value = common.ratio(best, rows[-1])
     common.show_ratio(f"against {best.name}", value, 50)
-    return {"size": size, "angles": angles, "rows": common.rows_json(rows), "errors": errors, "ratio": value}
+    return {
+        "size": size,
+        "angles": angles,
+        "rows": common.rows_json(rows),
+        "errors": errors,
+        "best": best.name,
+        "ratio": value,
+    }
+
+
+def peers(beam: ParallelBeam) -> dict[str, Reconstruct]:
+    ways = {f"ASTRA {name}": astra_algorithm(beam, name, "FBP") for name in PROJECTORS}
+    ways |= {f"algotom {name}": algotom(beam, name) for name in ("fbp", "dfi")}
+    return ways | {"scikit-image": scikit(beam)}
 
 
 def many_channels(size: int, angles: int, channels: int, repeats: int) -> dict[str, object]:
@@ -108,14 +118,11 @@ def many_channels(size: int, angles: int, channels: int, repeats: int) -> dict[s
     sinogram, _ = scaled(beam)
     many = np.broadcast_to(sinogram, (channels, *beam.shape)).copy()
     few = many[:3]
-    ways = {f"ASTRA {name}": astra_algorithm(beam, name, "FBP") for name in PROJECTORS}
-    ways |= {f"algotom {name}": algotom(beam, name) for name in ("fbp", "dfi")}
-    ways["scikit-image"] = scikit(beam)
 
     def each(way: Reconstruct) -> int:
         return sum(way(one) is not None for one in few)
 
-    rows = [Row(name, partial(each, way)) for name, way in ways.items()]
+    rows = [Row(name, partial(each, way)) for name, way in peers(beam).items()]
     plan = FilteredBackprojection(beam)
     rows.append(Row(f"Aureole, {CORES} threads", lambda: len(plan.reconstruct(many))))
     rows.append(Row("Aureole, the variances", lambda: len(plan.variance(many))))
@@ -124,11 +131,39 @@ def many_channels(size: int, angles: int, channels: int, repeats: int) -> dict[s
     best = common.best_of(rows[:-2])
     value = common.ratio(best, rows[-2])
     common.show_ratio(f"against a loop over slices by {best.name}", value, 10)
-    return {"channels": channels, "rows": common.rows_json(rows), "ratio": value}
+    return {
+        "size": size,
+        "angles": angles,
+        "channels": channels,
+        "rows": common.rows_json(rows),
+        "best": best.name,
+        "ratio": value,
+    }
+
+
+def small_scan(size: int, angles: int, channels: int, repeats: int) -> dict[str, object]:
+    print(f"\n== all of a small scan: {channels} channels of {size} x {size}, {angles} angles")
+    turn = np.pi * np.arange(angles) / angles
+    counts = scaled(ParallelBeam(turn, size))[0] + 1
+    first = np.broadcast_to(counts, (channels, *counts.shape)).copy()
+    last = np.ascontiguousarray(np.moveaxis(first, 0, -1))
+
+    def whole(sinograms: np.ndarray, channels_last: bool) -> int:
+        plan = FilteredBackprojection(ParallelBeam(turn, size))
+        found = [way(sinograms, channels_last=channels_last) for way in (plan.reconstruct, plan.variance)]
+        return len(found) // 2
+
+    rows = [
+        Row("Aureole, (angles, translations, channels)", partial(whole, last, True)),
+        Row("Aureole, (channels, angles, translations)", partial(whole, first, False)),
+    ]
+    common.measure(rows, repeats + 4)
+    common.show_rows(rows, rate=False)
+    return {"size": size, "angles": angles, "channels": channels, "rows": common.rows_json(rows)}
 
 
 def iterations(size: int, angles: int, repeats: int) -> dict[str, object]:
-    print(f"\n== iterations, {size} x {size}, {angles} angles, 32 channels")
+    print(f"\n== iterations, {size} x {size}, {angles} angles, of one channel and of {16 * CORES}")
     beam = ParallelBeam(np.pi * np.arange(angles) / angles, size)
     sinogram, _ = scaled(beam)
     many = np.broadcast_to(sinogram, (16 * CORES, *beam.shape)).copy()
@@ -143,14 +178,24 @@ def iterations(size: int, angles: int, repeats: int) -> dict[str, object]:
             )
             for projector in PROJECTORS
         ]
-        rows.append(Row(f"Aureole {name}", partial(lambda solve: 4 * len(solve(beam, many, 4)), solve)))
+        ours = {
+            "one channel, 1 thread": (many[:1], 1),
+            f"one channel, {CORES} threads": (many[:1], CORES),
+            f"one of {len(many)} channels, {CORES} threads": (many, CORES),
+        }
+        for what, (given, threads) in ours.items():
+            run = partial(solve, beam, given, 4, threads=threads)
+            rows.append(Row(f"Aureole {name}, {what}", partial(lambda run: 4 * len(run()), run)))
         common.measure(rows, repeats)
         common.show_rows(rows, rows[0], rate=False)
-        best = common.best_of(rows[:-1])
-        value = common.ratio(best, rows[-1])
-        common.show_ratio(f"an iteration of a channel, against {best.name}", value, 3)
-        facts[name] = {"rows": common.rows_json(rows), "ratio": value}
-    return facts
+        best = common.best_of(rows[: len(PROJECTORS)])
+        ratios = {
+            what: common.ratio(best, row) for what, row in zip(ours, rows[len(PROJECTORS) :], strict=True)
+        }
+        for what, value in ratios.items():
+            common.show_ratio(f"an iteration of {what}, against {best.name}", value, 3)
+        facts[name] = {"rows": common.rows_json(rows), "best": best.name, "ratios": ratios}
+    return {"size": size, "angles": angles, "solvers": facts}
 
 
 def main() -> None:
@@ -162,7 +207,11 @@ def main() -> None:
         {
             "slice": one_slice(256 if quick else 2048, 200 if quick else 1500, 1),
             "channels": many_channels(*small, 32 if quick else wanted.channels, repeats),
+            "small": small_scan(90, 60, 64 if quick else wanted.channels, repeats),
             "iterations": iterations(*small, repeats),
+            "versions": {
+                name: version(name) for name in ("astra-toolbox", "algotom", "scikit-image", "finufft")
+            },
         },
     )
 

@@ -4,6 +4,7 @@
 #include "aureole/integrate.hpp"
 #include "aureole/project.hpp"
 #include "aureole/rays.hpp"
+#include "aureole/robust.hpp"
 #include "aureole/row.hpp"
 
 #define AUREOLE_STRING_(x) #x
@@ -13,6 +14,6 @@ namespace aureole::AUREOLE_ISA {
 
 extern const Kernels kernels;
 const Kernels kernels = {AUREOLE_STRING(AUREOLE_ISA), decode, integrate, deviations, project,
-                         field, bound, share, project_rays, backproject};
+                         field, bound, share, project_rays, backproject, robust};
 
 }  // namespace aureole::AUREOLE_ISA

@@ -1,15 +1,13 @@
 // The sparse table and the fused integrator: checks shapes and types, releases the GIL, calls.
 #include <nanobind/stl/optional.h>
-#include <nanobind/stl/pair.h>
 
 #include <algorithm>
 #include <new>
 #include <optional>
-#include <utility>
 
 #include "aureole/table.hpp"
 #include "aureole/workers.hpp"
-#include "arrays.hpp"
+#include "batch.hpp"
 
 namespace nb = nanobind;
 using namespace nb::literals;
@@ -26,27 +24,6 @@ struct BoundTable {
 
     TableView view() const { return table.view(); }
 };
-
-using Encoded = std::vector<std::pair<nb::object, int>>;    // payload and encoding of each frame
-
-// The encoded frames of a batch, all of one type of pixel.
-struct Frames {
-    std::vector<Payload> held;
-    std::vector<Source> sources;
-
-    Frames(const Encoded& frames, int dtype) {
-        require(frames.size() <= MAX_LANES, "too many frames for one batch");
-        for (const auto& [payload, encoding] : frames) {
-            held.emplace_back(payload);
-            sources.push_back(held.back().source(encoding, dtype));
-        }
-    }
-};
-
-Invalid invalid_of(const In2<double>& bounds) {
-    require(bounds.shape(0) <= 8 && (bounds.shape(0) == 0 || bounds.shape(1) == 2), "invalid: shape (at most 8, 2)");
-    return {bounds.shape(0), bounds.data()};
-}
 
 void check(int32_t status) {
     if (status == NO_MEMORY) throw std::bad_alloc();
@@ -77,7 +54,7 @@ nb::list lost_of(const std::vector<Lost>& lost, size_t n_linear, size_t n_quadra
 nb::tuple integrate(const BoundTable& table, const Encoded& encoded, int dtype, In2<double> invalid,
                     In2<double> linear, In2<double> quadratic, int variance, const Encoded& encoded_variances,
                     int variance_dtype, Out2<double> signal, Out2<double> variance_out, const std::string& isa) {
-    Frames frames(encoded, dtype), others(encoded_variances, variance_dtype);
+    Frames frames(encoded, dtype, MAX_LANES), others(encoded_variances, variance_dtype, MAX_LANES);
     const TableView t = table.view();
     const size_t n = frames.sources.size();
     require(variance >= NONE && variance <= FRAMES, "unknown variance mode");
@@ -108,7 +85,7 @@ std::vector<int32_t> deviations(const BoundTable& table, const Encoded& encoded,
                                 In<double> norm, std::optional<In<double>> dark,
                                 In2<double> mean, Out2<double> square, Out2<double> weighted,
                                 const std::string& isa) {
-    Frames frames(encoded, dtype);
+    Frames frames(encoded, dtype, MAX_LANES);
     const TableView t = table.view();
     const size_t n = frames.sources.size();
     require(norm.size() == t.n_pixels && (!dark || dark->size() == t.n_pixels), "norm, dark: shape (n_pixels,)");

@@ -14,8 +14,10 @@ from aureole.version import __version__ as __version__
 if TYPE_CHECKING:
     from aureole.axis import Axis as Axis
     from aureole.azimuthal import Cake as Cake
+    from aureole.azimuthal import Clip as Clip
     from aureole.azimuthal import IntegrationSpec as IntegrationSpec
     from aureole.azimuthal import Pattern as Pattern
+    from aureole.azimuthal import Trim as Trim
     from aureole.azimuthal import integrate1d as integrate1d
     from aureole.azimuthal import integrate2d as integrate2d
     from aureole.azimuthal import subtract as subtract
@@ -30,11 +32,13 @@ if TYPE_CHECKING:
 _HOME = {
     "Axis": "aureole.axis",
     "Cake": "aureole.azimuthal",
+    "Clip": "aureole.azimuthal",
     "Detector": "aureole.geometry",
     "EncodedFrame": "aureole.frames",
     "Geometry": "aureole.geometry",
     "IntegrationSpec": "aureole.azimuthal",
     "Pattern": "aureole.azimuthal",
+    "Trim": "aureole.azimuthal",
     "decode": "aureole.kernels",
     "detector": "aureole.geometry",
     "integrate1d": "aureole.azimuthal",

@@ -12,6 +12,7 @@ BACK_LANES: int
 BACK_ROWS: int
 BACK_TAPS: int
 BACK_POWERS: int
+ROBUST_LANES: int
 isa: str
 isas: list[str]
 
@@ -77,6 +78,31 @@ def project(
     quadratic_sums: NDArray[np.float64],
     n_threads: int,
 ) -> None: ...
+
+class Rings:
+    def __init__(
+        self,
+        pixel_ptr: NDArray[np.int64],
+        bins: NDArray[np.int32],
+        coefs: NDArray[np.float32],
+        n_bins: int,
+        norm: NDArray[np.float64],
+        dark: NDArray[np.float64] | None,
+        dark_variance: NDArray[np.float64] | None,
+    ) -> None: ...
+
+def robust(
+    rings: Rings,
+    frames: Sequence[tuple[Buffer | FilePart, int]],
+    dtype: int,
+    invalid: NDArray[np.float64],
+    rule: tuple[bool, float, float, bool],
+    variance: int,
+    variance_frames: Sequence[tuple[Buffer | FilePart, int]],
+    variance_dtype: int,
+    sums: NDArray[np.float64],
+    isa: str = "",
+) -> tuple[list[int], list[int]]: ...
 
 class Field:
     def __init__(

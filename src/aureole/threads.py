@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import os
+from threading import Event
 
 from aureole.errors import SpecError
 
 _MOST = 1 << 16
+
+STOPPING = Event()
+"""Set while the process ends because it was asked to: whoever waits for something gives up."""
 
 
 def available_threads() -> int:

@@ -360,3 +360,41 @@ def test_a_failure_leaves_the_old_output_alone(run, scan, refused):
     line = refused("integrate", frames, "--poni", scan.poni, "-o", target, *options, leaves=["out.h5"])
     assert "scan_0003.cbf" in line
     assert target.read_text() == "precious"
+
+
+@pytest.mark.parametrize(
+    ("options", "rule"),
+    [
+        (["--trim"], aureole.Trim(10, 90)),
+        (["--trim", "5,80.5"], aureole.Trim(5, 80.5)),
+        (["--sigma-clip"], aureole.Clip(3, 5)),
+        (["--sigma-clip", "4.5"], aureole.Clip(4.5, 5)),
+        (["--sigma-clip", "4,2"], aureole.Clip(4, 2)),
+    ],
+)
+def test_robust_averages(run, scan, geometry, options, rule):
+    done, target = integrate(run, scan, *options, "--error-model", "poisson")
+    assert done.code == 0
+    spec = aureole.IntegrationSpec(
+        geometry, radial=aureole.Axis("q_nm^-1", NPT), error_model="poisson", robust=rule
+    )
+    wanted = spec.plan().integrate(scan.images)
+    for have, want in zip(rows(target), (wanted.intensity, wanted.sigma), strict=True):
+        np.testing.assert_array_equal(have, want.astype(np.float32))
+    assert aureole.IntegrationSpec.from_json(json.dumps(spec_in(target))).robust == rule
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--trim", "10"], "--trim takes LOW,HIGH, not '10'"),
+        (["--trim", "90,10"], "0 <= low < high <= 100"),
+        (["--sigma-clip", "frame.cbf"], "FRAMES go before it"),
+        (["--sigma-clip", "3,2.5"], "--sigma-clip takes SIGMA"),
+        (["--sigma-clip", "0"], "above zero"),
+        (["--sigma-clip", "--trim"], "not allowed with"),
+    ],
+)
+def test_robust_averages_that_make_no_sense(refused, scan, options, message):
+    needed = (scan.folder, "--poni", scan.poni, "-o", scan.out / "out.h5")
+    assert message in refused("integrate", *needed, *options)

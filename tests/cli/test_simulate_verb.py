@@ -16,7 +16,7 @@ def test_a_tomogram(run, tmp_path):
     done = run("simulate", "xrdct", "-o", tmp_path / "a", "--translations", 4, "--angles", 3, *TINY)
     assert (done.code, done.err) == (0, "")
     assert "12 frames" in done.out
-    assert names(tmp_path / "a") == ["frames", "scan.csv", "scan.poni", "truth.h5"]
+    assert names(tmp_path / "a") == ["frames", "references", "scan.csv", "scan.poni", "truth.h5"]
     assert len(names(tmp_path / "a" / "frames")) == 12
 
 

@@ -14,11 +14,13 @@ from aureole.geometry import Discontinuity
 NAMES = {
     "Axis",
     "Cake",
+    "Clip",
     "Detector",
     "EncodedFrame",
     "Geometry",
     "IntegrationSpec",
     "Pattern",
+    "Trim",
     "__version__",
     "decode",
     "detector",

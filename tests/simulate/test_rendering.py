@@ -9,12 +9,13 @@ import pytest
 
 from aureole.errors import OutputError, SpecError
 from aureole.geometry import parse_poni
-from aureole.io import open_frames
+from aureole.io import open_frames, read_image
 from aureole.simulate import Beamline, Experiment, MapScan, XrdctScan, release, render, sample
 from aureole.simulate.truth import write_truth
 from aureole.tomo import ParallelBeam, project
 
 TABLES = ["scan.csv", "scan.poni", "truth.h5"]
+PLACED = ["references", *TABLES]
 
 
 class Clock:
@@ -44,14 +45,14 @@ def names(folder):
 def test_tables_come_first_and_frames_on_release(experiment, tmp_path):
     rendered = render(experiment, tmp_path / "new" / "scan", threads=2)
     folder = tmp_path / "new" / "scan"
-    assert [name for name in names(folder) if not name.startswith(".")] == TABLES
+    assert [name for name in names(folder) if not name.startswith(".")] == PLACED
     assert rendered.hidden.name.startswith(".")
     assert parse_poni((folder / "scan.poni").read_text()) == experiment.geometry
     told = []
     released = release(rendered, progress=lambda done, total: told.append((done, total)))
     assert released.files == 24
     assert told[-1] == (24, 24)
-    assert names(folder) == ["frames", *TABLES]
+    assert names(folder) == ["frames", *PLACED]
     assert names(rendered.frames) == [f"scan_{index:05d}.cbf" for index in range(24)]
     with fabio.open(rendered.files[7]) as file:
         np.testing.assert_array_equal(file.data, experiment.frame(7))
@@ -121,6 +122,25 @@ def test_frames_follow_from_the_truth(tmp_path):
     assert error < 0.03
 
 
+def test_references_are_what_pure_phases_scatter(experiment, tmp_path):
+    rendered = render(experiment, tmp_path)
+    assert names(tmp_path / "references") == sorted(
+        f"{name}.cbf" for name in (*experiment.phantom.phases, "air")
+    )
+    good = ~experiment.screen.invalid
+    image = read_image(tmp_path / "references" / "Ni.cbf")
+    with open_frames(tmp_path / "references" / "Ni.cbf") as frames:
+        steps = float(frames[0].header["Steps"])
+    nickel = experiment.phantom.phases.index("Ni")
+    expected = steps * experiment.screen.expectation(experiment.patterns[nickel])
+    expected.reshape(-1)[experiment.screen.hot] *= 30.0
+    np.testing.assert_allclose(image[good], expected[good], rtol=1e-6, atol=0.5)
+    assert (image[~good] < 0).all()
+    assert 1e3 <= image[good].mean() < 2e4
+    rendered.discard()
+    assert names(tmp_path) == []
+
+
 def test_frames_do_not_depend_on_threads(experiment, tmp_path):
     series = [render(experiment, tmp_path / str(threads), threads=threads) for threads in (1, 3)]
     for rendered in series:
@@ -133,10 +153,10 @@ def test_an_eiger_scan(tmp_path):
     scan = MapScan(rows=2, columns=3)
     experiment = Experiment(sample(), scan, Beamline(detector="Eiger 500k", energy_kev=35.0, counts=5.0))
     rendered = render(experiment, tmp_path, form="eiger")
-    assert [name for name in names(tmp_path) if not name.startswith(".")] == TABLES
+    assert [name for name in names(tmp_path) if not name.startswith(".")] == PLACED
     release(rendered)
     assert rendered.frames == tmp_path / "scan_master.h5"
-    assert names(tmp_path) == ["scan.csv", "scan.poni", "scan_data_000001.h5", "scan_master.h5", "truth.h5"]
+    assert names(tmp_path) == sorted([*PLACED, "scan_data_000001.h5", "scan_master.h5"])
     with h5py.File(rendered.frames) as master:
         image = master["entry/data/data_000001"][4]
     expected = experiment.frame(4)
@@ -182,7 +202,7 @@ def test_rates_that_cannot_be(experiment, tmp_path, rate):
 
 
 def test_nothing_of_others_is_touched(experiment, tmp_path):
-    for name in (*TABLES, "scan_master.h5", "frames/mine.txt", "frames"):
+    for name in (*TABLES, "scan_master.h5", "frames/mine.txt", "frames", "references/mine.txt", "references"):
         folder = tmp_path / name.replace("/", "_")
         (folder / name).parent.mkdir(parents=True)
         (folder / name).write_text("precious")

@@ -74,7 +74,7 @@ struct Invalid {
     const double* bounds;          // low, high, low, high...
 };
 
-enum Variance : int32_t { NONE, SAME, FLOOR, FRAMES };
+enum Variance : int32_t { NONE, SAME, FLOOR, FRAMES, SCATTER };
 
 // Sums over the invalid pixels of one frame, made only where there are any.
 struct Lost {
@@ -225,6 +225,58 @@ struct BackArgs {
     Cube<float> slices;                 // rows are slow, columns fast
 };
 
+// The sparse table by bin: entries k of bin b are ptr[b] <= k < ptr[b + 1], in the order of the pixels. What is known of
+// a pixel stands with each of its entries: by pixel it would be nowhere near the cache.
+struct RingsView {
+    size_t n_pixels, n_bins, longest;
+    const int64_t* ptr;
+    const uint32_t* pixel;
+    const float* coef;
+    const double* norm;            // pixels where it is not above zero are invalid
+    const double* dark;            // or null
+    const double* dark_variance;   // or null
+    const uint16_t* used;          // a bit for each pixel that has entries, 16 pixels a word, for whole tiles
+};
+
+// Frames of a batch of robust averages: all of their pixels are in memory at once.
+inline constexpr size_t ROBUST_LANES = 8;
+
+// Averages of the pixels of each bin that do not stand out. What a pixel is judged by is v = (raw - dark) / norm, and
+// it weighs c * norm.
+struct RobustArgs {
+    RingsView rings;
+    Invalid invalid;
+    size_t n_frames;               // at most ROBUST_LANES
+    const Source* frames;
+    const Source* variance_frames; // for FRAMES
+    int32_t variance;              // a Variance, or SCATTER
+    bool trims;                    // else it clips
+    double low, high;              // the window of quantiles that is kept, of 1
+    double sigma;                  // what is farther from the mean than this many standard deviations is clipped
+    size_t iterations;
+    bool chauvenet;                // sigma is at least that of Chauvenet's criterion
+    uint8_t* memory;               // RobustMemory::bytes
+    double *signal, *normalization, *normalization2, *variance_out, *dark_out, *count;    // out: n_frames * n_bins
+    int32_t* status;               // out: n_frames
+    uint8_t* blames_variance;      // out: n_frames; whether the status is that of the variance
+};
+
+// How the memory of a batch is laid out; rows of ROBUST_LANES.
+struct RobustMemory {
+    static constexpr size_t BLOCK = 64;                  // pixels
+    size_t image, variance, bad, any_bad, rows, bytes;    // where each begins, and the sum
+
+    RobustMemory(const RingsView& rings, size_t cell, bool variances) {
+        const size_t row = ROBUST_LANES * sizeof(double), pixels = (rings.n_pixels + TILE - 1) / TILE * TILE;
+        image = 0;
+        variance = image + pixels * ROBUST_LANES * cell;
+        bad = variance + (variances ? pixels * row : 0);
+        any_bad = bad + pixels;
+        rows = any_bad + pixels / BLOCK;
+        bytes = rows + rings.longest * (2 * row + 4 * sizeof(double) + (ROBUST_LANES + 1) * sizeof(int32_t));
+    }
+};
+
 // One row for each instruction set.
 struct Kernels {
     const char* name;
@@ -237,6 +289,7 @@ struct Kernels {
     void (*share)(const ShareArgs&);
     void (*project_rays)(const RayArgs&);
     bool (*backproject)(const BackArgs&);    // false: no memory
+    int32_t (*robust)(const RobustArgs&);
 };
 
 }  // namespace aureole

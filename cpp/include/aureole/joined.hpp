@@ -9,6 +9,7 @@
 #include <cstring>
 #include <mutex>
 #include <new>
+#include <utility>
 
 #if defined(__linux__)
 #include <sys/mman.h>
@@ -24,6 +25,12 @@ template <class T> class Array {
     explicit Array(size_t size) { resize(size); }
     Array(const Array&) = delete;
     Array& operator=(const Array&) = delete;
+    Array(Array&& other) noexcept : data_(other.data_), size_(other.size_) { other.release(); }
+    Array& operator=(Array&& other) noexcept {
+        std::swap(data_, other.data_);
+        std::swap(size_, other.size_);
+        return *this;
+    }
     ~Array() { free(data_); }
 
     void resize(size_t size) {

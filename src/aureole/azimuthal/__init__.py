@@ -5,11 +5,13 @@ from aureole.azimuthal.plan import Plan
 from aureole.azimuthal.result import Bins, Cake, Difference, Pattern, Result, Sums, subtract
 from aureole.azimuthal.shortcuts import integrate1d, integrate2d
 from aureole.azimuthal.spec import IntegrationSpec, NamedArray
+from aureole.kernels.robust import Clip, Trim
 
 __all__ = [
     "Batch",
     "Bins",
     "Cake",
+    "Clip",
     "Difference",
     "IntegrationSpec",
     "NamedArray",
@@ -17,6 +19,7 @@ __all__ = [
     "Plan",
     "Result",
     "Sums",
+    "Trim",
     "integrate1d",
     "integrate2d",
     "subtract",

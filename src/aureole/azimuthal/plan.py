@@ -15,12 +15,14 @@ from numpy.typing import NDArray
 from aureole.axis import Axis
 from aureole.azimuthal.batches import Batch, FramesLike, Item, Monitor, Reading, in_order
 from aureole.azimuthal.corrections import PixelFacts, invalid_in_frames, pixels
-from aureole.azimuthal.result import Bins, Cake, Pattern, Sums, concatenate, mean_of
+from aureole.azimuthal.result import NOT_MERGED, Bins, Cake, Pattern, Sums, concatenate, mean_of
+from aureole.azimuthal.robust import robust_sums, variance_of_pixels
 from aureole.azimuthal.spec import IntegrationSpec
 from aureole.azimuthal.table import build_entries
 from aureole.errors import FrameError, SpecError
 from aureole.kernels.registry import backend as find_backend
 from aureole.kernels.registry import resolve
+from aureole.kernels.robust import PixelRows, RobustSums
 from aureole.kernels.sums import BatchSums, Projection
 from aureole.threads import checked_threads, share_of_memory
 
@@ -28,6 +30,9 @@ F64 = NDArray[np.float64]
 
 BATCH = 16
 """Most frames that go through the table at once."""
+
+ROBUST_BATCH = 8
+"""The same for robust averages, which have all pixels of these frames in memory."""
 
 _BATCH_BYTES = 24 << 20
 """Most memory for one sum of all frames of a whole batch; for cakes of more bins it has half as many."""
@@ -97,6 +102,7 @@ class Plan:
         self.mask = known.mask
         self.mask.flags.writeable = False
         self._linear, self._quadratic = _rows(known)
+        self._passes = 2 if spec.error_model == "azimuthal" and spec.robust is None else 1
         table = build_entries(
             geometry,
             spec.radial,
@@ -118,9 +124,12 @@ class Plan:
             raise SpecError(f"no valid pixel lies in the ranges: {_ranges(spec)}")
         self._integrate = find_backend("integrate", self.backend)
         self._deviations = find_backend("deviations", self.backend)
+        self._robust = find_backend("robust", self.backend)
         self._table = find_backend("table", self.backend)(entries, threads)
         self._static, one_count = self._project(bins.shape, threads)
         self.bins = replace(bins, one_count=one_count)
+        if spec.robust is not None:
+            self._table = find_backend("rings", self.backend)(entries, self._pixel_rows())
 
     @property
     def normalization(self) -> F64:
@@ -211,8 +220,10 @@ class Plan:
         """Integrate frames and pool them, in their order and in bounded memory.
 
         Parameters, errors and the independence of threads are those of `integrate`; the result has no axis of
-        frames, and the same bits as ``integrate(...).pooled()``.
+        frames, and the same bits as ``integrate(...).pooled()``. Robust averages are not pooled: `SpecError`.
         """
+        if self.spec.robust is not None:
+            raise SpecError(NOT_MERGED)
         sums = self._no_rows().apply(lambda part: np.zeros(self.bins.shape, part.dtype))
         for batch in self._good_batches(self._reading(frames, variance, monitor), threads):
             sums = reduce(Sums.merged, batch.result.sums.split(), sums)
@@ -258,12 +269,15 @@ class Plan:
 
     def _batches(self, reading: Reading, threads: int | None) -> Generator[Batch, None, None]:
         threads = checked_threads(threads)
-        limit = BATCH if 8 * BATCH * int(np.prod(self.bins.shape)) <= _BATCH_BYTES else BATCH // 2
+        robust, n_bins = self.spec.robust is not None, int(np.prod(self.bins.shape))
+        limit = BATCH if 8 * BATCH * n_bins <= _BATCH_BYTES and not robust else ROBUST_BATCH
         size = max(1, min(limit, -(-len(reading) // threads)))
         # twice as many batches as threads are under way, each with some eight numbers a bin
-        threads = max(
-            1, min(threads, share_of_memory() // (2 * 8 * 8 * size * int(np.prod(self.bins.shape))))
-        )
+        needed = 2 * 8 * 8 * size * n_bins
+        if robust:
+            images = 2 if self.spec.error_model == "variance" else 1
+            needed += images * 8 * ROBUST_BATCH * int(np.prod(self.shape))
+        threads = max(1, min(threads, share_of_memory() // needed))
         spans = [range(i, min(i + size, len(reading))) for i in range(0, len(reading), size)]
         return in_order(partial(self._batch, reading), spans, threads)
 
@@ -281,7 +295,9 @@ class Plan:
         for index in span:
             try:
                 item = reading.item(index)
-                if self.spec.error_model == "azimuthal":  # two passes must see the same pixels
+                if (
+                    self.spec.error_model == "azimuthal" and self.spec.robust is None
+                ):  # two passes must see the same pixels
                     item = replace(item, frame=replace(item.frame, payload=item.frame.encoded()))
             except FrameError as error:
                 failures[index] = error
@@ -306,7 +322,18 @@ class Plan:
     def _sums(self, items: list[Item], failures: dict[int, FrameError]) -> tuple[list[Item], Sums]:
         """Integrate frames of one kind; what turns out to be corrupt goes to the failures."""
         frames = [item.frame for item in items]
+        variances = [item.variance for item in items if item.variance is not None]
         invalid = invalid_in_frames(self.spec, self._detector, frames[0].dtype)
+        if self.spec.robust is not None:
+            kept: RobustSums = self._robust(
+                self._table,
+                frames,
+                rule=self.spec.robust,
+                invalid=invalid,
+                variance=variance_of_pixels(self.spec, _VARIANCE[self.spec.error_model]),
+                variance_frames=variances,
+            )
+            return _good(items, kept.failures, failures), robust_sums(self.spec, kept, self.bins.shape)
         raw: BatchSums = self._integrate(
             self._table,
             frames,
@@ -314,16 +341,11 @@ class Plan:
             linear=self._linear,
             quadratic=self._quadratic,
             variance=_VARIANCE[self.spec.error_model],
-            variance_frames=[item.variance for item in items if item.variance is not None],
+            variance_frames=variances,
         )
-        good: list[Item] = []
-        for item, failure in zip(items, raw.failures, strict=True):
-            if failure is None:
-                good.append(item)
-            else:
-                failures[item.index] = failure
+        good = _good(items, raw.failures, failures)
         sums = self._corrected(raw)
-        if self.spec.error_model == "azimuthal" and good:
+        if self._passes == 2 and good:
             moments = self._deviations(
                 self._table,
                 [item.frame for item in good],
@@ -337,6 +359,13 @@ class Plan:
                 sums, variance=moments.square.reshape(shape), weighted=moments.weighted.reshape(shape)
             )
         return good, sums
+
+    def _pixel_rows(self) -> PixelRows:
+        return PixelRows(
+            self._linear[0],
+            None if self.spec.dark is None else self._linear[1],
+            None if self.spec.dark_variance is None else self._quadratic[1],
+        )
 
     def _corrected(self, raw: BatchSums) -> Sums:
         """Put the static sums to those of the frames, less what invalid pixels took away from them."""
@@ -388,7 +417,7 @@ class Plan:
             count=nothing.astype(np.int64),
             variance=None if model is None else nothing,
             dark_deviation=None if self._static.dark_variance is None else nothing,
-            weighted=nothing if model == "azimuthal" else None,
+            weighted=nothing if self._passes == 2 else None,
         )
 
     def _result(self, sums: Sums) -> Pattern | Cake:
@@ -401,6 +430,17 @@ class Plan:
     def __repr__(self) -> str:
         rows, columns = self.shape
         return f"<Plan {self.digest[:12]} on {self.backend} for frames of {rows} x {columns} pixels>"
+
+
+def _good(items: list[Item], found: list[FrameError | None], failures: dict[int, FrameError]) -> list[Item]:
+    """Return the items that a kernel found sound; why others are not goes to the failures."""
+    good: list[Item] = []
+    for item, failure in zip(items, found, strict=True):
+        if failure is None:
+            good.append(item)
+        else:
+            failures[item.index] = failure
+    return good
 
 
 def _rows(known: PixelFacts) -> tuple[F64, F64]:

@@ -22,6 +22,11 @@ from aureole.errors import SpecError
 F64 = NDArray[np.float64]
 Index = int | slice | NDArray[Any]
 
+NOT_MERGED = (
+    "robust results (trimmed, clipped) do not merge, since each frame keeps other pixels: average their "
+    "intensities, or integrate the sum of the frames"
+)
+
 
 @final
 @dataclass(frozen=True, slots=True, eq=False)
@@ -38,7 +43,7 @@ class Sums:
         Number of pixels that have a share in the bin.
     variance : ndarray or None
         Σ c²u without the dark's; with the azimuthal error model Σ ω²(v - v̄)² with ω = cnm and
-        v = (raw - dark)/(nm).
+        v = (raw - dark)/(nm). Trimmed: of all pixels, values beyond the percentiles moved to them.
     dark_deviation : ndarray or None
         √(Σ c²·variance of the dark). All frames share one dark, and so its error: this is what adds up when
         frames are pooled, and the square of that is what the dark adds to the variance.
@@ -154,7 +159,8 @@ class Result(ABC):
     """Base of `Pattern` and `Cake`: sums by bin, with the spec that they were made for.
 
     Results of equal specs merge with ``a + b``, frame by frame where they have several; they are never joined
-    end to end. Empty bins (count 0) have NaN for intensity and errors.
+    end to end. Robust results (trimmed, clipped) do not merge. Empty bins (count 0) have NaN for intensity
+    and errors.
 
     Parameters
     ----------
@@ -273,9 +279,10 @@ class Result(ABC):
         return type(self)(self.spec, self.sums.apply(lambda part: part[index]), self.bins)
 
     def pooled(self) -> Self:
-        """Return the result of all frames together, added in their order."""
+        """Return the result of all frames together, added in their order; `SpecError` for robust ones."""
         if not self._has_frames:
             return self
+        self._check_merging()
         nothing = self.sums.apply(lambda part: np.zeros(self.bins.shape, part.dtype))
         return type(self)(self.spec, reduce(Sums.merged, self.sums.split(), nothing), self.bins)
 
@@ -283,6 +290,7 @@ class Result(ABC):
         """Return what both frames, or both rows of frames, give together."""
         if not isinstance(other, type(self)):
             return NotImplemented
+        self._check_merging()
         if self.spec != other.spec:
             raise SpecError("results of different specs cannot be added: see subtract for a background")
         if self.sums.signal.shape != other.sums.signal.shape:
@@ -292,6 +300,10 @@ class Result(ABC):
             )
         backend = ", ".join(sorted({self.bins.backend, other.bins.backend}))
         return type(self)(self.spec, self.sums.merged(other.sums), replace(self.bins, backend=backend))
+
+    def _check_merging(self) -> None:
+        if self.spec.robust is not None:
+            raise SpecError(NOT_MERGED)
 
     def __repr__(self) -> str:
         units = " × ".join(

@@ -15,6 +15,7 @@ from aureole.azimuthal.spec import ArrayField, ErrorModel, IntegrationSpec, Spli
 from aureole.errors import SpecError
 from aureole.frames import EncodedFrame
 from aureole.geometry import Discontinuity, Geometry
+from aureole.kernels.robust import Clip, Trim
 
 Range = tuple[float, float]
 
@@ -38,6 +39,7 @@ class Options(TypedDict, total=False):
     polarization_axis_offset: float
     normalization_factor: float
     chi_discontinuity: Discontinuity
+    robust: Trim | Clip | None
     variance: FramesLike | None
     monitor: Monitor | None
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import KW_ONLY, dataclass, fields
+from dataclasses import KW_ONLY, asdict, dataclass, fields
 from functools import cached_property
 from math import isfinite
 from typing import TYPE_CHECKING, Any, Literal, get_args
@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from aureole.axis import Axis
 from aureole.errors import SpecError
 from aureole.geometry import Discontinuity, Geometry
+from aureole.kernels.robust import Clip, Trim
 from aureole.units import unit
 
 if TYPE_CHECKING:
@@ -144,6 +145,9 @@ class IntegrationSpec:
         Divides every intensity; above zero.
     chi_discontinuity : {"pi", "zero"}
         Whether azimuths run over [-π, π) or [0, 2π).
+    robust : Trim or Clip, optional
+        What pixels of a bin do not count in a frame because they stand out, as the grains of a spotty ring
+        do. Every pixel counts without it. Robust results do not merge.
 
     Raises
     ------
@@ -173,6 +177,7 @@ class IntegrationSpec:
     polarization_axis_offset: float = 0.0
     normalization_factor: float = 1.0
     chi_discontinuity: Discontinuity = "pi"
+    robust: Trim | Clip | None = None
 
     def __post_init__(self) -> None:
         if not isinstance(self.geometry, Geometry):
@@ -186,6 +191,8 @@ class IntegrationSpec:
             if getattr(self, name) not in choices:
                 known = ", ".join(str(choice) for choice in choices)
                 raise SpecError(f"{name} is {getattr(self, name)!r}: it must be one of {known}")
+        if not isinstance(self.robust, Trim | Clip | None):
+            raise SpecError(f"robust is {self.robust!r}: it must be a Trim, a Clip or None")
         for name in ("detector_mask", "solid_angle"):
             object.__setattr__(self, name, bool(getattr(self, name)))
         for name in _NUMBERS:
@@ -250,7 +257,10 @@ class IntegrationSpec:
                 value = {"unit": value.unit, "bins": value.bins, "range": value.range}
             elif isinstance(value, NamedArray):
                 value = value.describe()
-            content[field.name] = value
+            elif isinstance(value, Trim | Clip):
+                value = {type(value).__name__.lower(): asdict(value)}
+            if field.name != "robust" or value is not None:  # specs from before that field keep their digest
+                content[field.name] = value
         return json.dumps(content, sort_keys=True, separators=(",", ":"), allow_nan=False)
 
     @classmethod
@@ -356,6 +366,9 @@ def _from_plain(name: str, value: Any, arrays: Mapping[str, NDArray[Any]]) -> An
         return Axis(value["unit"], value["bins"], value["range"])
     if name in _ARRAYS:
         return _find_array(value, arrays)
+    if name == "robust":
+        ((kind, numbers),) = value.items()
+        return {"trim": Trim, "clip": Clip}[kind](**numbers)
     return value
 
 

@@ -1,12 +1,12 @@
-"""``aureole demo``: the main job from end to end, on data that it makes itself."""
+"""``aureole demo``: the main job from end to end, on a scan that it makes itself."""
 
 from __future__ import annotations
 
 import argparse
-import os
-import re
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
@@ -14,19 +14,24 @@ from aureole.cli.terminal import progress_bar
 from aureole.errors import OutputError, SpecError
 
 if TYPE_CHECKING:
-    from aureole.geometry import Geometry
+    from aureole.azimuthal import Plan
     from aureole.io import Frames
+    from aureole.mapping.images import Reference
+    from aureole.runs import RunReport
+    from aureole.runs.report import Progress
+    from aureole.simulate import Experiment, Rendered
 
 _DESCRIPTION = """\
-Simulate a powder in an oven as a Pilatus3 2M CdTe sees it, integrate the frames with
-errors, draw the result, and say how fast that was. A second run in the same folder
-takes the frames that are there, or replaces them if they are not those asked for."""
+Simulate a diffraction tomogram: a sample of five phases, turned and translated in a pencil
+beam, as a detector sees it. Its frames appear at the rate of the detector, and meanwhile
+they are integrated; after the last one all bins are reconstructed, with errors, and fitted
+with the patterns of the phases. The picture shows the phases found beside the true ones."""
 
 _EPILOG = """\
 example:
   aureole demo --output demo"""
 
-_OURS = re.compile(r"frame_\d{5,}\.cbf")
+_BINS = 1000
 
 
 def add_parser(verbs: argparse._SubParsersAction[Any]) -> None:
@@ -34,7 +39,7 @@ def add_parser(verbs: argparse._SubParsersAction[Any]) -> None:
     parser = verbs.add_parser(
         "demo",
         usage="aureole demo [options]",
-        help="simulate, integrate and draw a scan",
+        help="simulate, reduce and draw a tomogram",
         description=_DESCRIPTION,
         epilog=_EPILOG,
     )
@@ -42,120 +47,172 @@ def add_parser(verbs: argparse._SubParsersAction[Any]) -> None:
     parser.add_argument(
         "-o", "--output", metavar="DIR", type=Path, default=Path("demo"), help="folder (default: demo)"
     )
-    parser.add_argument("--frames", type=int, default=250, metavar="N", help="how many (default: 250)")
+    parser.add_argument("--translations", type=int, default=48, metavar="N", help="default: 48")
+    parser.add_argument("--angles", type=int, default=40, metavar="M", help="default: 40")
     parser.add_argument(
-        "--distinct",
-        type=int,
-        metavar="N",
-        help="how many of them differ, the others are hard links (default: half of them)",
+        "--rate", type=float, default=250.0, metavar="HZ", help="frames per second (default: 250)"
     )
     parser.add_argument(
-        "--detector", default="Pilatus 2M CdTe", metavar="NAME", help="default: Pilatus 2M CdTe"
+        "--detector", default="Pilatus 300k CdTe", metavar="NAME", help="default: Pilatus 300k CdTe"
     )
     parser.add_argument("--threads", type=int, metavar="N", help="number of threads (default: all cores)")
 
 
 def run(args: argparse.Namespace) -> int:
-    """Simulate, integrate, draw."""
-    from aureole.axis import Axis
-    from aureole.azimuthal import IntegrationSpec
-    from aureole.cli.plot import plot_frame, plot_result
-    from aureole.io import load
-    from aureole.io.nexus import Site
-    from aureole.runs.integrate import integrate_series
-    from aureole.runs.report import RunOptions
-    from aureole.threads import checked_threads
+    """Simulate, reduce, draw."""
+    from aureole.cli.draw_phases import draw_phases
+    from aureole.simulate import Beamline, Experiment, XrdctScan, sample
 
-    threads = checked_threads(args.threads)
-    result, picture, rings = (args.output / name for name in ("patterns.h5", "patterns.png", "rings.png"))
-    frames, poni = _scan(args)
-    with frames:
-        begin = perf_counter()
-        geometry = load(poni)
-        spec = IntegrationSpec(
-            geometry, radial=Axis("q_nm^-1", 1000), error_model="poisson", polarization_factor=0.99
-        )
-        plan = spec.plan(threads=threads)
-        _say(
-            "table",
-            f"made in {perf_counter() - begin:.2f} s: {plan.shape[0]} x {plan.shape[1]} pixels to 1000 bins",
-        )
-        with progress_bar("reading", "integrating") as progress:
-            options = RunOptions(
-                threads=threads,
-                overwrite=True,
-                site=Site(instrument="aureole demo", source="simulated", wavelength=geometry.wavelength),
-                parameters={"poni": str(poni.resolve())},
-                progress=progress,
-            )
-            report = integrate_series(plan, frames, result, options=options)
-        how = f"with Poisson errors, {threads} thread{'s' * (threads != 1)}, CBF files to HDF5"
-        _say(
-            "integrated",
-            f"{report.done} frames in {report.seconds:.2f} s: {report.rate:.0f} frames/s ({how})",
-        )
-        plot_result(result, picture, overwrite=True)
-        plot_frame(frames, 0, rings, geometry=geometry, calibrant_name="CeO2", overwrite=True)
-    for title, path in (("results", result), ("picture", picture), ("rings", rings)):
+    result, picture = args.output / "tomogram.h5", args.output / "phases.png"
+    scan = XrdctScan(translations=args.translations, angles=args.angles, wander=0.1)
+    experiment = Experiment(sample(), scan, Beamline(detector=args.detector))
+    if not 0.0 < args.rate < float("inf"):
+        raise SpecError(f"--rate must be a positive number of frames per second, not {args.rate:g}")
+    plan = _plan(experiment, args.threads)
+    earlier = _earlier(args.output, experiment)
+    report = _again(args, plan, result) if earlier else _live(args, experiment, plan, result)
+    draw_phases(result, args.output / "truth.h5", picture, overwrite=True)
+    for title, path in (("tomogram", result), ("picture", picture)):
         _say(title, str(path))
     return 1 if report.issues else 0
 
 
-def _scan(args: argparse.Namespace) -> tuple[Frames, Path]:
-    """Return the frames and the PONI file of the scan, made now or by an earlier run in the same folder."""
+def _plan(experiment: Experiment, threads: int | None) -> Plan:
+    from aureole.axis import Axis
+    from aureole.azimuthal import IntegrationSpec
+
+    spec = IntegrationSpec(
+        experiment.geometry,
+        radial=Axis("q_nm^-1", _BINS),
+        error_model="poisson",
+        polarization_factor=0.99,
+    )
+    return spec.plan(threads=threads)
+
+
+def _earlier(folder: Path, experiment: Experiment) -> bool:
+    """Return whether an earlier run made the same scan; refuse what is another's."""
+    from aureole.simulate.truth import scan_table
+
+    table = folder / "scan.csv"
+    if not table.exists():
+        return False
+    frames = folder / "frames"
+    complete = frames.is_dir() and len(list(frames.glob("scan_*.cbf"))) == len(experiment)
+    if not complete or table.read_text(encoding="utf-8") != scan_table(experiment):
+        raise OutputError(
+            f"{folder}: holds another scan, or part of one; remove it, or choose another folder"
+        )
+    return True
+
+
+def _again(args: argparse.Namespace, plan: Plan, result: Path) -> RunReport:
+    """Reduce the frames of an earlier run."""
     from aureole.io import open_frames
-    from aureole.simulate import Powder, write_scan
 
-    folder, poni = args.output / "frames", args.output / "scan.poni"
-    distinct = max(1, args.frames // 2) if args.distinct is None else min(args.distinct, args.frames)
-    if min(args.frames, distinct) < 1:
-        raise SpecError(f"a scan has at least one frame, not {min(args.frames, distinct)}")
-    geometry = Powder(detector=args.detector).geometry()
-    made = f"{args.frames} frames" + (f" ({distinct} distinct ones)" if distinct < args.frames else "")
-    earlier = _earlier_frames(folder)
-    distinct_earlier = len({path.stat().st_ino for path in earlier})
-    if (len(earlier), distinct_earlier) == (args.frames, distinct) and _is_of(poni, geometry):
-        _say("simulated", f"{made}, by an earlier run")
-        return open_frames(folder), poni
-    if not earlier:
-        _refuse_others_results(args.output)
+    phases = _references(args.output / "references", plan)
+    with (
+        open_frames(args.output / "frames") as frames,
+        progress_bar("reading", "integrating") as progress,
+    ):
+        report = _reduce(args, frames, plan, phases, result, progress)
+    _say("reduced", f"{report.done} frames of an earlier run in {report.seconds:.2f} s")
+    return report
+
+
+def _live(args: argparse.Namespace, experiment: Experiment, plan: Plan, result: Path) -> RunReport:
+    """Draw the frames; release them at the pace of a detector, and reduce them meanwhile."""
+    from aureole.io.series import await_frames
+    from aureole.simulate import release, render
+
     begin = perf_counter()
-    args.output.mkdir(parents=True, exist_ok=True)
-    # What is under way lies apart, so that an interrupted run leaves no scan that is half of one.
-    with TemporaryDirectory(prefix=".simulating-", dir=args.output, ignore_cleanup_errors=True) as work:
-        scan = write_scan(work, args.frames, detector=args.detector, distinct=distinct, threads=args.threads)
-        if earlier:
-            folder.rename(Path(work) / "earlier")
-        scan.frames.rename(folder)
-        scan.poni.replace(poni)
-    frames = open_frames(folder)
-    size = sum(path.stat().st_size for path in folder.iterdir()) / len(frames)
-    _say("simulated", f"{made} of {size / 1e6:.1f} MB in {perf_counter() - begin:.1f} s")
-    return frames, poni
+    with progress_bar("preparing", "drawing") as progress:
+        rendered = render(experiment, args.output, threads=args.threads, progress=progress)
+    size = sum(path.stat().st_size for path in rendered.hidden.glob("frames/*.cbf")) / len(experiment)
+    _say("drawn", f"{len(experiment)} frames of {size / 1e6:.2f} MB in {perf_counter() - begin:.1f} s")
+    phases = _references(args.output / "references", plan)
+    ended: list[float] = []
+    with ThreadPoolExecutor(1) as detector, _discarding(rendered):
+        released = detector.submit(release, rendered, args.rate)
+        released.add_done_callback(lambda _: ended.append(perf_counter()))
+        template = str(rendered.frames / "scan_%05d.cbf")
+        with (
+            await_frames(template, len(experiment), 10.0) as frames,
+            progress_bar("waiting", "integrating") as progress,
+        ):
+            report = _reduce(args, frames, plan, phases, result, progress)
+        after = perf_counter() - ended[0]
+    pace = f"{released.result().rate:.0f} frames/s"
+    _say("scanned", f"{len(experiment)} frames at {pace}, {report.done} of them integrated as they came")
+    _say("finished", f"{after:.2f} s after the last frame, {_BINS} bins reconstructed with errors")
+    return report
 
 
-def _earlier_frames(folder: Path) -> list[Path]:
-    """Return the frames that an earlier run made; whatever else is in their folder is not ours to touch."""
-    paths = sorted(folder.iterdir()) if folder.is_dir() else []
-    for path in paths:
-        with path.open("rb") as file:
-            if not (_OURS.fullmatch(path.name) and b", simulated" in file.read(4096)):
-                raise OutputError(f"{path}: was not made by the demo; choose another folder (--output)")
-    return paths
+@contextmanager
+def _discarding(rendered: Rendered) -> Iterator[None]:
+    """Stop the frames from appearing, and remove them, if the block fails."""
+    try:
+        yield
+    except BaseException:
+        rendered.discard()
+        raise
 
 
-def _is_of(poni: Path, geometry: Geometry) -> bool:
-    from aureole.io import load
+def _references(folder: Path, plan: Plan) -> dict[str, Reference]:
+    """Integrate what each phase scatters alone, as the scan is integrated."""
+    from aureole.io import open_frames
 
-    return poni.is_file() and load(poni) == geometry
+    found: dict[str, Reference] = {}
+    for path in sorted(folder.glob("*.cbf")):
+        with open_frames(path) as frames:
+            pattern = plan.integrate(frames)[0]
+            steps = float(frames.header(0)["Steps"])
+            assert plan.bins.radial is not None
+            found[path.stem] = (plan.bins.radial, pattern.intensity / steps)
+    return found
 
 
-def _refuse_others_results(folder: Path) -> None:
-    for name in ("scan.poni", "patterns.h5", "patterns.png", "rings.png"):
-        if os.path.lexists(folder / name):
-            raise OutputError(
-                f"{folder / name}: exists, without frames of the demo; choose another folder (--output)"
-            )
+def _reduce(
+    args: argparse.Namespace,
+    frames: Frames,
+    plan: Plan,
+    phases: dict[str, Reference],
+    result: Path,
+    progress: Progress | None,
+) -> RunReport:
+    from functools import partial
+
+    import numpy as np
+
+    from aureole.io import read_positions, read_scalars
+    from aureole.io.nexus import Site
+    from aureole.mapping.images import ImageRequest
+    from aureole.mapping.scan import ScanAxis, raster
+    from aureole.mapping.tomogram import Corrections, Reconstruction
+    from aureole.mapping.xrdct import TomographyRequest, xrdct_series
+    from aureole.runs import RunOptions
+
+    angles = np.arange(args.angles) * (180.0 / args.angles)
+    axes = (
+        ScanAxis("rotation", angles, "deg"),
+        ScanAxis("translation", 0.05 * np.arange(args.translations), "mm"),
+    )
+    table = args.output / "scan.csv"
+    request = TomographyRequest(
+        corrections=Corrections(),
+        reconstruction=Reconstruction(),
+        images=ImageRequest(phases=phases),
+        transmission=partial(read_positions, f"{table}:transmission", frames),
+        transmission_name=f"{table}:transmission",
+    )
+    options = RunOptions(
+        threads=args.threads,
+        overwrite=True,
+        monitor=read_scalars(f"{table}:monitor", frames),
+        site=Site(instrument="aureole demo", source="simulated", wavelength=plan.spec.geometry.wavelength),
+        progress=progress,
+    )
+    return xrdct_series(plan, frames, raster(axes, len(frames)), result, request=request, options=options)
 
 
 def _say(title: str, text: str) -> None:

@@ -62,24 +62,25 @@ def read_images(args: argparse.Namespace) -> ImageRequest:
     from aureole.mapping.images import ImageRequest, read_references
 
     return ImageRequest(
-        regions=_windows("roi", args.roi),
-        peaks=_windows("peak", args.peak),
+        regions=windows("roi", args.roi),
+        peaks=windows("peak", args.peak),
         phases=read_references(_phases(args)),
         window=None if args.phase_range is None else (args.phase_range[0], args.phase_range[1]),
         background=args.roi_background == "linear",
     )
 
 
-def _windows(option: str, given: list[str]) -> dict[str, tuple[float, float]]:
-    windows: dict[str, tuple[float, float]] = {}
+def windows(option: str, given: list[str]) -> dict[str, tuple[float, float]]:
+    """Return the ranges that an option gave names to."""
+    found: dict[str, tuple[float, float]] = {}
     for text in given:
         match = _WINDOW.fullmatch(text)
         if match is None:
             raise SpecError(f"--{option} {text}: wanted is NAME=LOW,HIGH, such as Ni111={30.5},{31.5}")
-        if match[1] in windows:
+        if match[1] in found:
             raise SpecError(f"--{option} {text}: there is one of that name already")
-        windows[match[1]] = (float(match[2]), float(match[3]))
-    return windows
+        found[match[1]] = (float(match[2]), float(match[3]))
+    return found
 
 
 def _phases(args: argparse.Namespace) -> dict[str, str]:

@@ -49,11 +49,26 @@ def frame_names(args: argparse.Namespace) -> list[str]:
     return names
 
 
-def open_run(args: argparse.Namespace, names: Sequence[str]) -> Frames:
-    """Open the frames of a run: what `frame_names` returned, or those that it was begun with."""
+def open_run(args: argparse.Namespace, names: Sequence[str], expected: int | None) -> Frames:
+    """Open the frames of a run: what `frame_names` returned, or those that it was begun with.
+
+    Parameters
+    ----------
+    args : Namespace
+    names : sequence of str
+    expected : int, optional
+        How many frames a scan will have that is under way (``--wait``).
+    """
+    from aureole.io.series import await_frames
+
+    wait = getattr(args, "wait", None)
     if args.resumed is not None:
         frames: Frames = args.resumed.frames()
-        return frames
+        return frames if wait is None else frames.patient(wait)
+    if wait is not None:
+        if expected is None or len(names) != 1 or args.check_md5:
+            raise InputError("--wait wants one template (scan_%05d.cbf) and --shape, and no --check-md5")
+        return await_frames(names[0], expected, wait)
     return open_series(names, check_md5=args.check_md5)
 
 
@@ -111,6 +126,17 @@ def add_run(group: argparse._ActionsContainer) -> None:
     )
     group.add_argument(
         "--virtual", action="store_true", help="let OUT point at the parts in OUT.run, which then stay"
+    )
+
+
+def add_wait(group: argparse._ActionsContainer) -> None:
+    """Add ``--wait``."""
+    group.add_argument(
+        "--wait",
+        type=float,
+        metavar="SECONDS",
+        help="the scan is under way: take each frame of the template FRAMES ('scan_%%05d.cbf') as it comes, "
+        "and call it missing SECONDS after the last that came",
     )
 
 

@@ -15,7 +15,7 @@ from aureole.errors import InputError, SpecError
 
 if TYPE_CHECKING:
     from aureole.axis import Axis
-    from aureole.azimuthal import IntegrationSpec, NamedArray, Plan
+    from aureole.azimuthal import Clip, IntegrationSpec, NamedArray, Plan, Trim
     from aureole.azimuthal.spec import ErrorModel
     from aureole.geometry import Geometry
     from aureole.io import Frames
@@ -114,6 +114,23 @@ def _add_pixels(group: argparse._ArgumentGroup) -> None:
         "--delta-dummy", type=float, metavar="DELTA", help="pixels within VALUE +- DELTA are invalid"
     )
     group.add_argument("--saturation", type=float, metavar="VALUE", help="pixels above VALUE are invalid")
+    robust = group.add_mutually_exclusive_group()
+    robust.add_argument(
+        "--trim",
+        nargs="?",
+        const="10,90",
+        metavar="LOW,HIGH",
+        help="for spotty rings: of each bin, average the pixels between two percentiles of their intensities "
+        "(10,90 where none are given)",
+    )
+    robust.add_argument(
+        "--sigma-clip",
+        nargs="?",
+        const="3,5",
+        metavar="SIGMA[,ITER]",
+        help="for spotty rings: of each bin, take out pixels farther from its mean than SIGMA standard "
+        "deviations of a pixel, which the error model gives, up to ITER times (3,5 where none are given)",
+    )
 
 
 def _add_corrections(group: argparse._ArgumentGroup) -> None:
@@ -211,7 +228,9 @@ class Reduction:
 
 
 @contextmanager
-def reduction(args: argparse.Namespace, *, others: list[str] | None = None) -> Iterator[Reduction]:
+def reduction(
+    args: argparse.Namespace, *, others: list[str] | None = None, expected: int | None = None
+) -> Iterator[Reduction]:
     """Open the frames and prepare their integration, as the options of `add_options` say.
 
     Parameters
@@ -219,6 +238,8 @@ def reduction(args: argparse.Namespace, *, others: list[str] | None = None) -> I
     args : Namespace
     others : list of str, optional
         More files that the output must not replace.
+    expected : int, optional
+        How many frames a scan will have that is under way.
 
     Raises
     ------
@@ -244,7 +265,7 @@ def reduction(args: argparse.Namespace, *, others: list[str] | None = None) -> I
     geometry = inputs.read_geometry(args)
     axes = _axes(args)
     inputs.check_wavelength(geometry, axes, args.poni)
-    with inputs.open_run(args, names) as frames, ExitStack() as opened:
+    with inputs.open_run(args, names, expected) as frames, ExitStack() as opened:
         geometry = inputs.fit_to_frames(geometry, frames, args.poni)
         model, why = _error_model(args, geometry, frames)
         spec = _corrected(args, _spec(args, geometry, axes, model))
@@ -300,7 +321,25 @@ def _spec(
         solid_angle=not args.no_solid_angle,
         polarization_factor=args.polarization_factor,
         chi_discontinuity=args.chi_discontinuity,
+        robust=_robust(args),
     )
+
+
+def _robust(args: argparse.Namespace) -> Trim | Clip | None:
+    """Return which pixels of a bin do not count."""
+    from aureole.azimuthal import Clip, Trim
+
+    option, text = ("--sigma-clip", args.sigma_clip) if args.trim is None else ("--trim", args.trim)
+    if text is None:
+        return None
+    first, comma, second = text.partition(",")
+    try:
+        if option == "--trim":
+            return Trim(float(first), float(second))
+        return Clip(float(first), int(second) if comma else 5)
+    except ValueError:
+        form = "LOW,HIGH" if option == "--trim" else "SIGMA[,ITER]"
+        raise SpecError(f"{option} takes {form}, not {text!r} (FRAMES go before it)") from None
 
 
 def _corrected(args: argparse.Namespace, spec: IntegrationSpec) -> IntegrationSpec:
@@ -364,7 +403,7 @@ def _monitor(source: str | None, frames: Frames) -> Any:
 def _parameters(args: argparse.Namespace) -> dict[str, str]:
     """Return what is worth finding in the output beside the spec."""
     known = {"poni": str(Path(args.poni).resolve())}
-    for name in ("mask", "dark", "flat", "absorption", "monitor", "variance"):
+    for name in ("mask", "dark", "flat", "absorption", "monitor", "variance", "trim", "sigma_clip"):
         given = getattr(args, name)
         if given is not None:
             known[name] = given if isinstance(given, str) else ", ".join(given)

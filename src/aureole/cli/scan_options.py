@@ -97,6 +97,13 @@ def scan_files(args: argparse.Namespace) -> list[str]:
     return [file for file in files if file is not None]
 
 
+def expected_frames(args: argparse.Namespace) -> int | None:
+    """Return how many places ``--shape`` has; None without it, or if it cannot be read."""
+    if args.shape is None or not _COUNTS.fullmatch(args.shape):
+        return None
+    return prod(map(int, args.shape.split(",")))
+
+
 def read_map_scan(args: argparse.Namespace, frames: Frames) -> Scan:
     """Return the scan that the options of `add_map_scan` mean; axes "y", "x", or one of them, or "point".
 

@@ -21,8 +21,9 @@ tomogram (xrdct) or a map of a thin sample (map).
 
 Frames are CBF files with Pilatus headers in DIR/frames, or Eiger HDF5. Beside them are
 scan.poni (where the detector stands), scan.csv (where each frame was, monitor and
-transmission) and truth.h5 (the phases, their patterns, the rotation axis). All frames
-are drawn first, out of sight; then they appear at the rate given, or at once."""
+transmission), truth.h5 (the phases, their patterns, the rotation axis) and references, a
+frame of each phase alone. All frames are drawn first, out of sight; then they appear at
+the rate given, or at once."""
 
 _EPILOG = """\
 examples:
@@ -232,6 +233,7 @@ def _tell(args: argparse.Namespace, rendered: Rendered, released: Released) -> N
     print(
         f"tables      {', '.join(str(args.output / name) for name in ('scan.poni', 'scan.csv', 'truth.h5'))}"
     )
+    print(f"references  {args.output / 'references'}")
     if args.rate is not None:
         late = f"the latest {released.latest * 1e3:.1f} ms behind its time"
         print(f"released    {released.rate:.1f} frames/s, {late}")

@@ -14,6 +14,7 @@ from types import FrameType
 from typing import TYPE_CHECKING
 
 from aureole.errors import AureoleError
+from aureole.threads import STOPPING
 
 if TYPE_CHECKING:
     from aureole.runs import RunReport
@@ -104,6 +105,7 @@ def _ending_cleanly() -> Iterator[None]:
         nonlocal asked
         if number in _STOPS:
             asked = signal.Signals(number)
+        STOPPING.set()
         raise _Stopped(asked)
 
     def unraisable(dropped: sys.UnraisableHookArgs) -> None:
@@ -126,6 +128,7 @@ def _ending_cleanly() -> Iterator[None]:
             signal.signal(number, stop)
         yield
     finally:
+        STOPPING.clear()
         signal.setitimer(signal.ITIMER_REAL, 0.0)
         for number, handler in before.items():
             signal.signal(number, handler)

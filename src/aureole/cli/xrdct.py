@@ -4,15 +4,21 @@ from __future__ import annotations
 
 import argparse
 import re
+from collections.abc import Callable
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from aureole.cli.images import add_images, image_files, read_images
+from aureole.cli.images import add_images, image_files, read_images, windows
+from aureole.cli.inputs import add_wait
 from aureole.cli.reduction import UNITS_EPILOG, add_options, reduction
-from aureole.cli.scan_options import add_xrdct_scan, read_xrdct_scan, scan_files
+from aureole.cli.scan_options import add_xrdct_scan, expected_frames, read_xrdct_scan, scan_files
 from aureole.cli.terminal import note, progress_bar, tell
 from aureole.errors import SpecError
 
 if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
     from aureole.io import Frames
     from aureole.mapping.xrdct import TomographyRequest
 
@@ -51,8 +57,17 @@ def add_parser(verbs: argparse._SubParsersAction[Any]) -> None:
     add_xrdct_scan(parser.add_argument_group("where the frames were"))
     _add_sinograms(parser.add_argument_group("sinograms"))
     _add_reconstruction(parser.add_argument_group("reconstruction"))
-    add_images(parser.add_argument_group("images of the volume"))
-    add_options(parser, output="NeXus HDF5 (.h5, .nxs)", cakes=False)
+    images = parser.add_argument_group("images of the volume")
+    add_images(images)
+    images.add_argument(
+        "--dlsr",
+        metavar="NAME=LOW,HIGH",
+        action="append",
+        default=[],
+        help="images of the one peak between LOW and HIGH, fitted in all voxels directly against the "
+        "sinograms; slow; repeatable",
+    )
+    add_wait(add_options(parser, output="NeXus HDF5 (.h5, .nxs)", cakes=False))
 
 
 def _add_sinograms(group: argparse._ActionsContainer) -> None:
@@ -114,7 +129,7 @@ def run(args: argparse.Namespace) -> int:
 
     transmission = None if args.transmission is None else file_of(args.transmission)
     others = [*scan_files(args), *image_files(args), *([transmission] if transmission else [])]
-    with reduction(args, others=others) as job:
+    with reduction(args, others=others, expected=expected_frames(args)) as job:
         request = _request(args, job.frames)
         scan = read_xrdct_scan(args, job.frames)
         with progress_bar("making the table", "integrating") as progress:
@@ -128,9 +143,6 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _request(args: argparse.Namespace, frames: Frames) -> TomographyRequest:
-    from functools import partial
-
-    from aureole.io import read_positions
     from aureole.mapping.tomogram import Corrections, Reconstruction
     from aureole.mapping.xrdct import TomographyRequest
 
@@ -153,11 +165,23 @@ def _request(args: argparse.Namespace, frames: Frames) -> TomographyRequest:
             half_acquisition=args.half_acquisition,
         ),
         images=read_images(args),
-        transmission=None
-        if args.transmission is None
-        else partial(read_positions, args.transmission, frames),
+        direct=windows("dlsr", args.dlsr),
+        transmission=_transmission(args.transmission, frames),
         transmission_name=args.transmission,
     )
+
+
+def _transmission(source: str | None, frames: Frames) -> Callable[[], NDArray[np.float64]] | None:
+    """Return what finds the transmission: headers when frames are there, and tables now."""
+    from aureole.io import read_positions
+    from aureole.io.scalars import file_of
+
+    if source is None:
+        return None
+    if file_of(source) is None:
+        return partial(read_positions, source, frames)
+    values = read_positions(source, frames)
+    return lambda: values
 
 
 def _numbers(what: str, text: str | None) -> tuple[int, ...]:

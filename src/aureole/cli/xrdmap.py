@@ -6,8 +6,9 @@ import argparse
 from typing import Any
 
 from aureole.cli.images import add_images, image_files, read_images
+from aureole.cli.inputs import add_wait
 from aureole.cli.reduction import UNITS_EPILOG, add_options, reduction
-from aureole.cli.scan_options import add_map_scan, read_map_scan, scan_files
+from aureole.cli.scan_options import add_map_scan, expected_frames, read_map_scan, scan_files
 from aureole.cli.terminal import note, progress_bar, tell
 
 _PROG = "aureole map"
@@ -39,7 +40,7 @@ def add_parser(verbs: argparse._SubParsersAction[Any]) -> None:
     parser.set_defaults(run=run, stopped="the same command goes on with what was done")
     add_map_scan(parser.add_argument_group("where the frames were"))
     add_images(parser.add_argument_group("images"))
-    add_options(parser, output="NeXus HDF5 (.h5, .nxs)", cakes=False)
+    add_wait(add_options(parser, output="NeXus HDF5 (.h5, .nxs)", cakes=False))
 
 
 def run(args: argparse.Namespace) -> int:
@@ -47,7 +48,8 @@ def run(args: argparse.Namespace) -> int:
     from aureole.mapping.xrdmap import map_series
 
     images = read_images(args)
-    with reduction(args, others=[*scan_files(args), *image_files(args)]) as job:
+    others = [*scan_files(args), *image_files(args)]
+    with reduction(args, others=others, expected=expected_frames(args)) as job:
         scan = read_map_scan(args, job.frames)
         with progress_bar("making the table", "integrating") as progress:
             report = map_series(

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import os
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import h5py
@@ -11,7 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from aureole.io.names import shown
-from aureole.io.nexus import Provenance, Site, new_entry, new_group, write_provenance, write_site
+from aureole.io.nexus import Provenance, Site, new_entry, new_group, now, write_provenance, write_site
+from aureole.version import __version__
 
 _ARBITRARY = "arbitrary units"
 
@@ -49,7 +52,7 @@ def write_entry(file: h5py.File, description: GridEntry, frames: int) -> h5py.Gr
     """Write the entry of a scan, all but its data, and return it."""
     entry = new_entry(file)
     entry["title"] = shown(description.title)
-    write_site(entry, description.site)
+    write_site(entry, description.site, kind="unknown")
     if description.monitor:
         new_group(entry, "monitor", "NXmonitor")["data"] = np.full(frames, np.nan)
     write_provenance(entry, "reduction", description.provenance)
@@ -103,6 +106,59 @@ def new_data(
     return data
 
 
+def point_at(data: h5py.Group, frames: NDArray[np.intp], parts: Mapping[range, Path], folder: Path) -> None:
+    """Make the patterns of an NXdata virtual: let them be the rows of other files.
+
+    Parameters
+    ----------
+    data : h5py.Group
+        Made by `new_data`.
+    frames : ndarray of intp
+        Number of the frame at each place, of the shape of the signal without its last axis; -1: none.
+    parts : mapping of range to Path
+        Files whose ``/intensity`` and ``/sigma`` hold the rows of these frames.
+    folder : Path
+        Where the file will be; the others are named from there.
+    """
+    at = np.argsort(frames, axis=None)
+    at = at[frames.reshape(-1)[at] >= 0]
+    order, places = frames.reshape(-1)[at], np.stack(np.unravel_index(at, frames.shape), axis=1)
+    for name, key in (("I", "intensity"), ("I_errors", "sigma")):
+        if name not in data:
+            continue
+        shape = data[name].shape
+        layout = h5py.VirtualLayout(shape, np.float32)
+        for numbers, path in parts.items():
+            source = h5py.VirtualSource(
+                os.path.relpath(path, folder), key, (len(numbers), shape[-1]), np.float32
+            )
+            first, last = np.searchsorted(order, (numbers.start, numbers.stop))
+            for start, stop in _lines(order[first:last], places[first:last]):
+                line = places[first + start : first + stop]
+                row = order[first + start] - numbers.start
+                where = tuple(
+                    int(one[0]) if one[0] == one[-1] else slice(int(one[0]), int(one[-1]) + 1)
+                    for one in line.T
+                )
+                layout[where] = source[row] if stop == start + 1 else source[row : row + stop - start]
+        attributes = dict(data[name].attrs)
+        del data[name]
+        virtual = data.create_virtual_dataset(name, layout, fillvalue=np.nan)
+        virtual.attrs.update(attributes)
+
+
+def _lines(frames: NDArray[np.intp], places: NDArray[np.intp]) -> Iterator[tuple[int, int]]:
+    """Yield where frames that follow each other lie side by side, one step after the other along one axis."""
+    steps = np.diff(places, axis=0)
+    beside = (np.diff(frames) == 1) & (np.abs(steps).sum(axis=1) == 1) & (steps.sum(axis=1) == 1)
+    start = 0
+    for place in range(len(frames)):
+        ends = place == len(frames) - 1 or not beside[place]
+        if ends or (place > start and (steps[place] != steps[start]).any()):
+            yield start, place + 1
+            start = place + 1
+
+
 def write_images(
     entry: h5py.Group,
     name: str,
@@ -147,7 +203,8 @@ def write_scan(entry: h5py.Group, index: NDArray[np.intp], notes: Sequence[str])
 def write_parameters(entry: h5py.Group, name: str, values: Mapping[str, object]) -> h5py.Group:
     """Write how a step was done, as an NXprocess with NXparameters, and return it."""
     process = new_group(entry, name, "NXprocess")
-    process["program"] = "aureole"
+    process["program"], process["version"] = "aureole", __version__
+    process["date"] = now()
     parameters = new_group(process, "parameters", "NXparameters")
     for key, value in values.items():
         parameters[key] = shown(value) if isinstance(value, str) else value
@@ -155,7 +212,10 @@ def write_parameters(entry: h5py.Group, name: str, values: Mapping[str, object])
 
 
 def write_nxtomoproc(file: h5py.File, name: str, data: h5py.Group) -> None:
-    """Add an entry of the definition NXtomoproc that shows an image (z, y, x) of the first entry."""
+    """Add an entry of the definition NXtomoproc that shows an image (z, y, x) of the first entry.
+
+    The definition wants attributes of the data set that say how its numbers become values: they are values.
+    """
     entry = new_group(file, name, "NXentry")
     entry["definition"] = "NXtomoproc"
     entry.attrs["default"] = "data"
@@ -168,6 +228,7 @@ def write_nxtomoproc(file: h5py.File, name: str, data: h5py.Group) -> None:
     shown_data.attrs["signal"] = "data"
     shown_data.attrs["axes"] = ["z", "y", "x"]
     signal = str(data.attrs["signal"])
+    data[signal].attrs.update({"units": _ARBITRARY, "transform": "none", "offset": 0.0, "scaling": 1.0})
     shown_data["data"] = h5py.SoftLink(f"{data.name}/{signal}")
     for axis in ("z", "y", "x"):
         shown_data[axis] = h5py.SoftLink(f"{data.name}/{axis}")

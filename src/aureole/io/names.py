@@ -5,7 +5,7 @@ from __future__ import annotations
 import glob
 import os
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from stat import S_ISFIFO, S_ISREG
 from typing import NamedTuple
@@ -195,33 +195,71 @@ def _without_parts_of_masters(names: list[str]) -> list[str]:
     return [name for name in names if _MASTER_DATA.sub("", name) not in masters] if masters else names
 
 
+class _Template:
+    """A name with a counter.
+
+    Raises
+    ------
+    InputError
+        It has none, several, or one of too many digits.
+    """
+
+    def __init__(self, template: str) -> None:
+        self.folder, base = Path(template).parent, Path(template).name
+        counters = list(_COUNTER.finditer(base))
+        if not counters:
+            raise InputError(f"{template}: wanted is a template with a counter, such as scan_%05d.cbf")
+        if len(counters) > 1:
+            raise InputError(f"{template}: a template has one counter; for several use a pattern with *")
+        counter = counters[0]
+        self._padded = counter[0][0] == "#" or bool(counter[1])
+        self._width = len(counter[0]) if counter[0][0] == "#" else int(counter[2] or 1)
+        if self._width > 18:
+            raise InputError(f"{template}: a counter of {self._width} digits")
+        self._before, self._after = base[: counter.start()], base[counter.end() :]
+        # %5d pads with blanks, which no file name wants; it is taken for any number of digits.
+        digits = rf"0*\d{{{self._width},}}" if self._padded else r"\d+"
+        self._form = re.compile(re.escape(self._before) + f"({digits})" + re.escape(self._after))
+
+    def found(self) -> Iterator[tuple[int, str]]:
+        """Yield number and path of the files that are there; raises OSError where there is no folder."""
+        with os.scandir(self.folder) as entries:
+            for entry in entries:
+                match = self._form.fullmatch(entry.name)
+                if match and (not self._padded or len(match[1]) == self._width or match[1][0] != "0"):
+                    yield int(match[1]), str(self.folder / entry.name)
+
+    def path(self, number: int) -> str:
+        """Return the path of a number."""
+        fill = self._width if self._padded else 1
+        return str(self.folder / f"{self._before}{number:0{fill}d}{self._after}")
+
+
+def numbered(template: str, count: int) -> list[str] | None:
+    """Return the names of a series that is being written, from the lowest number that is there on.
+
+    None where there is no file yet; raises `InputError` where this is no template.
+    """
+    parts = _Template(template)
+    try:
+        first = min((number for number, _ in parts.found()), default=None)
+    except OSError:
+        return None
+    return None if first is None else [parts.path(number) for number in range(first, first + count)]
+
+
 def _in_template(template: str) -> list[str]:
     """Return the files from the lowest to the highest number; what is missing between is a missing frame."""
-    folder, base = Path(template).parent, Path(template).name
-    counters = list(_COUNTER.finditer(base))
-    if len(counters) > 1:
-        raise InputError(f"{template}: a template has one counter; for several use a pattern with *")
-    counter = counters[0]
-    padded = counter[0][0] == "#" or bool(counter[1])
-    width = len(counter[0]) if counter[0][0] == "#" else int(counter[2] or 1)
-    if width > 18:
-        raise InputError(f"{template}: a counter of {width} digits")
-    # %5d pads with blanks, which no file name wants; it is taken for any number of digits.
-    digits = rf"0*\d{{{width},}}" if padded else r"\d+"
-    form = re.compile(re.escape(base[: counter.start()]) + f"({digits})" + re.escape(base[counter.end() :]))
+    parts = _Template(template)
     numbers: dict[int, str] = {}
     try:
-        with os.scandir(folder) as entries:
-            for entry in entries:
-                match = form.fullmatch(entry.name)
-                if match and (not padded or len(match[1]) == width or match[1][0] != "0"):
-                    number = int(match[1])
-                    if number in numbers:
-                        both = f"{Path(numbers[number]).name} and {entry.name}"
-                        raise InputError(f"{template}: {both} have the same number; name the files instead")
-                    numbers[number] = str(folder / entry.name)
+        for number, path in parts.found():
+            if number in numbers:
+                both = f"{Path(numbers[number]).name} and {Path(path).name}"
+                raise InputError(f"{template}: {both} have the same number; name the files instead")
+            numbers[number] = path
     except OSError as error:
-        raise InputError(f"{template}: {folder} cannot be read ({error.strerror or error})") from None
+        raise InputError(f"{template}: {parts.folder} cannot be read ({error.strerror or error})") from None
     if not numbers:
         raise InputError(f"{template}: matches no file")
     first, last = min(numbers), max(numbers)
@@ -230,9 +268,4 @@ def _in_template(template: str) -> list[str]:
             f"{template}: only {len(numbers)} of the numbers {first} to {last} exist; "
             f"to take what is there, use '{_COUNTER.sub('*', template)}'"
         )
-    before, after = base[: counter.start()], base[counter.end() :]
-    fill = width if padded else 1
-    return [
-        numbers.get(number) or str(folder / f"{before}{number:0{fill}d}{after}")
-        for number in range(first, last + 1)
-    ]
+    return [numbers.get(number) or parts.path(number) for number in range(first, last + 1)]

@@ -81,6 +81,11 @@ class Provenance:
     note: str = ""
 
 
+def now() -> str:
+    """Return date and time as NeXus has them."""
+    return datetime.now().astimezone().isoformat(timespec="seconds")
+
+
 def new_group(parent: h5py.Group, name: str, nx_class: str) -> h5py.Group:
     """Create a group of a NeXus class."""
     group = parent.create_group(name)
@@ -98,12 +103,14 @@ def new_entry(file: h5py.File) -> h5py.Group:
     return entry
 
 
-def write_site(entry: h5py.Group, site: Site) -> h5py.Group:
-    """Write the NXinstrument of an entry and return it."""
+def write_site(entry: h5py.Group, site: Site, *, kind: str | None = None) -> h5py.Group:
+    """Write the NXinstrument of an entry, with the kind of its source, and return it."""
     instrument = new_group(entry, "instrument", "NXinstrument")
     instrument["name"] = shown(site.instrument)
     source = new_group(instrument, "source", "NXsource")
     source["name"], source["probe"] = shown(site.source), "x-ray"
+    if kind is not None:
+        source["type"] = kind
     if site.wavelength is not None:
         monochromator = new_group(instrument, "monochromator", "NXmonochromator")
         for name, value, units in (
@@ -120,7 +127,7 @@ def write_provenance(entry: h5py.Group, name: str, provenance: Provenance) -> h5
     process = new_group(entry, name, "NXprocess")
     process["program"] = "aureole"
     process["version"] = __version__
-    process["date"] = datetime.now().astimezone().isoformat(timespec="seconds")
+    process["date"] = now()
     process["reference"] = "Aureole, azimuthal integration by sparse look-up tables"
     if provenance.note:
         process["note"] = shown(provenance.note)

@@ -287,10 +287,9 @@ def _write_skeleton(file: h5py.File, layout: PatternLayout, frames: int) -> dict
     entry["polarization_applied"] = layout.polarization
     entry["normalization_applied"] = True
     entry["monitor_applied"] = layout.monitor is not None
-    instrument = write_site(entry, layout.site)
-    # The definitions ask for a type and know no other; nothing is made up where nobody named a source.
-    if layout.definition is not None and layout.site.source != Site().source:
-        instrument["source/type"] = "Synchrotron X-ray Source"
+    # The definitions ask for a kind and know no other; nothing is made up where nobody named a source.
+    named = layout.definition is not None and layout.site.source != Site().source
+    write_site(entry, layout.site, kind="Synchrotron X-ray Source" if named else None)
     if layout.monitor is not None:
         new_group(entry, "monitor", "NXmonitor")["data"] = layout.monitor
     write_provenance(entry, "reduction", layout.provenance)

@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property
 from itertools import accumulate, groupby
 from pathlib import Path as FilePath
+from time import monotonic
 from types import TracebackType
 from typing import NamedTuple, overload
 
@@ -16,11 +17,15 @@ import numpy as np
 from aureole.errors import FormatError, FrameError, InputError
 from aureole.frames import EncodedFrame
 from aureole.io.cbf import CbfFiles
-from aureole.io.names import Item, expand
+from aureole.io.names import Item, expand, numbered
 from aureole.io.sniff import Kind, kind_of_content, kind_of_name, real_path, real_paths, what_is
 from aureole.io.store import MOST_FRAMES, Address, Store
+from aureole.threads import STOPPING
 
 Name = str | os.PathLike[str]
+
+_LOOK = 0.01
+"""Seconds between two looks for a frame."""
 
 
 class Origin(NamedTuple):
@@ -28,6 +33,38 @@ class Origin(NamedTuple):
 
     items: tuple[Item, ...]
     check_md5: bool
+
+
+class Patience:
+    """Waits for frames of a scan that is under way.
+
+    Parameters
+    ----------
+    seconds : float
+        A frame that has not come so long after the last one that came is missing.
+    """
+
+    def __init__(self, seconds: float) -> None:
+        self._seconds = seconds
+        self._last = monotonic()
+
+    def read(self, store: Store, index: int) -> EncodedFrame:
+        """Read a frame of a store as soon as it is there and whole.
+
+        Raises
+        ------
+        FrameMissing, FrameCorrupt
+            It has not come.
+        """
+        while True:
+            try:
+                frame = store.read(index)
+            except FrameError:
+                if monotonic() - self._last > self._seconds or STOPPING.wait(_LOOK):
+                    raise
+            else:
+                self._last = monotonic()
+                return frame
 
 
 class Frames(Sequence[EncodedFrame]):
@@ -46,11 +83,18 @@ class Frames(Sequence[EncodedFrame]):
         Which of them this series has.
     origin : Origin, optional
         What was opened, so that another process can open it too.
+    patience : Patience, optional
+        How frames that are not there yet are waited for; not at all without it.
     """
 
     def __init__(
-        self, stores: Sequence[Store], selection: range | None = None, origin: Origin | None = None
+        self,
+        stores: Sequence[Store],
+        selection: range | None = None,
+        origin: Origin | None = None,
+        patience: Patience | None = None,
     ) -> None:
+        self._patience = patience
         self._stores = list(stores)
         self._origin = origin
         self._ends = list(accumulate(len(store) for store in self._stores))
@@ -70,9 +114,21 @@ class Frames(Sequence[EncodedFrame]):
     def __getitem__(self, index: slice) -> Frames: ...
     def __getitem__(self, index: int | slice) -> EncodedFrame | Frames:
         if isinstance(index, slice):
-            return Frames(self._stores, self._range[index], self._origin)
+            return Frames(self._stores, self._range[index], self._origin, self._patience)
         store, local = self._locate(index)
-        return store.read(local)
+        if self._patience is None:
+            return store.read(local)
+        return self._patience.read(store, local)
+
+    def patient(self, seconds: float) -> Frames:
+        """Return the same frames, of which those that are not there yet, or not whole, are waited for.
+
+        Parameters
+        ----------
+        seconds : float
+            How long, since the last frame came.
+        """
+        return Frames(self._stores, self._range, self._origin, Patience(seconds))
 
     def __repr__(self) -> str:
         if not len(self):
@@ -221,6 +277,31 @@ def open_frames(source: Name | Sequence[Name], *, check_md5: bool = False) -> Fr
         A file as a whole is not what it should be.
     """
     return _open(Origin(tuple(expand(source)), check_md5))
+
+
+def await_frames(template: Name, count: int, seconds: float) -> Frames:
+    """Open a scan that is under way, as soon as its first frame is there.
+
+    Parameters
+    ----------
+    template : path
+        A name with a counter (``scan_%05d.cbf``, ``scan_#####.cbf``); the lowest number that is there is that
+        of the first frame.
+    count : int
+        How many frames the scan will have.
+    seconds : float
+        How long each frame is waited for, since the last one came.
+
+    Raises
+    ------
+    InputError
+        This is no template, or no frame came.
+    """
+    begin = monotonic()
+    while (names := numbered(os.fspath(template), count)) is None:
+        if monotonic() - begin > seconds or STOPPING.wait(_LOOK):
+            raise InputError(f"{template}: no frame came within {seconds:g} s")
+    return _open(Origin(tuple(map(Item, names)), check_md5=False)).patient(seconds)
 
 
 def reopen(origin: Origin, selection: range) -> Frames:

@@ -44,7 +44,8 @@ _REASONS = {
 """What the kernels' statuses mean; negative ones are errors of the system."""
 
 
-def _failure(status: int, name: str) -> FrameError:
+def failure(status: int, name: str) -> FrameError:
+    """Return what a kernel's status says of the frame of that name."""
     if status < 0:
         return refused(name, OSError(-status, os.strerror(-status)))
     return FrameCorrupt(name, _REASONS[status])
@@ -111,7 +112,7 @@ def decode(frame: EncodedFrame, isa: str = "") -> NDArray[np.generic]:
         frame.payload, int(frame.encoding), code, image.size, image.reshape(-1).view(np.uint8), isa
     )
     if status:
-        raise _failure(status, frame.name)
+        raise failure(status, frame.name)
     return image
 
 
@@ -187,21 +188,21 @@ def integrate(
     variances = np.empty((n if variance != "none" else 0, table.n_bins))
     statuses, of_variance, lost = _core.integrate(
         table.native,
-        _encoded(frames),
-        _common_dtype(frames),
+        encoded(frames),
+        common_dtype(frames),
         np.ascontiguousarray(invalid, np.float64),
         np.ascontiguousarray(linear, np.float64),
         np.ascontiguousarray(quadratic, np.float64),
         _VARIANCE[variance],
-        _encoded(variance_frames),
-        _common_dtype(variance_frames),
+        encoded(variance_frames),
+        common_dtype(variance_frames),
         signal,
         variances,
         isa,
     )
     lost = [row for row in lost if statuses[row[0]] == 0]
     failures = [
-        _failure(status, (variance_frames if of_variance[i] else frames)[i].name) if status else None
+        failure(status, (variance_frames if of_variance[i] else frames)[i].name) if status else None
         for i, status in enumerate(statuses)
     ]
     return BatchSums(
@@ -247,8 +248,8 @@ def deviations(
     weighted = np.empty_like(square)
     statuses = _core.deviations(
         table.native,
-        _encoded(frames),
-        _common_dtype(frames),
+        encoded(frames),
+        common_dtype(frames),
         np.ascontiguousarray(invalid, np.float64),
         np.ascontiguousarray(norm, np.float64),
         None if dark is None else np.ascontiguousarray(dark, np.float64),
@@ -259,15 +260,17 @@ def deviations(
     )
     for status, frame in zip(statuses, frames, strict=True):
         if status:
-            raise _failure(status, frame.name)
+            raise failure(status, frame.name)
     return Deviations(square, weighted)
 
 
-def _encoded(frames: Sequence[EncodedFrame]) -> list[tuple[Buffer | FilePart, int]]:
+def encoded(frames: Sequence[EncodedFrame]) -> list[tuple[Buffer | FilePart, int]]:
+    """Return frames as the kernels take them."""
     return [(frame.payload, int(frame.encoding)) for frame in frames]
 
 
-def _common_dtype(frames: Sequence[EncodedFrame]) -> int:
+def common_dtype(frames: Sequence[EncodedFrame]) -> int:
+    """Return what the kernels call the type of all frames; raises `FrameCorrupt` where they differ."""
     if not frames:
         return 0
     dtype = frames[0].dtype

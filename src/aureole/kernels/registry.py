@@ -26,6 +26,10 @@ _ROWS = {
     ("integrate", "reference"): "aureole.kernels.reference:integrate",
     ("deviations", "cpu"): "aureole.kernels.cpu:deviations",
     ("deviations", "reference"): "aureole.kernels.reference:deviations",
+    ("rings", "cpu"): "aureole.kernels.cpu_robust:Rings",
+    ("rings", "reference"): "aureole.kernels.reference_robust:Rings",
+    ("robust", "cpu"): "aureole.kernels.cpu_robust:robust",
+    ("robust", "reference"): "aureole.kernels.reference_robust:robust",
 }
 
 
@@ -54,9 +58,9 @@ def backend(operation: str, name: str) -> Callable[..., Any]:
 
     Parameters
     ----------
-    operation : {"table", "project", "integrate", "deviations"}
-        ``"table"`` turns `aureole.kernels.Entries`, on a number of threads, into what the other three take as
-        their first argument; those are described by their twins in `aureole.kernels.reference`.
+    operation : {"table", "project", "integrate", "deviations", "rings", "robust"}
+        ``"table"`` turns `aureole.kernels.Entries`, on a number of threads, into what the next three take as
+        their first argument; ``"rings"`` turns them, with `PixelRows`, into what ``"robust"`` takes.
     name : str
         A backend, or ``"auto"``.
 

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from aureole.azimuthal import Plan
 from aureole.errors import OutputError, SpecError
-from aureole.io.grids import GridAxis, GridEntry, new_data, write_entry, write_scan
+from aureole.io.grids import GridAxis, GridEntry, new_data, point_at, write_entry, write_scan
 from aureole.io.hdf5_files import TROUBLES
 from aureole.io.patterns import AxisData
 from aureole.io.pending_hdf5 import PendingHdf5
@@ -50,6 +50,8 @@ class ScanFile:
         self._scan, self._run = scan, run
         self._monitor = None if options.monitor is None else np.full(scan.frames, np.nan)
         self._digests: dict[tuple[str, int], bytes] = {}
+        self._parts: dict[range, Path] = {}
+        self._virtual = options.virtual
         self.pending = PendingHdf5(run.output, scan.frames, overwrite=run.replaces)
         entry = GridEntry(
             title=title,
@@ -64,8 +66,9 @@ class ScanFile:
         """Take all parts of the run, and yield the layers of the scan as soon as they are complete."""
         layers = Layers(self._scan, len(self.radial.values), sigma=self.sigma)
         yield from layers.empty()
-        for _, rows in parts:
+        for path, rows in parts:
             self._account(rows)
+            self._parts[rows.frames] = path
             yield from layers.put(rows)
 
     def _account(self, rows: Rows) -> None:
@@ -81,16 +84,26 @@ class ScanFile:
         with self.pending.writing() as file:
             new_data(file["entry"], name, (*axes, self.radial), sigma=sigma, long_name=long_name)
 
-    def write(
-        self,
-        name: str,
-        layer: int | None,
-        intensity: F32,
-        sigma: F32 | None,
-        *,
-        order: Sequence[int] | None = None,
-    ) -> None:
-        """Write the patterns of a layer, or of all places, into an NXdata, with their axes in some order."""
+    def write_measured(self, name: str, layer: int | None, intensity: F32, sigma: F32 | None) -> None:
+        """Write patterns as they were measured, unless they stay in the parts of the run."""
+        if not self._virtual:
+            self.write(name, layer, intensity, sigma)
+
+    def point_at(self, name: str, frames: NDArray[np.intp]) -> None:
+        """Let an NXdata have the patterns as they were measured: where they are, if they stay in the parts.
+
+        Parameters
+        ----------
+        name : str
+        frames : ndarray of intp
+            Number of the frame at each of its places; -1: none.
+        """
+        if self._virtual:
+            with self.pending.writing() as file:
+                point_at(file[f"entry/{name}"], frames, self._parts, self.pending.target.parent)
+
+    def write(self, name: str, layer: int | None, intensity: F32, sigma: F32 | None) -> None:
+        """Write the patterns of a layer, or of all places, into an NXdata."""
         with self.pending.writing() as file:
             for key, values in (("I", intensity), ("I_errors", sigma)):
                 if values is not None:

@@ -42,6 +42,8 @@ class Corrections:
         second line of a zigzag scan.
     without_angles, without_translations : tuple of int
         Numbers of those that are left out, or filled from their neighbours.
+    backward : tuple of bool
+        For `backlash`: which lines ran backwards, every second one without it.
     """
 
     equal_totals: bool = False
@@ -50,6 +52,7 @@ class Corrections:
     backlash: bool = False
     without_angles: tuple[int, ...] = ()
     without_translations: tuple[int, ...] = ()
+    backward: tuple[bool, ...] = ()
 
     def __post_init__(self) -> None:
         if self.jitter and self.backlash:
@@ -93,6 +96,44 @@ class Reconstruction:
             raise SpecError(f"no window {self.window!r}; there are {', '.join(WINDOWS)}")
         if self.iterations is not None and (self.method == "fbp" or self.iterations < 1):
             raise SpecError(f"{self.iterations} iterations of {self.method}")
+        if self.strength < 0 or (self.strength and self.method != "tv"):
+            raise SpecError(f"a strength of {self.strength:g} of {self.method}: it is of the total variation")
+
+
+def check(corrections: Corrections, reconstruction: Reconstruction, shape: tuple[int, int]) -> None:
+    """Refuse, before any work is done, what cannot be done with sinograms of (angles, translations).
+
+    Raises
+    ------
+    SpecError
+        Numbers of angles or translations that are not there, margins that leave nothing, an axis outside the
+        translations, or corrections that need the whole sample in all projections.
+    """
+    for what, numbers, count in (
+        ("angle", corrections.without_angles, shape[0]),
+        ("translation", corrections.without_translations, shape[1]),
+    ):
+        wrong = [number for number in numbers if not 0 <= number < count]
+        if wrong:
+            raise SpecError(f"there is no {what} {wrong[0]} of {count} that could be left out")
+        if len(set(numbers)) > count - 2:
+            raise SpecError(f"without {len(set(numbers))} of {count} {what}s too few are left")
+    if corrections.air < 0 or 2 * corrections.air >= shape[1]:
+        raise SpecError(f"{corrections.air} translations of air at both ends, of {shape[1]}")
+    center = reconstruction.center
+    if center is not None and not 0 <= center <= shape[1] - 1:
+        raise SpecError(
+            f"rotation center {center:g} is outside the translations, which are 0 to {shape[1] - 1} steps"
+        )
+    if reconstruction.half_acquisition:
+        for what, wanted in (
+            ("equal totals", corrections.equal_totals),
+            ("jitter", corrections.jitter),
+        ):
+            if wanted:
+                raise SpecError(
+                    f"{what}: needs the whole sample in each projection, and half acquisition has half of it"
+                )
 
 
 class Tomogram(NamedTuple):
@@ -121,7 +162,31 @@ class Tomogram(NamedTuple):
     kept: Bools
 
 
-def tomogram(
+class Prepared(NamedTuple):
+    """Sinograms as they are reconstructed.
+
+    Attributes
+    ----------
+    given : Corrected
+        Of shape (angles, translations, channels): those projections that are kept, and channels with values.
+    beam : ParallelBeam
+        Where their rays ran.
+    channels : ndarray of bool, shape (bins,)
+        Which bins have values.
+    kept : ndarray of bool, shape (angles,)
+        Which of all projections these are.
+    spread : float
+        How far the methods that found the rotation axis are apart, in steps; NaN where it was given.
+    """
+
+    given: Corrected
+    beam: ParallelBeam
+    channels: Bools
+    kept: Bools
+    spread: float
+
+
+def prepare(
     intensity: F32,
     sigma: F32 | None,
     angles: NDArray[np.float64],
@@ -130,9 +195,8 @@ def tomogram(
     corrections: Corrections,
     reconstruction: Reconstruction,
     size: int | None = None,
-    threads: int | None = None,
-) -> Tomogram:
-    """Reconstruct all channels of a layer.
+) -> Prepared:
+    """Put the sinograms of a layer right, and find the rotation axis.
 
     Parameters
     ----------
@@ -148,13 +212,13 @@ def tomogram(
     size : int, optional
         Edge of the slice in pixels. Without it, as many as there are translations; of half acquisition, what
         the rays have seen.
-    threads : int, optional
 
     Raises
     ------
     SpecError
-        Too few projections are left, or what `aureole.tomo` refuses.
+        As `check`; too few projections are left, or what `aureole.tomo` refuses.
     """
+    check(corrections, reconstruction, (intensity.shape[0], intensity.shape[1]))
     lost, channels = _lost(intensity, corrections)
     kept = good_angles(lost)
     if not channels.any():
@@ -177,7 +241,8 @@ def tomogram(
     if corrections.jitter:
         shifts = jitter(total, turned)
     elif corrections.backlash:
-        shifts = backlash(total, turned)
+        back = corrections.backward or tuple(np.arange(len(kept)) % 2 == 1)
+        shifts = backlash(total, turned, np.array(back)[kept])
     center, spread = reconstruction.center, float("nan")
     if center is None:
         found = find_center(total, turned, half_acquisition=reconstruction.half_acquisition)
@@ -192,13 +257,19 @@ def tomogram(
         half_acquisition=reconstruction.half_acquisition,
         shifts=shifts,
     )
+    return Prepared(given, beam, channels, kept, spread)
+
+
+def tomogram(prepared: Prepared, reconstruction: Reconstruction, *, threads: int | None = None) -> Tomogram:
+    """Reconstruct all channels of a layer; raises `SpecError` as `aureole.tomo` does."""
+    given, beam, channels, kept, spread = prepared
     values, errors = _slices(beam, given, reconstruction, threads)
     every = np.full(len(kept), np.nan)
-    every[kept] = shifts
+    every[kept] = beam.shifts
     return Tomogram(
         _spread(values, beam, channels),
         None if errors is None else _spread(np.sqrt(errors), beam, channels),
-        center,
+        beam.rotation_center,
         spread,
         every,
         kept,
@@ -209,13 +280,6 @@ def _lost(intensity: F32, corrections: Corrections) -> tuple[Bools, Bools]:
     """Return which rays have no values, (angles, translations), and which channels have any, (bins,)."""
     finite = np.isfinite(intensity)
     lost: Bools = np.array(~finite.any(axis=-1), np.bool_, ndmin=2)
-    for what, numbers, count in (
-        ("angle", corrections.without_angles, lost.shape[0]),
-        ("translation", corrections.without_translations, lost.shape[1]),
-    ):
-        wrong = [number for number in numbers if not 0 <= number < count]
-        if wrong:
-            raise SpecError(f"there is no {what} {wrong[0]} of {count} that could be left out")
     lost[list(corrections.without_angles)] = True
     lost[:, list(corrections.without_translations)] = True
     channels: Bools = np.array(finite.any(axis=(0, 1)), np.bool_, ndmin=1)
@@ -233,6 +297,8 @@ def _whole(given: Corrected, lost: Bools, kept: Bools, channels: Bools) -> Corre
     gaps = ~np.isfinite(given.sinograms)
     if given.variances is not None:
         gaps |= ~np.isfinite(given.variances)
+    if gaps.any():
+        given = given.each(np.array)
     # single bins that have no valid pixel in some frames
     for channel in np.flatnonzero(gaps.any(axis=(0, 1))):
         part = given.each(itemgetter((..., channel)))

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import closing
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -18,13 +18,16 @@ from aureole.azimuthal import Plan
 from aureole.errors import SpecError
 from aureole.io.grids import GridAxis, write_images, write_nxtomoproc, write_parameters
 from aureole.io.series import Frames
+from aureole.mapping.direct import DIRECT, direct_peaks
 from aureole.mapping.images import ImageRequest, Images
-from aureole.mapping.patterns import Estimate
+from aureole.mapping.patterns import Estimate, Window
 from aureole.mapping.scan import Scan, ScanAxis
 from aureole.mapping.scan_file import ScanFile, check_ending, identity, radial_axis, stored_rows
-from aureole.mapping.tomogram import Corrections, Reconstruction, Tomogram, tomogram
+from aureole.mapping.tomogram import Corrections, Reconstruction, Tomogram, check, prepare, tomogram
 from aureole.runs.report import RunOptions, RunReport, check_output
 from aureole.runs.run import Run
+
+F32 = NDArray[np.float32]
 
 _DOUBTFUL = 1.0
 """Steps by which the methods that find the rotation axis may differ without a word."""
@@ -42,6 +45,8 @@ class TomographyRequest:
     reconstruction : Reconstruction
     images : ImageRequest
         Images of the volume.
+    direct : mapping of str to (float, float)
+        Radial ranges, by name, in which the one peak of each voxel is fitted directly against the sinograms.
     transmission : callable, optional
         Returns that of each frame, shape (frames,); called when frames are there.
     transmission_name : str, optional
@@ -51,6 +56,7 @@ class TomographyRequest:
     corrections: Corrections
     reconstruction: Reconstruction
     images: ImageRequest
+    direct: Mapping[str, Window] = field(default_factory=dict)
     transmission: Callable[[], NDArray[np.float64]] | None = None
     transmission_name: str | None = None
 
@@ -60,6 +66,7 @@ class TomographyRequest:
             "corrections": asdict(self.corrections),
             "reconstruction": asdict(self.reconstruction),
             "images": self.images.describe(),
+            "direct": dict(self.direct),
             "transmission": self.transmission_name,
         }
 
@@ -100,8 +107,9 @@ def xrdct_series(
     output = Path(output)
     check_ending(output)
     request.images.check(radial_axis(plan).values)
-    check_output(output, frames.sources, overwrite=True)
     scan = _with_layers(scan)
+    check(request.corrections, request.reconstruction, (scan.index.shape[1], scan.index.shape[2]))
+    check_output(output, frames.sources, overwrite=True)
     run = Run(
         plan,
         frames,
@@ -135,42 +143,170 @@ def _with_layers(scan: Scan) -> Scan:
 
 def _write(plan: Plan, scan: Scan, run: Run, request: TomographyRequest, options: RunOptions) -> None:
     heights, rotation, translation = scan.axes
-    z, j, i = (GridAxis(axis.name, axis.values, axis.unit) for axis in (heights, translation, rotation))
-    layers: dict[int, Tomogram] = {}
-    images: dict[int, Images] = {}
+    axes = [GridAxis(axis.name, axis.values, axis.unit) for axis in (heights, translation, rotation)]
     with closing(run.parts()) as parts, ScanFile(plan, scan, run, options, "diffraction tomogram") as file:
-        file.create("sinogram", (z, j, i), sigma=file.sigma, long_name="intensity, as measured")
-        transmission = None
+        file.create("sinogram", axes, sigma=file.sigma, long_name="intensity, as measured")
+        slices = _Slices(file, scan, request, options.threads)
         for layer, intensity, sigma in file.layers(parts):
-            file.write("sinogram", layer, *map(_by_translation, (intensity, sigma)))
-            if request.transmission is not None and transmission is None:
-                every = np.append(request.transmission(), np.nan)
-                transmission = every[scan.index]  # -1, no frame, is the NaN at the end
-            found = tomogram(
+            file.write_measured("sinogram", layer, *map(_by_translation, (intensity, sigma)))
+            slices.take(layer, intensity, sigma)
+        file.point_at("sinogram", scan.index.swapaxes(1, 2))
+        run.notes += slices.finish()
+        with file.pending.writing() as hdf5:
+            slices.write_account(hdf5["entry"], str(run.manifest.sources[0].path))
+            for name, maps in slices.stacked().items():
+                data = write_images(hdf5["entry"], name, slices.axes, maps)
+                write_nxtomoproc(hdf5, name, data)
+
+
+class _Slices:
+    """Takes layers of patterns in any order, and writes the volume."""
+
+    def __init__(self, file: ScanFile, scan: Scan, request: TomographyRequest, threads: int | None) -> None:
+        self._file, self._scan, self._request, self._threads = file, scan, request, threads
+        self._transmission: NDArray[np.float64] | None = None
+        self._made: dict[int, Tomogram] = {}
+        self._images: dict[int, Images] = {}
+        self._failed: dict[int, str] = {}
+        self._notes: list[str] = []
+        self._errors = False
+        self.axes: tuple[GridAxis, ...] = ()
+
+    def take(self, layer: int, intensity: F32, sigma: F32 | None) -> None:
+        """Reconstruct a layer; one that cannot be does not stop the others."""
+        request, wanted = self._request, self._request.corrections
+        if wanted.backlash:
+            wanted = replace(wanted, backward=_ran_backwards(self._scan.index[layer]))
+        try:
+            prepared = prepare(
                 intensity,
                 sigma,
-                rotation.values,
-                transmission=None if transmission is None else transmission[layer],
-                corrections=request.corrections,
+                self._scan.axes[1].values,
+                transmission=self._transmitted(layer),
+                corrections=wanted,
                 reconstruction=request.reconstruction,
-                size=next((len(made.intensity) for made in layers.values()), None),
-                threads=options.threads,
+                size=self._size(),
             )
-            if not layers:
-                y, x = _places(translation, len(found.intensity))
-                file.create("data", (z, y, x), sigma=found.sigma is not None, long_name="intensity per step")
-            file.write("data", layer, found.intensity, found.sigma)
-            images[layer] = request.images.make(
-                file.radial.values, found.intensity, found.sigma, threads=options.threads
+            found = tomogram(prepared, request.reconstruction, threads=self._threads)
+        except SpecError as error:
+            self._failed[layer] = str(error)
+            return
+        if not self._made:
+            z, translation = self._scan.axes[0], self._scan.axes[-1]
+            self.axes = (GridAxis(z.name, z.values, z.unit), *_places(translation, len(found.intensity)))
+            self._errors = found.sigma is not None
+            self._file.create("data", self.axes, sigma=self._errors, long_name="intensity per step")
+        self._put(layer, found.intensity, found.sigma)
+        for name, window in request.direct.items():
+            try:
+                self._images[layer][name] = direct_peaks(
+                    prepared, found, self._file.radial.values, window, threads=self._threads
+                )
+            except SpecError as error:
+                self._notes.append(f"{self._of(layer)}{name} is empty, since {error}")
+                self._images[layer][name] = _nothing(found.intensity.shape[:2])
+        self._made[layer] = found._replace(intensity=found.intensity[..., :0], sigma=None)
+
+    def finish(self) -> list[str]:
+        """Fill the layers that could not be reconstructed, and return what the user should know.
+
+        Raises
+        ------
+        SpecError
+            Not one could be.
+        """
+        if not self._made:
+            raise SpecError(next(iter(self._failed.values())))
+        size, first = len(self.axes[1].values), next(iter(self._made.values()))
+        for layer in self._failed:
+            nothing = np.full((size, size, len(self._file.radial.values)), np.nan, np.float32)
+            self._put(layer, nothing, nothing if self._errors else None)
+            self._images[layer] |= {name: _nothing((size, size)) for name in self._request.direct}
+            self._made[layer] = Tomogram(
+                nothing[..., :0],
+                None,
+                np.nan,
+                np.nan,
+                np.full(len(first.shifts), np.nan),
+                np.zeros_like(first.kept),
             )
-            layers[layer] = found._replace(intensity=found.intensity[..., :0], sigma=None)
-            run.notes += _doubts(layer, found, scan)
-        with file.pending.writing() as hdf5:
-            _write_account(hdf5["entry"], layers, request)
-            for name in next(iter(images.values())):
-                maps = _stacked([images[layer][name] for layer in sorted(images)])
-                data = write_images(hdf5["entry"], name, (z, y, x), maps)
-                write_nxtomoproc(hdf5, name, data)
+        return self._notes + [note for layer in sorted(self._made) for note in self._doubts(layer)]
+
+    def stacked(self) -> dict[str, dict[str, Estimate]]:
+        """Return the images of all layers, upon each other."""
+        each = [self._images[layer] for layer in sorted(self._images)]
+        return {
+            name: {
+                what: Estimate(
+                    *(np.stack(parts) for parts in zip(*(one[name][what] for one in each), strict=True))
+                )
+                for what in maps
+            }
+            for name, maps in each[0].items()
+        }
+
+    def write_account(self, entry: h5py.Group, raw_file: str) -> None:
+        """Write how slices were made of sinograms."""
+        made = [self._made[layer] for layer in sorted(self._made)]
+        found: dict[str, object] = {
+            "raw_file": raw_file,
+            "rotation_center": np.array([each.center for each in made]),
+            "rotation_center_spread": np.array([each.spread for each in made]),
+            "shifts": np.stack([each.shifts for each in made]),
+            "angles_used": np.stack([each.kept for each in made]),
+        }
+        found |= {key: json.dumps(value) for key, value in self._request.describe().items()}
+        write_parameters(entry, "reconstruction", found)
+
+    def _put(self, layer: int, intensity: F32, sigma: F32 | None) -> None:
+        self._file.write("data", layer, intensity, sigma)
+        self._images[layer] = self._request.images.make(
+            self._file.radial.values, intensity, sigma, threads=self._threads
+        )
+
+    def _transmitted(self, layer: int) -> NDArray[np.float64] | None:
+        if self._request.transmission is None:
+            return None
+        if self._transmission is None:
+            # -1, no frame, is the NaN at the end
+            self._transmission = np.append(self._request.transmission(), np.nan)[self._scan.index]
+        found: NDArray[np.float64] = self._transmission[layer]
+        return found
+
+    def _size(self) -> int | None:
+        """Return the edge of all slices, where that of the first to be made must not decide on it."""
+        how, shape = self._request.reconstruction, self._scan.index.shape
+        return 2 * shape[2] - 1 if how.half_acquisition and how.center is None and shape[0] > 1 else None
+
+    def _of(self, layer: int) -> str:
+        return f"layer {layer}: " if len(self._scan.axes[0].values) > 1 else ""
+
+    def _doubts(self, layer: int) -> list[str]:
+        found = self._made[layer]
+        of_layer = self._of(layer)
+        if layer in self._failed:
+            return [f"{of_layer}not reconstructed, since {self._failed[layer]}"]
+        notes = []
+        if found.spread > _DOUBTFUL:
+            notes.append(
+                f"{of_layer}rotation center {found.center:.2f}, and the methods that find it are "
+                f"{found.spread:.1f} steps apart: check it, or give --center"
+            )
+        left_out = int(np.count_nonzero(~found.kept))
+        if left_out:
+            notes.append(f"{of_layer}{left_out} of {len(found.kept)} angles lack frames and are left out")
+        return notes
+
+
+def _nothing(shape: tuple[int, ...]) -> dict[str, Estimate]:
+    """Return images of a peak that could not be fitted."""
+    return dict.fromkeys(DIRECT, Estimate(np.full(shape, np.nan), np.full(shape, np.nan)))
+
+
+def _ran_backwards(index: NDArray[np.intp]) -> tuple[bool, ...]:
+    """Return for each angle whether translations were visited from the last to the first."""
+    lines = [line[line >= 0] for line in index]
+    return tuple(bool(len(line) > 1 and line[-1] < line[0]) for line in lines)
 
 
 def _by_translation(values: NDArray[np.float32] | None) -> Any:
@@ -178,48 +314,8 @@ def _by_translation(values: NDArray[np.float32] | None) -> Any:
     return None if values is None else values.swapaxes(0, 1)
 
 
-def _stacked(layers: list[dict[str, Estimate]]) -> dict[str, Estimate]:
-    """Put images of all layers upon each other."""
-    return {
-        what: Estimate(
-            np.stack([layer[what].value for layer in layers]),
-            np.stack([layer[what].sigma for layer in layers]),
-        )
-        for what in layers[0]
-    }
-
-
 def _places(translation: ScanAxis, size: int) -> tuple[GridAxis, GridAxis]:
     """Return y and x of the pixels of a slice, whose middle is the rotation axis."""
     step = float(np.median(np.abs(np.diff(translation.values))))
     values = (np.arange(size) - (size - 1) / 2) * step
     return GridAxis("y", values, translation.unit), GridAxis("x", values, translation.unit)
-
-
-def _doubts(layer: int, found: Tomogram, scan: Scan) -> list[str]:
-    """Return what the user should know of how a layer was reconstructed."""
-    of_layer = f"layer {layer}: " if len(scan.axes[0].values) > 1 else ""
-    notes = []
-    if found.spread > _DOUBTFUL:
-        notes.append(
-            f"{of_layer}rotation center {found.center:.2f}, and the methods that find it are "
-            f"{found.spread:.1f} steps apart: check it, or give --center"
-        )
-    left_out = int(np.count_nonzero(~found.kept))
-    if left_out:
-        notes.append(f"{of_layer}{left_out} of {len(found.kept)} angles lack frames and are left out")
-    return notes
-
-
-def _write_account(entry: h5py.Group, layers: dict[int, Tomogram], request: TomographyRequest) -> None:
-    """Write how slices were made of sinograms."""
-    made = [layers[layer] for layer in sorted(layers)]
-    found = {
-        "rotation_center": np.array([each.center for each in made]),
-        "rotation_center_spread": np.array([each.spread for each in made]),
-        "shifts": np.stack([each.shifts for each in made]),
-        "angles_used": np.stack([each.kept for each in made]),
-    }
-    process = write_parameters(entry, "reconstruction", found)
-    for key, value in request.describe().items():
-        process[f"parameters/{key}"] = json.dumps(value)

@@ -69,7 +69,8 @@ def _write(plan: Plan, scan: Scan, run: Run, images: ImageRequest, options: RunO
     with closing(run.parts()) as parts, ScanFile(plan, scan, run, options, "diffraction map") as file:
         file.create("data", axes, sigma=file.sigma, long_name="intensity")
         for _, intensity, sigma in file.layers(parts):
-            file.write("data", None, intensity, sigma)
+            file.write_measured("data", None, intensity, sigma)
+            file.point_at("data", scan.index)
             made = images.make(file.radial.values, intensity, sigma, threads=options.threads)
         with file.pending.writing() as hdf5:
             for name, maps in made.items():

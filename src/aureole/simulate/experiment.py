@@ -20,6 +20,9 @@ from aureole.simulate.screen import Screen, standing
 F32 = NDArray[np.float32]
 F64 = NDArray[np.float64]
 
+_REFERENCE = 1e3
+"""Counts of a pixel of a reference at least, on average over the valid ones: rounding is nothing then."""
+
 
 class Scan(Protocol):
     """What `XrdctScan` and `MapScan` have in common."""
@@ -235,6 +238,19 @@ class Experiment:
         ndarray of int32, shape (n1, n2)
         """
         return self.screen.counted(self.expectation(frame), [self.beamline.seed, 1, frame])
+
+    def references(self) -> Iterator[tuple[str, NDArray[np.int32], dict[str, str]]]:
+        """Yield what each phase scatters alone, and air: name, a frame without noise, facts of its header.
+
+        All are of the same number of steps, a power of ten, in a beam of flux 1 that nothing attenuates:
+        weights of a fit with them are volume fractions over that number. The frame of air is that of an
+        empty beam.
+        """
+        mean = self.screen.mean(self.patterns[0])
+        steps = 10.0 ** max(0.0, np.ceil(np.log10(_REFERENCE / mean)))
+        facts = {"Steps": f"{steps:.0f}", "Flux": "1.000000", "Transmission": "1.000000"}
+        for name, profile in zip((*self.phantom.phases, "air"), (*self.patterns, self.air), strict=True):
+            yield name, self.screen.without_noise(self.screen.expectation(steps * profile)), facts
 
     def header(self, frame: int) -> dict[str, str]:
         """Return what the header of a frame says of motors and counters."""

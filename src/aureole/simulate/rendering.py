@@ -43,11 +43,14 @@ class Rendered:
         The files of the frames in the order in which they will appear; for an Eiger the master comes last.
     hidden : Path
         The folder in which these files are until then, under the same names.
+    tables : tuple of Path
+        What is there already, those three and ``references/``.
     """
 
     directory: Path
     files: tuple[Path, ...]
     hidden: Path
+    tables: tuple[Path, ...]
 
     @property
     def frames(self) -> Path:
@@ -58,10 +61,7 @@ class Rendered:
     def discard(self) -> None:
         """Remove all of the scan, also what has been released."""
         shutil.rmtree(self.hidden, ignore_errors=True)
-        for path in (*self.files, *(self.directory / name for name in _TABLES)):
-            path.unlink(missing_ok=True)
-        with suppress(OSError):
-            self.files[0].parent.rmdir()
+        _remove((*self.files, *self.tables))
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +98,8 @@ def render(
 ) -> Rendered:
     """Draw all frames of a scan into a hidden folder, and write its tables.
 
-    ``scan.poni``, ``scan.csv`` and ``truth.h5`` are there when this returns; the frames appear on `release`.
+    ``scan.poni``, ``scan.csv``, ``truth.h5`` and ``references/`` (a CBF file of each phase, and of air: see
+    `Experiment.references`) are there when this returns; the frames appear on `release`.
     Whatever goes wrong until then, nothing of the scan remains.
 
     Parameters
@@ -132,18 +133,20 @@ def render(
             write_truth(hidden / "truth.h5", experiment)
             draw = _draw_cbf if form == "cbf" else _draw_eiger
             files = draw(experiment, hidden, workers, progress)
-            for name in _TABLES:
-                with publication(folder / name) as temporary:
-                    (hidden / name).replace(temporary)
-                placed.append(folder / name)
+            for path in (*(hidden / name for name in _TABLES), *_draw_references(experiment, hidden)):
+                target = folder / path.relative_to(hidden)
+                target.parent.mkdir(exist_ok=True)
+                with publication(target) as temporary:
+                    path.replace(temporary)
+                placed.append(target)
         except BaseException:
             shutil.rmtree(hidden, ignore_errors=True)
-            for path in placed:
-                path.unlink(missing_ok=True)
+            _remove(placed)
             raise
     except OSError as error:
         raise OutputError(f"{folder}: cannot be written ({error.strerror or error})") from None
-    return Rendered(folder, tuple(folder / path.relative_to(hidden) for path in files), hidden)
+    frames = tuple(folder / path.relative_to(hidden) for path in files)
+    return Rendered(folder, frames, hidden, tuple(placed))
 
 
 def release(
@@ -200,10 +203,30 @@ def release(
 
 def _refuse_a_scan(folder: Path) -> None:
     there = [folder / name for name in (*_TABLES, "scan_master.h5") if (folder / name).exists()]
-    frames = folder / "frames"
-    if there or (frames.exists() and (not frames.is_dir() or any(frames.iterdir()))):
-        found = there[0] if there else frames
-        raise OutputError(f"{found}: is there already; choose another folder")
+    for path in (folder / "frames", folder / "references"):
+        if path.exists() and (not path.is_dir() or any(path.iterdir())):
+            there.append(path)
+    if there:
+        raise OutputError(f"{there[0]}: is there already; choose another folder")
+
+
+def _remove(files: Iterable[Path]) -> None:
+    """Remove files, and the folders that are empty then."""
+    for path in files:
+        path.unlink(missing_ok=True)
+        if path.parent.name in ("frames", "references"):
+            with suppress(OSError):
+                path.parent.rmdir()
+
+
+def _draw_references(experiment: Experiment, hidden: Path) -> list[Path]:
+    folder = hidden / "references"
+    folder.mkdir()
+    paths = []
+    for name, image, facts in experiment.references():
+        paths.append(folder / f"{name}.cbf")
+        paths[-1].write_bytes(format_cbf(image, pilatus_header(experiment.geometry, 0, facts), name=name))
+    return paths
 
 
 def _draw_cbf(experiment: Experiment, hidden: Path, threads: int, progress: Progress | None) -> list[Path]:

@@ -121,9 +121,15 @@ class Screen:
         seed : list of int
             Decides the noise.
         """
-        rng = np.random.default_rng(seed)
         expectation.reshape(-1)[self.hot] *= _HOT
-        image = poisson(rng, expectation)
+        return self._marked(poisson(np.random.default_rng(seed), expectation))
+
+    def without_noise(self, expectation: F32) -> NDArray[np.int32]:
+        """Return one frame as `counted` does, rounded in place of drawn."""
+        expectation.reshape(-1)[self.hot] *= _HOT
+        return self._marked(np.rint(expectation).astype(np.int32))
+
+    def _marked(self, image: NDArray[np.int32]) -> NDArray[np.int32]:
         image[self.invalid] = -1
         image.reshape(-1)[self._dead] = -2
         return image

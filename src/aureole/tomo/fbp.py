@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
 from functools import cached_property
+from itertools import count
 from math import ceil
 
 import numpy as np
@@ -18,7 +19,7 @@ from aureole.tomo.star import Star
 from aureole.tomo.windows import ramp
 
 METHODS = ("auto", "direct", "fourier")
-_FEW_PIXELS = 256
+_FEW_PIXELS = 200
 """Many channels of slices up to such an edge are faster by sums; larger ones by Fourier transforms."""
 _SIDE_BY_SIDE = 16
 """Channels of a line of memory: so many are fetched at once where they lie side by side."""
@@ -55,11 +56,9 @@ class FilteredBackprojection:
         self.method = method
         if method == "auto":
             self.method = "direct" if beam.size <= _FEW_PIXELS else "fourier"
-        from scipy.fft import next_fast_len
-
         farthest = max(beam.centers.max(), beam.translations - 1 - beam.centers.min())
         # of the padded projections: no pixel sees the repetition of one
-        self.length = 2 * next_fast_len(ceil(max(beam.size / 2 + farthest + 1, beam.translations)))
+        self.length = 2 * _fast(ceil(max(beam.size / 2 + farthest + 1, beam.translations)))
         self._filter = ramp(self.length, window) / self.length
 
     def reconstruct(
@@ -162,3 +161,15 @@ class FilteredBackprojection:
             for _ in pool.map(some, firsts):
                 pass
         return out
+
+
+def _fast(length: int) -> int:
+    """Return a length that is quick to transform, not below the given one: a product of 2, 3, 5 and 7."""
+    for at_least in count(length):
+        rest = at_least
+        for factor in (2, 3, 5, 7):
+            while rest % factor == 0:
+                rest //= factor
+        if rest == 1:
+            break
+    return at_least

@@ -121,17 +121,33 @@ def jitter(sinogram: ArrayLike, angles: ArrayLike) -> NDArray[np.float64]:
     return rest
 
 
-def backlash(sinogram: ArrayLike, angles: ArrayLike) -> NDArray[np.float64]:
+def backlash(
+    sinogram: ArrayLike, angles: ArrayLike, backward: ArrayLike | None = None
+) -> NDArray[np.float64]:
     """Return the shift of each projection of a zigzag scan, shape (angles,), in steps.
 
-    Every second line was measured on the way back, where the motor lags. The lag is the median of what
-    neighbouring lines differ by; half of it is given to either.
+    Some lines were measured on the way back, where the motor lags. The lag is the median of what
+    neighbouring lines of different ways differ by; half of it is given to either.
 
-    Parameters and errors are those of `jitter`.
+    Parameters
+    ----------
+    sinogram, angles
+        As of `jitter`.
+    backward : array_like of bool, shape (angles,), optional
+        Which lines ran backwards; every second one without it.
+
+    Raises
+    ------
+    SpecError
+        As `jitter`; all lines ran the same way.
     """
     rest = jitter(sinogram, angles)
-    sign = np.where(np.arange(len(rest)) % 2 == 0, 1.0, -1.0)
-    lag = float(np.median(-sign[:-1] * np.diff(rest)))
+    back = np.arange(len(rest)) % 2 == 1 if backward is None else np.asarray(backward, bool)
+    sign = np.where(back, -1.0, 1.0)
+    turned = np.flatnonzero(np.diff(sign))
+    if not turned.size:
+        raise SpecError("all lines of the scan ran the same way: there is no backlash between them")
+    lag = float(np.median(-sign[turned] * np.diff(rest)[turned]))
     return sign * lag / 2
 
 
