@@ -363,3 +363,35 @@ def test_damaged_files_are_told_in_one_line(run, scan, made, part, damage):
         assert "Traceback" not in done.err, done.err
         assert "defect" not in done.err, done.err
         assert len(done.err.splitlines()) == (1 if done.code else 0), done.err
+
+
+@pytest.mark.parametrize("verb", ["xrdct", "integrate"])
+def test_parts_that_are_gone_are_told(run, scan, made, refused, verb):
+    """The library would fill up with NaN, and say nothing."""
+    path = scan.root / "virtual.h5"
+    frames = sorted((made / "s/frames").iterdir())[95:]
+    options = ("--poni", made / "s/scan.poni", "--virtual", "--part-frames", 48, *BINS, "-o", path)
+    shape = ("--shape", "8,12") if verb == "xrdct" else ()
+    assert run(verb, *frames, *options, *shape).code == 0
+    assert run("export", path, "--frame", 9, "-o", scan.out / "x.xy").code == 0
+    (scan.out / "x.xy").unlink()
+    parts = sorted(scan.root.glob("virtual.h5.run/**/*.h5"))
+    parts[0].unlink()
+    told = refused("export", path, "--frame", 9, "-o", scan.out / "x.xy")
+    assert "is missing" in told
+    assert parts[0].name in told
+
+
+def test_layers_that_could_not_be_reconstructed(run, scan, made):
+    path = scan.root / "t.h5"
+    path.write_bytes((made / "t.h5").read_bytes())
+    with h5py.File(path, "r+") as file:
+        parameters = file["entry/reconstruction/parameters"]
+        for name in ("rotation_center", "rotation_center_spread", "shifts"):
+            parameters[name][1] = np.nan
+        for name in ("data/I", "data/I_errors", "Ni/total"):
+            file[f"entry/{name}"][1] = np.nan
+    assert "layer 1: not reconstructed" in run("info", path).out
+    assert "nothing to show" in run("plot", path, "--what", "slice", "-o", scan.out / "x.png").err
+    assert run("plot", path, "--layer", 0, "-o", scan.out / "x.png").code == 0
+    assert run("plot", path, "--what", "sinogram", "-o", scan.out / "y.png").code == 0

@@ -89,6 +89,9 @@ def _reconstruction(made: StoredReconstruction) -> Lines:
     for layer in range(min(len(made.center), _TOLD)):
         key = "rotation center" if layer == 0 else ""
         of_layer = f"layer {layer}: " if len(made.center) > 1 else ""
+        if not np.isfinite(made.center[layer]):
+            yield key, f"{of_layer}not reconstructed"
+            continue
         agreed = f", methods within {made.spread[layer]:.2g}" if made.spread[layer] > 0.0 else ""
         used = int(np.count_nonzero(made.angles_used[layer]))
         angles = f"{used} of {made.angles_used.shape[1]} angles used"
