@@ -29,7 +29,7 @@ _UNCERTAIN = 0.1
 """Fractions are shown where their error is below this."""
 GREY = "Grey: no value; centres, positions and widths of weak peaks, and fractions uncertain by more than 0.1"
 """What is not shown in images."""
-_QUIET = ("status", "background", "mean", "chi2")
+_QUIET = ("status", "background", "mean", "fwhm", "chi2")
 """Quantities that an overview leaves out."""
 
 
@@ -82,7 +82,7 @@ def aspect(panel: Panel) -> float:
 
 
 def image_panels(scan: StoredScan, layer: int | None, *, telling: bool) -> list[Panel]:
-    """Return the images of a scan, of one layer; only those that tell most if that is wanted.
+    """Return the images of a scan, of one layer; only those that tell most if that is wanted; phases first.
 
     Values that are noise are left out: positions, widths and centres where the intensity is less than three
     times its error or than a twentieth of the largest, and fractions with errors above 0.1.
@@ -95,7 +95,7 @@ def image_panels(scan: StoredScan, layer: int | None, *, telling: bool) -> list[
     symbol = scan.patterns.radial.label.rpartition("(")[2].rstrip(")")
     axes = scan.patterns.axes if layer is None else scan.patterns.axes[1:]
     panels = []
-    for name, group in scan.images.items():
+    for name, group in sorted(scan.images.items(), key=lambda item: item[0] != "phases"):
         strong = _strong(*group.read(group.quantities[0], layer))
         for quantity in group.quantities:
             if telling and (quantity in _QUIET or quantity.endswith("_weight")):
@@ -200,7 +200,8 @@ def _line(axes: Axes, panel: Panel, *, logarithmic: bool) -> None:
     if panel.errors is not None:
         low, high = panel.values - panel.errors, panel.values + panel.errors
         axes.fill_between(along.values, low, high, color=BAND, alpha=0.55, linewidth=0)
-    axes.plot(along.values, panel.values, color=LINE, linewidth=0.9)
+    axes.plot(along.values, panel.values, ".-", color=LINE, linewidth=0.9, markersize=3)
+    axes.ticklabel_format(axis="y", useOffset=False)
     if logarithmic:
         axes.set_yscale("log", nonpositive="mask")
     if panel.mark is not None:

@@ -62,6 +62,8 @@ class Content:
     ----------
     sinogram, slice : Panel or None
     images : list of Panel
+    more : int
+        How many images an overview has no room for.
     mean : ndarray or None
         The mean pattern of the layer or map.
     place : tuple of int
@@ -72,6 +74,7 @@ class Content:
     sinogram: Panel | None
     slice: Panel | None
     images: list[Panel]
+    more: int
     mean: F64 | None
     place: tuple[int, ...]
     pattern: Rows | None
@@ -93,7 +96,7 @@ def read_content(scan: StoredScan, view: View) -> Content:
     if view.what == "maps" and not images:
         raise FormatError(f"{scan.path}: holds no images: reduce it with --roi, --peak or --phase")
     if view.what not in ("overview", "slice", "voxel"):
-        return Content(sinogram, None, images, None, (), None)
+        return Content(sinogram, None, images, 0, None, (), None)
     survey = scan.patterns.survey(view.layer, _bins(scan, view))
     if not np.isfinite(survey.image).any():
         raise FormatError(f"{scan.path}: not one of its patterns has a value there, there is nothing to show")
@@ -114,7 +117,8 @@ def read_content(scan: StoredScan, view: View) -> Content:
         points=scan.points,
         mark=None if view.what == "slice" else found,
     )
-    return Content(sinogram, layer, images[:_MOST_PANELS], survey.mean, place, pattern)
+    shown = images[:_MOST_PANELS]
+    return Content(sinogram, layer, shown, len(images) - len(shown), survey.mean, place, pattern)
 
 
 def _sinogram(scan: StoredScan, view: View) -> Panel:
@@ -142,7 +146,7 @@ def draw_scan(figure: Figure, scan: StoredScan, view: View, content: Content) ->
         _overview(figure, scan, view, content)
     elif view.what == "maps":
         _grid(figure, content.images)
-        figure.supxlabel(GREY, x=0.01, ha="left", fontsize=7.5, color="#555555")
+        _footnote(figure, 0)
     elif view.what == "voxel":
         _pattern(figure.subplots(), scan, view, content)
     else:
@@ -178,7 +182,12 @@ def _overview(figure: Figure, scan: StoredScan, view: View, content: Content) ->
     for part in parts[2:]:
         _grid(part, content.images)
     if content.images:
-        figure.supxlabel(GREY, x=0.01, ha="left", fontsize=7.5, color="#555555")
+        _footnote(figure, content.more)
+
+
+def _footnote(figure: Figure, more: int) -> None:
+    text = f"{GREY}  ·  {more} more images: --what maps" if more else GREY
+    figure.supxlabel(text, x=0.01, ha="left", fontsize=7.5, color="#555555")
 
 
 def _grid(figure: FigureBase, panels: list[Panel]) -> None:

@@ -141,6 +141,8 @@ def _reduction(result: StoredRun) -> Lines:
         yield f"{kind} range", _range(spec[kind])
     yield "errors", spec["error_model"] or "none"
     yield "splitting", spec["split"]
+    for kind, numbers in (spec.get("robust") or {}).items():
+        yield "averaging", f"{kind}: " + ", ".join(f"{key} {value:g}" for key, value in numbers.items())
     yield "corrections", ", ".join(_corrections(spec)) or "none"
     yield "monitor", result.facts["monitor"] or "none"
     yield "mask", ", ".join(_masks(spec)) or "none"
