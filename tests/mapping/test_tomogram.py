@@ -227,6 +227,14 @@ def test_half_acquisition():
     assert rmse(found, half) < 0.1
 
 
+@pytest.mark.parametrize("turned", [360.0, -180.0])
+def test_other_ranges_of_angles(turned):
+    other = made(angles=60, angle_range=turned)
+    found = reconstruct(other)
+    assert found.center == pytest.approx(other.scan.rotation_center, abs=0.1)
+    assert rmse(found, other) < 0.1
+
+
 def test_the_size_can_be_chosen():
     found = reconstruct(WHOLE, size=35)
     np.testing.assert_allclose(found.intensity[1:-1, 1:-1], reconstruct(WHOLE).intensity, atol=1e-3)
@@ -243,6 +251,7 @@ def test_the_size_can_be_chosen():
         ({}, {"air": 17}, "17 translations of air at both ends, of 33"),
         ({"half_acquisition": True}, {"jitter": True}, "jitter: needs the whole sample"),
         ({"half_acquisition": True}, {"equal_totals": True}, "equal totals: needs the whole sample"),
+        ({"half_acquisition": True}, {"air": 1}, "air: needs the whole sample"),
     ],
 )
 def test_what_cannot_be_done(how, corrections, words):

@@ -384,6 +384,7 @@ def test_nxtomoproc_has_what_its_definition_wants(one, tmp_path):
     [
         ({"wanted": request(reconstruction=Reconstruction(center=13.0))}, "rotation center 13 is outside"),
         ({"wanted": request(Corrections(without_angles=(16,)))}, "no angle 16 of 16"),
+        ({"wanted": request(Corrections(backlash=True))}, "no line of translations ran backwards"),
         ({"wanted": request(images=ImageRequest(regions={"far": (90.0, 91.0)}))}, "far: the window 90 to 91"),
         ({"scan": raster([ScanAxis("y", np.arange(16.0)), ScanAxis("x", np.arange(13.0))], 208)}, "not y, x"),
         (

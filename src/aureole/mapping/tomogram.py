@@ -131,6 +131,7 @@ def check(corrections: Corrections, reconstruction: Reconstruction, shape: tuple
         for what, wanted in (
             ("equal totals", corrections.equal_totals),
             ("jitter", corrections.jitter),
+            ("air", corrections.air),
         ):
             if wanted:
                 raise SpecError(

@@ -114,6 +114,8 @@ def xrdct_series(
         raise SpecError(f"two images of the name {', '.join(sorted(twice))}")
     scan = _with_layers(scan)
     check(request.corrections, request.reconstruction, (scan.index.shape[1], scan.index.shape[2]))
+    if request.corrections.backlash and not any(any(_ran_backwards(lines)) for lines in scan.index):
+        raise SpecError("no line of translations ran backwards, so there is no backlash to put right")
     if request.reconstruction.center is None:
         turned = np.radians(scan.axes[1].values)
         check_angles(turned, half_acquisition=request.reconstruction.half_acquisition)
