@@ -122,7 +122,7 @@ class StoredRun(ABC):
         if self._arrays is None:
             return {}
         try:
-            # Not values(): it holds the lock of the library while it is under way, and after an error for long.
+            # Not values(): it holds the lock of the library while under way, and after an error for long.
             arrays = [self._arrays[name] for name in list(self._arrays)]
             return {str(found.attrs["sha256"]): found[()] for found in arrays}
         except (*TROUBLES, AttributeError) as error:
