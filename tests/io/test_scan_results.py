@@ -1,6 +1,7 @@
 """Maps and tomograms read back: each value from its place, and one line where a file is damaged."""
 
 import json
+from threading import Thread
 from types import SimpleNamespace
 
 import h5py
@@ -247,3 +248,21 @@ def test_frames_that_do_not_exist(grid):
         file["entry/scan/frame"][0, 0] = 99
     with pytest.raises(FormatError, match="frames that do not exist"):
         read_scan_result(grid.path)
+
+
+@pytest.mark.parametrize("part", ["Ni/total", "reduction/input/arrays/mask"])
+def test_an_error_leaves_the_library_to_other_threads(tomogram, part):
+    with h5py.File(tomogram.path, "r+") as file:
+        if part in file["entry"]:
+            del file[f"entry/{part}"]
+        file[f"entry/{part}"] = 7
+    try:
+        with read_scan_result(tomogram.path) as scan:
+            scan.read_arrays()
+    except FormatError as error:
+        held = error  # and its frames
+    other = Thread(target=h5py.File, args=(tomogram.path, "r"), daemon=True)
+    other.start()
+    other.join(20.0)
+    assert not other.is_alive()
+    assert "t.h5" in str(held)

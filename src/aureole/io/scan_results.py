@@ -254,10 +254,12 @@ class StoredScan(StoredRun):
             measured = (layers, rotations, translations)
             self.reconstruction = _reconstruction(entry["reconstruction/parameters"], layers, rotations)
         self._read_scan(entry["scan"], measured)
+        # h5py's items() holds the lock of the library while it is under way, and after an error for long.
+        groups = {name: entry[name] for name in list(entry) if name not in ("data", "sinogram")}
         self.images = {
             name: StoredImages(self.path, group, self.patterns.shape)
-            for name, group in entry.items()
-            if name not in ("data", "sinogram") and group.attrs.get("NX_class") == "NXdata"
+            for name, group in groups.items()
+            if group.attrs.get("NX_class") == "NXdata"
         }
 
     def _read_scan(self, scan: h5py.Group, measured: tuple[int, ...]) -> None:

@@ -122,7 +122,9 @@ class StoredRun(ABC):
         if self._arrays is None:
             return {}
         try:
-            return {str(found.attrs["sha256"]): found[()] for found in self._arrays.values()}
+            # Not values(): it holds the lock of the library while under way, and after an error for long.
+            arrays = [self._arrays[name] for name in list(self._arrays)]
+            return {str(found.attrs["sha256"]): found[()] for found in arrays}
         except (*TROUBLES, AttributeError) as error:
             raise FormatError(f"{self.path}: its arrays cannot be read ({why(error)})") from None
 
