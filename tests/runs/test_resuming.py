@@ -381,7 +381,7 @@ def test_a_virtual_output_whose_parts_are_gone(job):
     told = job.run(start=["plot", "out.h5", "-o", "out.png"])
     assert told.code == 2
     assert "part-000000-" in told.err
-    assert "is not there" in told.err
+    assert "is missing" in told.err
     assert job.run("--virtual").code == 1
     assert job.data() == wanted
 
