@@ -16,6 +16,7 @@ import aureole
 import common
 from aureole.azimuthal import IntegrationSpec, Plan
 from aureole.io import Frames, read_positions, read_scalars
+from aureole.io.nexus import Provenance, Source
 from aureole.io.patterns import AxisData, PatternLayout, PatternWriter
 from aureole.mapping.images import ImageRequest
 from aureole.mapping.scan import Scan, ScanAxis, raster
@@ -66,7 +67,12 @@ def tomograms(plan: Plan, frames: Frames, scan: Scan, table: Path, output: Path,
 
 def without_parts(plan: Plan, frames: Frames, output: Path) -> int:
     """Write the patterns straight into one file, with nothing that would survive a kill."""
-    layout = PatternLayout(radial=AxisData(common.UNIT, plan.bins.radial), norm=plan.normalization)
+    provenance = Provenance(
+        spec=plan.spec.to_json(), sources=[Source(path, None, None) for path in frames.sources]
+    )
+    layout = PatternLayout(
+        radial=AxisData(common.UNIT, plan.bins.radial), norm=plan.normalization, provenance=provenance
+    )
     with (
         closing(plan.stream(frames)) as batches,
         PatternWriter(output, len(frames), layout, overwrite=True) as writer,

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from aureole.cli import draw_result
+from aureole.cli.draw_pattern import draw_pattern
 from aureole.cli.figures import new_figure
 
 Q = np.linspace(0.05, 7.0, 1000)
@@ -44,5 +45,5 @@ def rings(height):
 def test_what_falls_steeply_is_drawn_on_a_logarithmic_scale(pattern, scale):
     with new_figure(8.4, 7.4) as figure:
         axes = figure.subplots()
-        draw_result._pattern(axes, Q, pattern, None, scale="auto")
+        draw_pattern(axes, Q, pattern, None, scale="auto")
         assert axes.get_yscale() == scale

@@ -398,3 +398,10 @@ def test_robust_averages(run, scan, geometry, options, rule):
 def test_robust_averages_that_make_no_sense(refused, scan, options, message):
     needed = (scan.folder, "--poni", scan.poni, "-o", scan.out / "out.h5")
     assert message in refused("integrate", *needed, *options)
+
+
+def test_xye_needs_an_error_model(run, scan, refused):
+    command = ("integrate", scan.files[0], "--poni", scan.poni, "-o", scan.out / "x.xye", "--npt", 40)
+    assert "no error model" in refused(*command, "--error-model", "none")
+    assert run(*command).code == 0
+    assert np.loadtxt(scan.out / "x.xye").shape[1] == 3

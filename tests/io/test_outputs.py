@@ -367,7 +367,7 @@ def test_text(tmp_path, ending, errors):
 
 
 def test_text_of_another_kind(tmp_path):
-    with pytest.raises(SpecError, match=r"endings \.xy, \.dat, \.chi"):
+    with pytest.raises(SpecError, match=r"endings \.xy, \.xye, \.dat, \.chi"):
         write_text(tmp_path / "a.csv", [1], [1], unit="q_nm^-1")
     with pytest.raises(SpecError, match="columns of shapes"):
         write_text(tmp_path / "a.xy", [1], [1, 2], unit="q_nm^-1")
@@ -469,3 +469,10 @@ def test_stacks_refuse_frames_of_another_kind(tmp_path, images):
             writer.write(0, EncodedFrame.from_array(images[0]))
         with pytest.raises(FrameCorrupt, match="37 x 10 pixels"):
             writer.write(0, EncodedFrame.from_array(images[0, :, :10].astype("u2")))
+
+
+def test_xye_always_has_errors(tmp_path):
+    with pytest.raises(SpecError, match="no errors"):
+        write_text(tmp_path / "a.xye", [1.0], [2.0], unit="q_nm^-1")
+    write_text(tmp_path / "a.xye", [1.0], [2.0], [0.5], unit="q_nm^-1")
+    assert np.loadtxt(tmp_path / "a.xye").tolist() == [1.0, 2.0, 0.5]

@@ -7,25 +7,21 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from aureole.cli.figures import ACCENT, BAND, IMAGE_MAP, LINE, MASKED, contrast, number, plain, round_ticks
+from aureole.cli.draw_pattern import draw_pattern
+from aureole.cli.figures import ACCENT, IMAGE_MAP, MASKED, contrast, number, plain, round_ticks
 from aureole.io.status import FrameStatus
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-    from aureole.io.results import Overview, StoredAxis, StoredResult
+    from aureole.io.results import Overview, StoredResult
+    from aureole.io.stored import StoredAxis
 
 F64 = NDArray[np.float64]
 
 _FEW = 12
 """Up to so many frames are drawn as lines above each other."""
-_BAND = 3.0
-"""Half width of the band of errors in standard errors."""
-_STEEP = 300.0
-"""Ratio of the largest to the small intensities beyond which they are drawn on a logarithmic scale."""
-_FALL = 10.0
-"""The same for how far they fall with the radius, peaks set aside: that of small angles falls farther."""
 
 
 def draw_result(figure: Figure, result: StoredResult, *, scale: str = "auto") -> None:
@@ -44,7 +40,7 @@ def draw_result(figure: Figure, result: StoredResult, *, scale: str = "auto") ->
     assert axis is not None
     if result.is_cake:
         upper, lower = figure.subplots(2, 1, sharex=True, height_ratios=(1.0, 2.2))
-        _pattern(upper, axis.centres, _azimuthal_mean(overview.mean), None, scale=scale)
+        draw_pattern(upper, axis.centres, _azimuthal_mean(overview.mean), None, scale=scale)
         upper.set_title("Mean over azimuth" + _of_frames(result))
         _cake(figure, lower, result, overview)
     else:
@@ -64,7 +60,7 @@ def _patterns(figure: Figure, axis: StoredAxis, result: StoredResult, overview: 
     several, sigma = len(result.status) > 1, overview.sigma
     heights = [1.2] + [0.3] * (sigma is not None) + [1.6] * several
     panels = list(np.atleast_1d(figure.subplots(len(heights), 1, sharex=True, height_ratios=heights)))
-    _pattern(panels[0], axis.centres, overview.mean, sigma, scale=scale)
+    draw_pattern(panels[0], axis.centres, overview.mean, sigma, scale=scale)
     panels[0].set_title("Mean pattern" + _of_frames(result) if several else "Pattern")
     if sigma is not None:
         _relative_error(panels[1], axis.centres, overview.mean, sigma)
@@ -118,37 +114,6 @@ def _azimuthal_mean(cake: F64) -> F64:
     mean = np.full(sums.shape, np.nan)
     np.divide(sums, count, out=mean, where=count > 0)
     return mean
-
-
-def _is_steep(values: F64) -> bool:
-    positive = values[np.isfinite(values) & (values > 0.0)]
-    if positive.size < max(8, values.size // 2):
-        return False
-    low, high = np.percentile(positive, (5.0, 99.9))
-    # Medians of pieces that are wider than a peak.
-    pieces = np.array_split(positive, min(25, 1 + positive.size // 20))
-    level = np.array([np.median(piece) for piece in pieces])
-    return bool(high > _STEEP * low or level.max() > _FALL * level[level.argmax() :].min())
-
-
-def _pattern(axes: Axes, x: F64, mean: F64, sigma: F64 | None, *, scale: str) -> None:
-    logarithmic = scale == "log" or (scale == "auto" and _is_steep(mean))
-    positive = mean[mean > 0.0]
-    if sigma is not None:
-        low, high = mean - _BAND * sigma, mean + _BAND * sigma
-        if logarithmic and positive.size:
-            low, high = (np.maximum(limit, 0.3 * positive.min()) for limit in (low, high))
-        axes.fill_between(x, low, high, color=BAND, alpha=0.55, linewidth=0, label=f"± {_BAND:g} σ")
-    axes.plot(x, mean, color=LINE, linewidth=0.9, label="intensity" if sigma is not None else None)
-    if logarithmic:
-        axes.set_yscale("log", nonpositive="mask")
-    else:
-        axes.set_ylim(bottom=min(0.0, float(np.nanmin(mean))))
-    axes.set_ylabel("Intensity")
-    axes.grid(color="#e6e6e6", linewidth=0.6)
-    axes.set_axisbelow(True)
-    if sigma is not None:
-        axes.legend(loc="upper right", ncols=2)
 
 
 def _waterfall(axes: Axes, axis: StoredAxis, overview: Overview, *, logarithmic: bool) -> None:

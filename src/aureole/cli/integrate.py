@@ -40,7 +40,7 @@ def add_parser(verbs: argparse._SubParsersAction[Any]) -> None:
     parser.set_defaults(run=run, stopped="the same command goes on with what was done")
     add_options(
         parser,
-        output="NeXus HDF5 (.h5, .nxs), with NXazint1d or NXazint2d; one frame also .xy, .dat, .chi",
+        output="NeXus HDF5 (.h5, .nxs), with NXazint1d or NXazint2d; one frame also .xy, .xye, .dat, .chi",
         cakes=True,
     )
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import os
+from collections.abc import Sequence
 from math import degrees
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -25,13 +26,16 @@ _DESCRIPTION = """\
 Draw a picture (PNG, PDF or SVG).
 
 Of a result of 'aureole integrate': the mean pattern with its errors and all frames
-as a waterfall or heat map, or the cake. Of a frame: the image as it is stored with
-masked pixels in grey; with --poni also the beam centre and the rings of a calibrant,
-and a word if the image fits better after a flip."""
+as a waterfall or heat map, or the cake. Of a map or a tomogram: sinogram, slice, the
+pattern of a voxel with its errors, and the images; what has no value is grey. Of a
+frame: the image as it is stored with masked pixels in grey; with --poni also the beam
+centre and the rings of a calibrant, and a word if the image fits better after a flip."""
 
 _EPILOG = """\
 examples:
   aureole plot patterns.h5
+  aureole plot tomogram.h5 --q 30.4,31.4 --voxel 12,15
+  aureole plot tomogram.h5 --what slice --layer 3 -o slice.png
   aureole plot CeO2.cbf --poni detector.poni --calibrant CeO2 -o CeO2.png"""
 
 
@@ -58,6 +62,26 @@ def add_parser(verbs: argparse._SubParsersAction[Any]) -> None:
         default="auto",
         help="of intensities (default: auto, by how far they reach)",
     )
+    scan = parser.add_argument_group("for a map or a tomogram")
+    scan.add_argument(
+        "--what",
+        choices=("overview", "sinogram", "slice", "voxel", "maps"),
+        default="overview",
+        help="all in one picture, or one of them large (default: overview)",
+    )
+    scan.add_argument(
+        "--layer", type=int, metavar="Z", help="of a tomogram, from 0 (default: the middle one)"
+    )
+    scan.add_argument(
+        "--voxel",
+        metavar="[Z,]Y,X",
+        help="place of the pattern, from 0 (default: the brightest of the slice)",
+    )
+    scan.add_argument(
+        "--q",
+        metavar="LOW,HIGH",
+        help="radial range, in the unit of the file, that sinogram and slice show (default: all)",
+    )
     frame = parser.add_argument_group("for a frame")
     frame.add_argument("--frame", type=int, default=0, metavar="N", help="which of a series, from 0")
     inputs.add_geometry(frame, required=False)
@@ -69,14 +93,23 @@ def run(args: argparse.Namespace) -> int:
     """Draw."""
     from aureole.cli.figures import check_picture
     from aureole.io.results import is_result
+    from aureole.io.scan_results import is_scan_result
     from aureole.runs.report import check_output
 
     output = args.output or _picture_of(args.file)
     check_picture(output)
     given = [str(name).partition("::")[0] for name in (args.file, args.poni, args.mask) if name is not None]
     check_output(output, given, overwrite=args.overwrite)
+    if is_scan_result(args.file):
+        _refuse(args, ("poni", "calibrant", "mask"), "is for frames, and this is a result")
+        _run_scan(args, output)
+        print(output)
+        return 0
+    _refuse(args, ("layer", "voxel", "q"), "is for maps and tomograms")
+    if args.what != "overview":
+        raise SpecError(f"{args.file}: --what is for maps and tomograms")
     if is_result(args.file):
-        _refuse_frame_options(args)
+        _refuse(args, ("poni", "calibrant", "mask"), "is for frames, and this is a result")
         plot_result(args.file, output, scale=args.scale, overwrite=args.overwrite)
     else:
         _run_frame(args, output)
@@ -91,10 +124,42 @@ def _picture_of(file: str) -> Path:
     return Path(name or "root").with_suffix(".png")
 
 
-def _refuse_frame_options(args: argparse.Namespace) -> None:
-    for name in ("poni", "calibrant", "mask"):
+def _refuse(args: argparse.Namespace, names: Sequence[str], reason: str) -> None:
+    for name in names:
         if getattr(args, name) is not None:
-            raise SpecError(f"{args.file}: --{name} is for frames, and this is a result")
+            raise SpecError(f"{args.file}: --{name} {reason}")
+
+
+def _run_scan(args: argparse.Namespace, output: Path) -> None:
+    from aureole.cli.draw_scan import View, draw_scan, figure_size, read_content
+    from aureole.cli.figures import new_figure, save
+    from aureole.cli.places import read_place, read_window
+    from aureole.io.scan_results import read_scan_result
+
+    with read_scan_result(args.file) as scan:
+        if scan.sinogram is None and (args.layer is not None or args.what == "sinogram"):
+            asked = "--layer" if args.layer is not None else "sinogram"
+            raise SpecError(f"{args.file}: a map has no {asked.removeprefix('--')}")
+        layer = None if scan.sinogram is None else scan.patterns.shape[0] // 2
+        if args.layer is not None:
+            layer = args.layer
+            if not 0 <= layer < scan.patterns.shape[0]:
+                raise SpecError(
+                    f"{args.file}: has {scan.patterns.shape[0]} layers, from 0; there is no --layer {layer}"
+                )
+        place = None
+        if args.voxel is not None:
+            place = read_place(args.voxel, scan.patterns, layer)
+            if layer is not None:
+                if args.layer is not None and place[0] != layer:
+                    raise SpecError(f"--voxel {args.voxel} is not in --layer {layer}")
+                layer, place = place[0], place[1:]
+        window = None if args.q is None else read_window(args.q, scan.patterns.radial)
+        view = View(args.what, layer, place, window, args.scale)
+        content = read_content(scan, view)
+        with new_figure(*figure_size(view, content)) as figure:
+            draw_scan(figure, scan, view, content)
+            save(figure, output, overwrite=args.overwrite)
 
 
 def _run_frame(args: argparse.Namespace, output: Path) -> None:

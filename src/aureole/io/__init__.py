@@ -30,6 +30,8 @@ if TYPE_CHECKING:
     from aureole.io.scalars import header_number as header_number
     from aureole.io.scalars import read_numbers as read_numbers
     from aureole.io.scalars import read_scalars as read_scalars
+    from aureole.io.scan_results import StoredScan as StoredScan
+    from aureole.io.scan_results import read_scan_result as read_scan_result
     from aureole.io.series import Frames as Frames
     from aureole.io.series import open_frames as open_frames
     from aureole.io.stack import StackWriter as StackWriter
@@ -46,6 +48,7 @@ _HOME = {
     "Source": "nexus",
     "Site": "nexus",
     "StackWriter": "stack",
+    "StoredScan": "scan_results",
     "TextPattern": "read_text",
     "find_positioners": "positioners",
     "header_number": "scalars",
@@ -60,6 +63,7 @@ _HOME = {
     "read_numbers": "scalars",
     "read_positions": "positioners",
     "read_scalars": "scalars",
+    "read_scan_result": "scan_results",
     "read_text": "read_text",
     "write_cbf": "cbf_write",
     "write_text": "text",

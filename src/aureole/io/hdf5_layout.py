@@ -43,9 +43,7 @@ def find_data(file: h5py.File, dataset: str | None) -> list[str]:
             )
         return [dataset]
     if holds_result(file):
-        raise FormatError(
-            f"{file.filename}: holds patterns, not frames; it is a result of 'aureole integrate'"
-        )
+        raise FormatError(f"{file.filename}: holds patterns, not frames; it is a result of Aureole")
     for entry in _children(file, "NXentry") or list(file.keys()):
         data = numbered_data(file, f"/{entry}/data")
         if data:
@@ -57,8 +55,13 @@ def find_data(file: h5py.File, dataset: str | None) -> list[str]:
 
 
 def holds_result(file: h5py.File) -> bool:
-    """Whether it is a file that `aureole.runs.integrate_series` wrote."""
+    """Whether it is a file of patterns or cakes that Aureole wrote, of a series, a map or a tomogram."""
     return "entry/reduction/input/spec" in file and "entry/data/I" in file
+
+
+def holds_scan(file: h5py.File) -> bool:
+    """Whether these are patterns of a map or a tomogram."""
+    return holds_result(file) and "entry/scan/frame" in file
 
 
 def _children(group: h5py.Group, nx_class: str) -> list[str]:

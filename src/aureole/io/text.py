@@ -1,4 +1,4 @@
-"""Single patterns as text: ``.xy``, ``.dat`` and Fit2D's ``.chi``."""
+"""Single patterns as text: ``.xy``, ``.xye``, ``.dat`` and Fit2D's ``.chi``."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from aureole.io.names import shown
 from aureole.io.publish import publication
 from aureole.version import __version__
 
-TEXT_ENDINGS = (".xy", ".dat", ".chi")
+TEXT_ENDINGS = (".xy", ".xye", ".dat", ".chi")
 
 
 def write_text(
@@ -31,8 +31,8 @@ def write_text(
     Parameters
     ----------
     path : path
-        Ending ``.xy`` or ``.dat`` (comment lines with "#", then the columns) or ``.chi`` (Fit2D's four lines
-        of title, two labels and number of points, then the columns).
+        Ending ``.xy`` or ``.dat`` (comment lines with "#", then the columns), ``.xye`` (the same, always with
+        sigma) or ``.chi`` (Fit2D's four lines of title, two labels and number of points, then the columns).
     radial, intensity, sigma : array_like, shape (n,)
         The columns.
     unit : str
@@ -45,13 +45,15 @@ def write_text(
     Raises
     ------
     SpecError
-        Another ending, or columns of different lengths.
+        Another ending, columns of different lengths, or an ``.xye`` without sigma.
     OutputError
         The file exists or cannot be written.
     """
     ending = Path(path).suffix.lower()
     if ending not in TEXT_ENDINGS:
         raise SpecError(f"{path}: patterns are written as text with the endings {', '.join(TEXT_ENDINGS)}")
+    if ending == ".xye" and sigma is None:
+        raise SpecError(f"{path}: there are no errors, which .xye holds; let its name end in .xy")
     columns = [np.asarray(column, np.float64) for column in (radial, intensity, sigma) if column is not None]
     if columns[0].ndim != 1 or any(column.shape != columns[0].shape for column in columns):
         raise SpecError(f"{path}: columns of shapes {', '.join(str(column.shape) for column in columns)}")

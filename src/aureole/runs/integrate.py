@@ -63,6 +63,8 @@ def integrate_series(plan: Plan, frames: Frames, output: str | Path, *, options:
     """
     output = Path(output)
     check_ending(output, frames=len(frames), cake=len(plan.bins.shape) == 2)
+    if output.suffix.lower() == ".xye" and plan.spec.error_model is None:
+        raise SpecError(f"{output}: there is no error model, and .xye holds errors; let its name end in .xy")
     text = output.suffix.lower() in TEXT_ENDINGS
     check_output(output, frames.sources, overwrite=options.overwrite or not text)
     if text:

@@ -118,11 +118,7 @@ class Manifest:
             before = self.request.get(key)
             if before != now:
                 return names.get(key, f"was begun with another {key.replace('_', ' ')}").format(before, now)
-        if [shown(source.path) for source in self.sources] != [
-            shown(source.path) for source in other.sources
-        ]:
-            return "is of other files"
-        return None
+        return None if _same_paths(self.sources, other.sources) else "is of other files"
 
     def with_sources(self, now: Sequence[Source]) -> Manifest:
         """Return the manifest with what the files are now, as far as they are there."""
@@ -137,7 +133,7 @@ class Manifest:
         OutputError
             There is one already (`AlreadyThereError`), or it cannot be written.
         """
-        folder = os.path.commonpath([str(Path(source.path).parent) for source in self.sources])
+        folder = os.path.commonpath({os.path.dirname(source.path) for source in self.sources})  # noqa: PTH120
         content = {
             "format": _FORMAT,
             "run": self.run,
@@ -169,16 +165,16 @@ class Manifest:
                     f"{path}: is of {content['format']!r}, and this version of aureole knows {_FORMAT!r}: "
                     "finish the run with the version that began it, or remove the folder"
                 )
-            folder = Path(content["folder"])
+            folder = str(content["folder"])
             command, part_frames = dict(content["command"]), int(content["part_frames"])
             if part_frames < 1 or (command and not command.keys() >= {"argv", "cwd"}):
                 raise ValueError
             return cls(
                 content["request"],
-                tuple(Source(str(folder / name), size, time) for name, size, time in content["sources"]),
+                tuple(Source(_from(folder, name), size, time) for name, size, time in content["sources"]),
                 part_frames,
                 Origin(
-                    tuple(Item(str(folder / name), dataset) for name, dataset in content["items"]),
+                    tuple(Item(_from(folder, name), dataset) for name, dataset in content["items"]),
                     bool(content["request"]["check_md5"]),
                 ),
                 range(*content["selection"]),
@@ -203,7 +199,7 @@ def changed(before: Sequence[Source], now: Sequence[Source], fresh: Collection[s
 
     One that was not there then may be there now, one that was may be gone, and `fresh` ones may be anything.
     """
-    if [shown(source.path) for source in before] != [shown(source.path) for source in now]:
+    if not _same_paths(before, now):
         return "is of other files"
     differ = [
         new.path
@@ -216,12 +212,20 @@ def changed(before: Sequence[Source], now: Sequence[Source], fresh: Collection[s
     return f"was begun before these files changed: {', '.join(differ[:_LISTED])}{more}"
 
 
+def _same_paths(one: Sequence[Source], other: Sequence[Source]) -> bool:
+    """Whether sources have the same names, be they as they are stored in an output."""
+    if len(one) != len(other):
+        return False
+    return all(a.path == b.path or shown(a.path) == shown(b.path) for a, b in zip(one, other, strict=True))
+
+
 def _described(given: FramesLike | Monitor | None) -> Any:
     """Return JSON that is the same for the same values, or the same way to find them."""
     if given is None:
         return None
     if isinstance(given, Frames):
-        return digest(given.addresses())
+        selected = given.selection
+        return digest([given.origin.items, [selected.start, selected.stop, selected.step]])
     if isinstance(given, partial):
         return [_described(given.func), *map(str, given.args)]
     if callable(given):
@@ -234,6 +238,11 @@ def digest(content: object) -> str:
     """Return the SHA-256 of the canonical JSON of something, in hexadecimal."""
     text = json.dumps(content, sort_keys=True, separators=(",", ":"), ensure_ascii=True)
     return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _from(folder: str, name: str) -> str:
+    """Return the path of what `_under` left of it."""
+    return name if name.startswith("/") else f"{folder.rstrip('/')}/{name}"
 
 
 def _under(folder: str, path: str) -> str:

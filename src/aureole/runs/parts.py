@@ -191,9 +191,9 @@ class Parts:
         """Remove all parts, and what was left half-written of some on any machine."""
         sweep(self.directory, patience=0.0)
         with os.scandir(self.directory) as entries:
-            for entry in entries:
-                if _NAME.fullmatch(entry.name):
-                    Path(entry.path).unlink(missing_ok=True)
+            parts = [Path(entry.path) for entry in entries if _NAME.fullmatch(entry.name)]
+        for part in parts:
+            part.unlink(missing_ok=True)
 
     def _owner(self, number: int) -> str:
         return hashlib.sha256(f"{self.run} {number}".encode()).hexdigest()[:12]

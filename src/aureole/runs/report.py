@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -10,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from aureole.errors import FrameError, FrameMissing, OutputError, SpecError
 from aureole.io.nexus import Site
 from aureole.io.publish import Publication, sweep
-from aureole.io.sniff import real_path
+from aureole.io.sniff import real_path, real_paths
 from aureole.io.status import FrameStatus
 
 if TYPE_CHECKING:
@@ -148,10 +149,8 @@ def check_output(output: str | Path, inputs: Iterable[str | Path] = (), *, overw
     OutputError
         It exists and may not be replaced, is one of the inputs, or cannot be written where it shall be.
     """
-    target = real_path(output)
-    for name in inputs:
-        if real_path(name) == target:
-            raise OutputError(f"{output}: is one of the inputs; choose another name for the output")
+    if real_path(output) in real_paths(os.fspath(name) for name in inputs):
+        raise OutputError(f"{output}: is one of the inputs; choose another name for the output")
     # Creating the temporary file is the one test that tells whether it can be created.
     path = Path(output)
     Publication(path, overwrite=overwrite).discard()

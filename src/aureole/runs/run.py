@@ -302,9 +302,11 @@ class Run:
             Manifest.remove(self.directory)
             before = None
         if before is None:
-            with suppress(AlreadyThereError):  # another process began the same
+            try:
                 self.manifest.save(self.directory)
-            before = Manifest.load(self.directory)
+                return
+            except AlreadyThereError:  # another process began the same
+                before = Manifest.load(self.directory)
             if before is None or self._differs_from(before):
                 raise OutputError(
                     f"{self.directory}: another process works there on something else; choose another name"
