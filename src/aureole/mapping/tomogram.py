@@ -22,6 +22,8 @@ from aureole.tomo.normalise import Corrected, backlash, equal_totals, fill, good
 from aureole.tomo.windows import WINDOWS
 
 F32 = NDArray[np.float32]
+_BLOCK = 32
+"""Channels that are put right at a time."""
 Bools = NDArray[np.bool_]
 Method = Literal["fbp", "sirt", "cgls", "osem", "mlem", "tv"]
 METHODS: tuple[Method, ...] = get_args(Method)
@@ -238,7 +240,7 @@ def prepare(
         scaled = None if given.variances is None else given.variances * factors**2
         given = Corrected(given.sinograms * factors, scaled)
     if corrections.air:
-        given = _last(subtract_air(_first(given), corrections.air))
+        given = _by_blocks(given, partial(subtract_air, margin=corrections.air))
     total = given.sinograms.sum(axis=-1, dtype=np.float64)
     shifts = np.zeros(len(turned))
     if corrections.jitter:
@@ -296,7 +298,7 @@ def _whole(given: Corrected, lost: Bools, kept: Bools, channels: Bools) -> Corre
     if not channels.all():
         given = given.each(lambda part: part[..., channels])
     if lost[kept].any():
-        given = _last(fill(_first(given), lost[kept]))
+        given = _by_blocks(given, partial(fill, bad=lost[kept]))
     gaps = ~np.isfinite(given.sinograms)
     if given.variances is not None:
         gaps |= ~np.isfinite(given.variances)
@@ -312,14 +314,19 @@ def _whole(given: Corrected, lost: Bools, kept: Bools, channels: Bools) -> Corre
     return given
 
 
-def _first(given: Corrected) -> Corrected:
-    """Put channels first."""
-    return given.each(lambda part: np.moveaxis(part, -1, 0))
+def _by_blocks(given: Corrected, work: Callable[[Corrected], Corrected]) -> Corrected:
+    """Return what some work makes of sinograms whose channels come last, some channels at a time.
 
-
-def _last(given: Corrected) -> Corrected:
-    """Put channels last again, as float32."""
-    return given.each(lambda part: np.ascontiguousarray(np.moveaxis(part, 0, -1), np.float32))
+    The work takes them first, and in float64 would need several times the memory of all.
+    """
+    out = given.each(lambda part: np.empty(part.shape, np.float32))
+    for start in range(0, given.sinograms.shape[-1], _BLOCK):
+        block = np.s_[..., start : start + _BLOCK]
+        found = work(given.each(itemgetter(block)).each(partial(np.moveaxis, source=-1, destination=0)))
+        out.sinograms[block] = np.moveaxis(found.sinograms, 0, -1)
+        if out.variances is not None and found.variances is not None:
+            out.variances[block] = np.moveaxis(found.variances, 0, -1)
+    return out
 
 
 def _slices(
