@@ -54,6 +54,7 @@ def tomograms(plan: Plan, frames: Frames, scan: Scan, table: Path, output: Path,
             if done == total:
                 marks.append(perf_counter())
 
+        output.unlink(missing_ok=True)  # to let go of an earlier one takes the file system its time
         begin = perf_counter()
         xrdct_series(
             plan, frames, scan, output, request=request, options=RunOptions(progress=progress, **options)
@@ -67,6 +68,7 @@ def tomograms(plan: Plan, frames: Frames, scan: Scan, table: Path, output: Path,
 
 def without_parts(plan: Plan, frames: Frames, output: Path) -> int:
     """Write the patterns straight into one file, with nothing that would survive a kill."""
+    output.unlink(missing_ok=True)
     provenance = Provenance(
         spec=plan.spec.to_json(), sources=[Source(path, None, None) for path in frames.sources]
     )
@@ -83,6 +85,7 @@ def without_parts(plan: Plan, frames: Frames, output: Path) -> int:
 
 
 def with_parts(plan: Plan, frames: Frames, output: Path) -> int:
+    output.unlink(missing_ok=True)
     integrate_series(plan, frames, output, options=RunOptions(overwrite=True, strict=True))
     return len(frames)
 
