@@ -40,11 +40,12 @@ def drawn(folder: Path, wanted) -> Path:
 def tomograms(plan: Plan, frames: Frames, scan: Scan, table: Path, output: Path, repeats: int) -> dict:
     """Make the tomogram some times over; return frames a second up to the last, and the share after it."""
     options = {"monitor": read_scalars(f"{table}:monitor", frames), "overwrite": True, "strict": True}
+    transmission = read_positions(f"{table}:transmission", frames)
     request = TomographyRequest(
         corrections=Corrections(),
         reconstruction=Reconstruction(),
         images=ImageRequest(),
-        transmission=lambda: read_positions(f"{table}:transmission", frames),
+        transmission=lambda: transmission,
     )
     rates, shares, seconds = [], [], []
     for _ in range(repeats + 1):

@@ -189,6 +189,14 @@ class Manifest:
             raise OutputError(f"{path}: is no manifest of a run; remove {directory} to begin anew") from None
 
     @staticmethod
+    def request_in(directory: Path) -> dict[str, Any] | None:
+        """Return what the run in a directory was asked for; None where there is none that can be read."""
+        try:
+            return dict(json.loads((directory / _NAME).read_text(encoding="utf-8"))["request"])
+        except (OSError, ValueError, LookupError, TypeError):
+            return None
+
+    @staticmethod
     def remove(directory: Path) -> None:
         """Remove the manifest: what is left is no run."""
         (directory / _NAME).unlink(missing_ok=True)

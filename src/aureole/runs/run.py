@@ -342,9 +342,8 @@ class Run:
         return why and f"{why}; restore them"
 
     def _remove(self) -> None:
-        with suppress(OSError, OutputError):
-            there = Manifest.load(self.directory)
-            if there is None or not there.differs(self.manifest):
+        with suppress(OSError):
+            if Manifest.request_in(self.directory) in (None, self.manifest.request):
                 Parts(self.directory, self.manifest.run).remove()
                 Manifest.remove(self.directory)
                 self.directory.rmdir()
