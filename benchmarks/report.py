@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from pathlib import Path
+from statistics import median
 from typing import Any
 
 from common import RESULTS
@@ -128,6 +129,44 @@ def tomography() -> Iterator[str]:
         yield ""
 
 
+def xrdct() -> Iterator[str]:
+    facts = load("xrdct")
+    rate, share, seconds = (median(facts[key]) for key in ("rates", "shares", "seconds"))
+    size = facts["bytes_a_frame"]
+    yield "## From frames to a tomogram\n"
+    yield f"`benchmarks/xrdct.py`. {facts['frames']} Pilatus 2M CdTe frames of {size / 1e6:.2f} MB"
+    yield f"({facts['frames'] * size / 1e9:.1f} GB) in the page cache, 60 translations and 90 angles,"
+    yield "1000 bins; monitor and absorption corrected; patterns, sinograms and the volume with errors, in one file.\n"
+    yield f"- reading and integrating: **{rate:.0f} frames/s** ({min(facts['rates']):.0f} to"
+    yield f"  {max(facts['rates']):.0f}); wanted 250, {_reached(rate >= 250)}"
+    yield f"- after the last frame: **{share:.1%}** ({min(facts['shares']):.1%} to"
+    yield f"  {max(facts['shares']):.1%}) of {seconds:.2f} s; wanted 10 %, {_reached(share <= 0.10)}\n"
+    yield "What it costs that runs survive: the patterns alone, to one file.\n"
+    yield from table(facts["rows"])
+    cost = facts["overhead"]
+    yield f"- parts, manifest and fsync: **{cost['median']:+.1%}** ({cost['lowest']:+.1%} to"
+    yield f"  {cost['highest']:+.1%}); wanted 3 %, {_reached(cost['median'] <= 0.03)}\n"
+
+
+def cluster() -> Iterator[str]:
+    facts = load("cluster")
+    yield "## Workers of Dask\n"
+    yield f"`benchmarks/cluster.py`. {facts['frames']} Pilatus 2M CdTe frames, parts of"
+    yield f"{facts['part_frames']}; two processes of one thread each against two threads of one process, on the same two cores.\n"
+    yield from table(facts["rows"])
+    for what, name in (("in steady state", "steady"), ("from start to end", "whole")):
+        ratio = facts["ratios"][name]
+        wanted = f"; wanted 1.15, {_reached(ratio['median'] <= 1.15)}" if name == "steady" else ""
+        yield f"- {what}: **{ratio['median']:.2f} times as long** ({ratio['lowest']:.2f} to"
+        yield f"  {ratio['highest']:.2f}){wanted}"
+    yield f"- starting two workers: {facts['start_seconds']:.1f} s, not in it"
+    yield f"- a task that does nothing: {facts['task_ms']:.1f} ms\n"
+
+
+def _reached(reached: bool) -> str:
+    return "reached" if reached else "**not reached**"
+
+
 def start() -> Iterator[str]:
     yield "## Starting\n"
     yield "`benchmarks/startup.py`; wanted below 300 ms.\n"
@@ -176,7 +215,7 @@ def main() -> None:
         "those called real.\n",
         f"This page: {machine['processor']}, {machine['cores']} cores; {versions}.\n",
     ]
-    for part in (cbf, eiger, robust, tomography, plan, start, memory, floor):
+    for part in (cbf, eiger, robust, xrdct, tomography, cluster, plan, start, memory, floor):
         lines += part()
     PAGE.write_text("\n".join(lines).rstrip() + "\n", encoding="utf-8")
     print(f"written to {PAGE}")
