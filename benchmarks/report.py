@@ -136,7 +136,8 @@ def xrdct() -> Iterator[str]:
     yield "## From frames to a tomogram\n"
     yield f"`benchmarks/xrdct.py`. {facts['frames']} Pilatus 2M CdTe frames of {size / 1e6:.2f} MB"
     yield f"({facts['frames'] * size / 1e9:.1f} GB) in the page cache, 60 translations and 90 angles,"
-    yield "1000 bins; monitor and absorption corrected; patterns, sinograms and the volume with errors, in one file.\n"
+    yield "1000 bins; monitor and absorption corrected; patterns, sinograms and the volume with errors, in"
+    yield "one file.\n"
     yield f"- reading and integrating: **{rate:.0f} frames/s** ({min(facts['rates']):.0f} to"
     yield f"  {max(facts['rates']):.0f}); wanted 250, {_reached(rate >= 250)}"
     yield f"- after the last frame: **{share:.1%}** ({min(facts['shares']):.1%} to"
@@ -152,7 +153,8 @@ def cluster() -> Iterator[str]:
     facts = load("cluster")
     yield "## Workers of Dask\n"
     yield f"`benchmarks/cluster.py`. {facts['frames']} Pilatus 2M CdTe frames, parts of"
-    yield f"{facts['part_frames']}; two processes of one thread each against two threads of one process, on the same two cores.\n"
+    yield f"{facts['part_frames']}; two processes of one thread each against two threads of one process, on"
+    yield "the same two cores.\n"
     yield from table(facts["rows"])
     for what, name in (("in steady state", "steady"), ("from start to end", "whole")):
         ratio = facts["ratios"][name]

@@ -15,6 +15,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from io import BytesIO
 from pathlib import Path
+from threading import Thread
 from typing import Any, NamedTuple
 
 import h5py
@@ -187,16 +188,42 @@ class Parts:
         except (LookupError, TypeError) as error:
             raise ValueError(f"{error} is not as it should be") from None
 
-    def remove(self) -> None:
-        """Remove all parts, and what was left half-written of some on any machine."""
+    def remove(self) -> list[int]:
+        """Remove all parts, and what was left half-written of some on any machine.
+
+        Returns
+        -------
+        list of int
+            Descriptors of the parts, whose names are gone: for `let_go`.
+        """
         sweep(self.directory, patience=0.0)
         with os.scandir(self.directory) as entries:
             parts = [Path(entry.path) for entry in entries if _NAME.fullmatch(entry.name)]
+        held = []
         for part in parts:
+            with suppress(OSError):
+                held.append(os.open(part, os.O_RDONLY | os.O_CLOEXEC))
             part.unlink(missing_ok=True)
+        return held
 
     def _owner(self, number: int) -> str:
         return hashlib.sha256(f"{self.run} {number}".encode()).hexdigest()[:12]
+
+
+def let_go(descriptors: list[int], folder: Path | None) -> None:
+    """Close files that have no name any more, and then remove the folder if it is given, beside other work.
+
+    A file system may take its time to take back their space: where it discards blocks, a second for each GB.
+    """
+
+    def close() -> None:
+        for descriptor in descriptors:
+            os.close(descriptor)
+        if folder is not None:
+            with suppress(OSError):
+                folder.rmdir()
+
+    Thread(target=close, name="aureole-removal").start()
 
 
 def _format(rows: Rows, label: Label) -> bytearray:

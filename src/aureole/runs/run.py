@@ -27,7 +27,7 @@ from aureole.io.sniff import what_is
 from aureole.io.status import FrameStatus
 from aureole.runs.executors import Part, Task, Threads, Work
 from aureole.runs.manifest import Manifest, changed, digest
-from aureole.runs.parts import Parts, Rows
+from aureole.runs.parts import Parts, Rows, let_go
 from aureole.runs.report import FrameIssue, RunOptions, RunReport
 
 _PART_BYTES = 16 << 20
@@ -298,7 +298,7 @@ class Run:
                 raise OutputError(f"{self.directory}: {why}, or begin anew with --overwrite")
             if (found := read_finished(self.output)) is not None and found.virtual:
                 self.output.unlink(missing_ok=True)  # rather than that it points at nothing
-            Parts(self.directory, before.run).remove()
+            let_go(Parts(self.directory, before.run).remove(), None)
             Manifest.remove(self.directory)
             before = None
         if before is None:
@@ -344,9 +344,14 @@ class Run:
     def _remove(self) -> None:
         with suppress(OSError):
             if Manifest.request_in(self.directory) in (None, self.manifest.request):
-                Parts(self.directory, self.manifest.run).remove()
+                held = Parts(self.directory, self.manifest.run).remove()
                 Manifest.remove(self.directory)
-                self.directory.rmdir()
+                left = None
+                try:
+                    self.directory.rmdir()
+                except OSError:  # network file systems keep a name for an open file, and with it the folder
+                    left = self.directory
+                let_go(held, left)
 
 
 def _identity(path: Path) -> tuple[int, int] | None:
