@@ -411,3 +411,30 @@ def test_endings(one, tmp_path, name):
     with pytest.raises(SpecError, match="the ending says what is written"):
         reduce(one, tmp_path / name)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["scan"]
+
+
+def test_another_axis_takes_the_patterns_that_are_there(one, tmp_path):
+    """Of another reconstruction only that is made anew, be the places of the frames others too."""
+    first, anew = tmp_path / "first.h5", tmp_path / "anew.h5"
+    count = ANGLES * TRANSLATIONS
+    assert reduce(one, first).reused == 0
+    wanted = request(reconstruction=Reconstruction(center=5.0))
+    for scan in (None, scan_of(count, fast="rotation")):
+        assert reduce(one, first, scan, wanted=wanted, overwrite=True).reused == count
+        assert reduce(one, anew, scan, wanted=wanted, overwrite=True).reused == (0 if scan is None else count)
+        for name, values in contents(anew).items():
+            np.testing.assert_array_equal(contents(first)[name], values, err_msg=name)
+    # the very same request, to be overwritten, is done from the frames
+    assert reduce(one, first, scan, wanted=wanted, overwrite=True).reused == 0
+
+
+@pytest.mark.parametrize("fast", ["translation", "rotation"])
+def test_a_virtual_sinogram_is_that_of_the_parts(one, tmp_path, fast):
+    scan = scan_of(ANGLES * TRANSLATIONS, fast=fast, zigzag=True)
+    for name, virtual in (("whole", False), ("points", True)):
+        reduce(one, tmp_path / f"{name}.h5", scan, virtual=virtual, part_frames=13)
+    assert (tmp_path / "points.h5.run").is_dir()
+    with h5py.File(tmp_path / "points.h5") as points, h5py.File(tmp_path / "whole.h5") as whole:
+        assert points["entry/sinogram/I"].is_virtual
+        for name in ("sinogram/I", "sinogram/I_errors", "data/I", "data/I_errors"):
+            np.testing.assert_array_equal(points[f"entry/{name}"][()], whole[f"entry/{name}"][()])

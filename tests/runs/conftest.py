@@ -17,7 +17,17 @@ from aureole.io import write_cbf
 SHAPE = (30, 40)
 FRAMES = 24
 _PROVENANCE = {
-    *("date", "command", "sources", "source_bytes", "source_mtime_ns", "request_sha256", "virtual", "poni"),
+    *(
+        "date",
+        "command",
+        "sources",
+        "source_bytes",
+        "source_mtime_ns",
+        "request_sha256",
+        "patterns_sha256",
+        "virtual",
+        "poni",
+    ),
     *("mask", "dark", "flat", "variance", "monitor"),
 }
 

@@ -198,6 +198,8 @@ def tell(prog: str, report: RunReport, *, where: str) -> int:
     parts = [f"{report.done} of {report.frames} frame{'s' * (report.frames != 1)} done"]
     if report.issues:
         parts.append(f"{report.bad} bad, {report.missing} missing")
-    speed = f"{report.seconds:.2f} s ({report.rate:.0f} frames/s)"
+    speed = f"{report.seconds:.2f} s"
+    if report.reused < report.frames:
+        speed += f" ({report.rate:.0f} frames/s)"
     print(f"{', '.join(parts)} in {speed} -> {report.output}")
     return 1 if report.issues else 0

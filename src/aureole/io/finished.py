@@ -33,6 +33,8 @@ class Finished(NamedTuple):
         How the run was begun; empty if from Python.
     table : tuple of str
         Digest of the table that made the patterns, and on which backend.
+    patterns : str
+        SHA-256 of what was asked for of the patterns alone.
     """
 
     request: str
@@ -42,6 +44,7 @@ class Finished(NamedTuple):
     virtual: bool
     command: dict[str, Any]
     table: tuple[str, str]
+    patterns: str
 
 
 def _text(process: h5py.Group, name: str) -> str:
@@ -72,6 +75,7 @@ def read_finished(path: str | Path) -> Finished | None:
                 bool(process["input/virtual"][()]),
                 json.loads(_text(process, "command")),
                 (_text(process, "plan_sha256"), _text(process, "backend")),
+                _text(process, "patterns_sha256"),
             )
     except (*TROUBLES, AttributeError, FormatError):
         return None

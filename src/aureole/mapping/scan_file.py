@@ -164,28 +164,29 @@ def identity(scan: Scan, **others: object) -> dict[str, object]:
     return {"scan": digest([places, points, scan.index.tolist()]), **others}
 
 
-def stored_rows(output: Path, scan: Scan, name: str, order: Sequence[int], frames: range) -> Rows | None:
+def stored_rows(output: Path, name: str, order: Sequence[int], frames: range) -> Rows | None:
     """Return the rows of some frames from an earlier output; None where it does not have them all.
 
     Parameters
     ----------
     output : path
-    scan : Scan
     name : str
-        Of the NXdata of patterns at the places of the scan.
+        Of the NXdata of patterns at the places of its scan.
     order : sequence of int
         How its axes are put in the order of the scan's.
     frames : range
     """
-    places = np.full(scan.frames, -1, np.intp)
-    used = scan.index.reshape(-1) >= 0
-    places[scan.index.reshape(-1)[used]] = np.flatnonzero(used)
-    at = places[frames.start : frames.stop]
-    if (at < 0).any():
-        return None
     try:
         with h5py.File(output, "r") as file:
             entry = file["entry"]
+            if name != ("sinogram" if "sinogram" in entry else "data"):
+                return None  # of another kind of scan
+            index = entry["scan/frame"][()].reshape(-1)
+            places = np.full(len(entry["frame_status"]), -1, np.intp)
+            places[index[index >= 0]] = np.flatnonzero(index >= 0)
+            at = places[frames.start : frames.stop]
+            if (at < 0).any():
+                return None
             data = {key: entry[f"{name}/{key}"] for key in ("I", "I_errors") if key in entry[name]}
             if sum(dataset.nbytes for dataset in data.values()) > share_of_memory():
                 return None

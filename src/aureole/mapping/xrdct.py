@@ -126,7 +126,7 @@ def xrdct_series(
         output,
         options,
         product=identity(scan, **request.describe()),
-        stored=partial(stored_rows, output, scan, "sinogram", _IN_ORDER),
+        stored=partial(stored_rows, output, "sinogram", _IN_ORDER),
     )
     return run.carry_out(partial(_write, plan, scan, run, request, options))
 

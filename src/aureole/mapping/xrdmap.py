@@ -59,7 +59,7 @@ def map_series(
         output,
         options,
         product=identity(scan, images=images.describe()),
-        stored=partial(stored_rows, output, scan, "data", order),
+        stored=partial(stored_rows, output, "data", order),
     )
     return run.carry_out(partial(_write, plan, scan, run, images, options))
 

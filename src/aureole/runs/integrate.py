@@ -124,6 +124,8 @@ def _stored(output: Path, frames: range) -> Rows | None:
     try:
         with open_file(str(output)) as file:
             entry, part = file["entry"], slice(frames.start, frames.stop)
+            if "scan" in entry:
+                return None
             status = entry["frame_status"][part]
             texts = entry["frame_message"].asstr(errors="replace")
             return Rows(
@@ -192,6 +194,7 @@ def provenance(plan: Plan, run: Run, options: RunOptions) -> Provenance:
         "spec_sha256": spec.digest,
         "plan_sha256": plan.digest,
         "request_sha256": run.request,
+        "patterns_sha256": run.patterns,
         "virtual": options.virtual,
         "command": json.dumps(options.command),
         **options.parameters,

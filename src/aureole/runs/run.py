@@ -122,16 +122,26 @@ class Run:
         OutputError
             There is something else of that name.
         """
-        if self._options.overwrite or not os.path.lexists(self.output):
+        if not os.path.lexists(self.output):
             return None
         found = read_finished(self.output)
+        if self._options.overwrite:
+            # of the same patterns something else is to be made: another axis, other images
+            self._whole = (
+                found is not None
+                and found.request != self.request
+                and found.patterns == self.patterns
+                and self._changed(found.sources, found.status) is None
+                and self._has_rows(found)
+            )
+            return None
         why = "" if found is None else self._differs(found)
         if found is None or why:
             made = f", and {why}" if why else ""
             raise OutputError(
                 f"{self.output}: exists already{made}; choose another name or overwrite it (--overwrite)"
             )
-        self._whole = not found.virtual and found.table == (self._plan.digest, self._plan.backend)
+        self._whole = self._has_rows(found)
         # of one that points at parts, the parts are read anew: they may be gone
         if not found.virtual and np.all(found.status == FrameStatus.DONE):
             self._remove()
@@ -139,6 +149,10 @@ class Run:
             return RunReport(self.output, total, [], 0.0, total, (f"{self.output} is complete already",))
         self.replaces = True
         return None
+
+    def _has_rows(self, found: Finished) -> bool:
+        """Whether the rows of an output are those that would be made now."""
+        return not found.virtual and found.table == (self._plan.digest, self._plan.backend)
 
     def carry_out(self, write: Callable[[], None]) -> RunReport:
         """Make the output, unless it is there already, and return the report.
@@ -209,6 +223,11 @@ class Run:
                     if state == FrameStatus.DONE:
                         used.add(place.path)
         return changed(before, self.manifest.sources, fresh=known - used)
+
+    @property
+    def patterns(self) -> str:
+        """SHA-256 of what was asked for of the patterns alone, in hexadecimal."""
+        return digest(self.manifest.request)
 
     @property
     def request(self) -> str:
