@@ -58,7 +58,7 @@ def chart(folder, line):
 def test_shape_alone(folder):
     scan = xrdct(folder, "--shape 3,4")
     assert scan.describe() == "3 rotations x 4 translations"
-    assert [(axis.name, axis.unit) for axis in scan.axes] == [("rotation", "deg"), ("translation", "")]
+    assert [(axis.name, axis.unit) for axis in scan.axes] == [("rotation", "deg"), ("translation", "steps")]
     assert scan.axes[0].values.tolist() == [0, 60, 120]
     assert scan.index.tolist() == np.arange(12).reshape(3, 4).tolist()
 

@@ -236,5 +236,5 @@ def step_of(values: F64) -> float:
 
 
 def _axis_label(axis: GridAxis) -> str:
-    units = {"": "steps", "deg": "°"}.get(axis.units, axis.units)
-    return f"{axis.name} ({units})"
+    units = {"deg": "°", "um": "µm"}.get(axis.units, axis.units)
+    return f"{axis.name} ({units})" if units else axis.name

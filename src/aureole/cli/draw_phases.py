@@ -38,7 +38,9 @@ def draw_phases(result: Path, truth: Path, output: Path, *, overwrite: bool) -> 
             ):
                 panel = panels[row, column]
                 panel.set_facecolor(MASKED)
-                drawn = panel.imshow(image, vmin=0.0, vmax=top, cmap="viridis", interpolation="nearest")
+                drawn = panel.imshow(
+                    image, vmin=0.0, vmax=top, cmap="viridis", interpolation="nearest", origin="lower"
+                )
                 panel.set_title(title)
                 panel.set_xticks([])
                 panel.set_yticks([])

@@ -70,7 +70,30 @@ def _describe(name: str) -> tuple[str, Lines]:
                 return f"{name}: {scan.kind} of patterns", scan_lines(name)
         if is_result(name):
             return f"{name}: result of 'aureole integrate'", result_lines(name)
+    if (unfinished := _unfinished(name)) is not None:
+        return f"{name}: unfinished run", unfinished
     return f"{name}: detector frames", _frame_lines(name)
+
+
+def _unfinished(name: str) -> Lines | None:
+    """Return what is known of a run whose output is not there yet; None where there is no such run."""
+    from aureole.runs.manifest import Manifest
+    from aureole.runs.parts import Parts
+    from aureole.runs.run import directory_of
+
+    directory = directory_of(name)
+    manifest = Manifest.load(directory)
+    if manifest is None:
+        return None
+    done = len(Parts(directory, manifest.run).listed())
+    command = " ".join(manifest.command.get("argv", ())) or "from Python"
+    lines = [
+        ("parts", f"{done} of {len(manifest.parts)} are there, of {manifest.part_frames} frames each"),
+        ("frames", str(manifest.request["frames"])),
+        ("begun by", command),
+        ("goes on with", f"aureole resume {directory.with_suffix('')}"),
+    ]
+    return iter(lines)
 
 
 def _is_poni(name: str) -> bool:

@@ -36,6 +36,7 @@ def add_map_scan(group: argparse._ActionsContainer) -> None:
         group.add_argument(
             f"--{name}", metavar="SOURCE", help=f"position of each frame along {name}: {_SOURCE}"
         )
+    _add_unit(group)
     group.add_argument(
         "--scattered", action="store_true", help="take --x and --y as they are: points on no grid"
     )
@@ -72,8 +73,17 @@ def add_xrdct_scan(group: argparse._ActionsContainer) -> None:
         ("translation", "position of each frame"),
     ):
         group.add_argument(f"--{name}", metavar="SOURCE", help=f"{text}: {_SOURCE}")
+    _add_unit(group)
     group.add_argument(
         "--layer", metavar="SOURCE", help="height of each frame, where there are several layers"
+    )
+
+
+def _add_unit(group: argparse._ActionsContainer) -> None:
+    group.add_argument(
+        "--position-unit",
+        choices=("m", "mm", "um", "nm"),
+        help="of positions (default: what headers say behind their numbers)",
     )
 
 
@@ -122,9 +132,9 @@ def read_map_scan(args: argparse.Namespace, frames: Frames) -> Scan:
         _refuse(args, ("fast", "zigzag", "partial", "step"), sources)
         if args.scattered:
             _refuse(args, ("shape",), ("scattered",))
-            y, x = _columns(sources, frames)
+            y, x = _columns(sources, frames, args.position_unit)
             return scattered(y, x, absent=_absent((y, x)))
-        return _from_positions(args.shape, sources, frames)
+        return _from_positions(args.shape, sources, frames, args.position_unit)
     if args.shape is None:
         raise SpecError("where the frames were is not known: give --shape ROWS,COLUMNS, or --x and --y")
     shape = _counts(args.shape, (1, 2), "ROWS,COLUMNS")
@@ -149,7 +159,7 @@ def read_xrdct_scan(args: argparse.Namespace, frames: Frames) -> Scan:
         if not {"rotation", "translation"} <= set(sources):
             raise SpecError("--rotation and --translation are needed together; --layer goes with them")
         _refuse(args, ("order", "zigzag", "interlaced", "angles", "partial", "step"), sources)
-        return _from_positions(args.shape, sources, frames)
+        return _from_positions(args.shape, sources, frames, args.position_unit)
     if args.shape is None:
         raise SpecError(
             "where the frames were is not known: give --shape ANGLES,TRANSLATIONS, or --rotation and "
@@ -176,14 +186,29 @@ def _refuse(args: argparse.Namespace, names: Sequence[str], because: Sequence[st
             raise SpecError(f"--{name} has no use with {options}, which say where each frame was")
 
 
-def _columns(sources: dict[str, str], frames: Frames) -> list[ScanAxis]:
+def _columns(sources: dict[str, str], frames: Frames, unit: str | None) -> list[ScanAxis]:
     from aureole.io import read_positions
     from aureole.mapping.scan import ScanAxis
 
     return [
-        ScanAxis(name, read_positions(source, frames), "deg" if name == "rotation" else "")
+        ScanAxis(name, read_positions(source, frames), _unit(name, source, frames, unit))
         for name, source in sources.items()
     ]
+
+
+def _unit(name: str, source: str, frames: Frames, given: str | None) -> str:
+    """Return the unit of positions: that given, or that which a header has behind its number."""
+    from aureole.errors import FrameError
+
+    if name == "rotation":
+        return "deg"
+    if given is not None:
+        return given
+    try:
+        found = re.search(r"\s(m|mm|um|nm)$", frames.header(0).get(source, "").strip())
+    except FrameError:
+        return ""
+    return found[1] if found else ""
 
 
 def _absent(columns: Sequence[ScanAxis]) -> set[int]:
@@ -193,11 +218,11 @@ def _absent(columns: Sequence[ScanAxis]) -> set[int]:
     return {int(frame) for column in columns for frame in np.flatnonzero(np.isnan(column.values))}
 
 
-def _from_positions(shape: str | None, sources: dict[str, str], frames: Frames) -> Scan:
+def _from_positions(shape: str | None, sources: dict[str, str], frames: Frames, unit: str | None) -> Scan:
     from aureole.mapping.positions import from_positions
 
     lengths = None if shape is None else _counts(shape, (len(sources),), ",".join(sources).upper())
-    columns = _columns(sources, frames)
+    columns = _columns(sources, frames, unit)
     return from_positions(columns, shape=lengths, absent=_absent(columns))
 
 
@@ -218,7 +243,7 @@ def _evenly(names: Sequence[str], shape: Sequence[int], step: str | None) -> lis
 
     from aureole.mapping.scan import ScanAxis
 
-    steps, unit = [1.0] * len(shape), ""
+    steps, unit = [1.0] * len(shape), "steps"
     if step is not None:
         match = _STEP.fullmatch(step.strip())
         sizes = [float(size) for size in match.group(1, 2) if size is not None] if match else []

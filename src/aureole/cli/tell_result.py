@@ -68,7 +68,7 @@ def _places(scan: StoredScan) -> Lines:
     for axis in (*(scan.sinogram.axes[1:] if scan.sinogram else ()), *scan.patterns.axes):
         if axis.name == "point":
             continue
-        units = f" {axis.units}" if axis.units else " steps"
+        units = f" {axis.units}" if axis.units else ""
         yield axis.name, f"{axis.values[0]:.6g} to {axis.values[-1]:.6g}{units}, {axis.values.size} places"
     if scan.points is not None:
         for name, column in zip(("y", "x"), scan.points.T, strict=True):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import re
 from collections.abc import Callable, Mapping
+from difflib import get_close_matches
 from functools import partial
 from itertools import takewhile
 from math import isnan
@@ -122,9 +123,15 @@ def _check_key(key: str, frames: Frames) -> None:
         if key in known:
             return
     if known:
+        near = get_close_matches(key, known, 3)
+        others = [
+            name
+            for name in known
+            if name not in near and header_number(known, name) == header_number(known, name)
+        ]
         raise SpecError(
             f"{key!r} is neither file.h5::/path nor file.csv:column, and not in the header of "
-            f"{frames.name(0)}; there are {', '.join(list(known)[:12])}"
+            f"{frames.name(0)}; there are {', '.join([*near, *others])}"
         )
 
 

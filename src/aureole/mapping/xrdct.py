@@ -300,7 +300,7 @@ class _Slices:
         if found.spread > _DOUBTFUL:
             notes.append(
                 f"{of_layer}rotation center {found.center:.2f}, and the methods that find it are "
-                f"{found.spread:.1f} steps apart: check it, or give --center"
+                f"{found.spread:.1f} steps apart: check it and the order of --shape, or give --center"
             )
         left_out = int(np.count_nonzero(~found.kept))
         if left_out:
