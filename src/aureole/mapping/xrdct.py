@@ -8,7 +8,7 @@ from contextlib import closing
 from dataclasses import asdict, dataclass, field, replace
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import h5py
 import numpy as np
@@ -23,7 +23,7 @@ from aureole.mapping.images import ImageRequest, Images
 from aureole.mapping.patterns import Estimate, Window
 from aureole.mapping.scan import Scan, ScanAxis
 from aureole.mapping.scan_file import ScanFile, check_ending, identity, radial_axis, stored_rows
-from aureole.mapping.tomogram import Corrections, Reconstruction, Tomogram, check, prepare, tomogram
+from aureole.mapping.tomogram import Corrections, Reconstruction, check, prepare, tomogram
 from aureole.runs.report import RunOptions, RunReport, check_output
 from aureole.runs.run import Run
 from aureole.tomo.centre import check_angles
@@ -169,13 +169,22 @@ def _write(plan: Plan, scan: Scan, run: Run, request: TomographyRequest, options
                 write_nxtomoproc(hdf5, name, data)
 
 
+class _Account(NamedTuple):
+    """What is known of a slice besides its patterns, which are too many to be kept: see `Tomogram`."""
+
+    center: float
+    spread: float
+    shifts: NDArray[np.float64]
+    kept: NDArray[np.bool_]
+
+
 class _Slices:
     """Takes layers of patterns in any order, and writes the volume."""
 
     def __init__(self, file: ScanFile, scan: Scan, request: TomographyRequest, threads: int | None) -> None:
         self._file, self._scan, self._request, self._threads = file, scan, request, threads
         self._transmission: NDArray[np.float64] | None = None
-        self._made: dict[int, Tomogram] = {}
+        self._made: dict[int, _Account] = {}
         self._images: dict[int, Images] = {}
         self._failed: dict[int, str] = {}
         self._notes: list[str] = []
@@ -215,7 +224,7 @@ class _Slices:
             except SpecError as error:
                 self._notes.append(f"{self._of(layer)}{name} is empty, since {error}")
                 self._images[layer][name] = _nothing(found.intensity.shape[:2])
-        self._made[layer] = found._replace(intensity=found.intensity[..., :0], sigma=None)
+        self._made[layer] = _Account(found.center, found.spread, found.shifts, found.kept)
 
     def finish(self) -> list[str]:
         """Fill the layers that could not be reconstructed, and return what the user should know.
@@ -232,14 +241,8 @@ class _Slices:
             nothing = np.full((size, size, len(self._file.radial.values)), np.nan, np.float32)
             self._put(layer, nothing, nothing if self._errors else None)
             self._images[layer] |= {name: _nothing((size, size)) for name in self._request.direct}
-            self._made[layer] = Tomogram(
-                nothing[..., :0],
-                None,
-                np.nan,
-                np.nan,
-                np.full(len(first.shifts), np.nan),
-                np.zeros_like(first.kept),
-            )
+            unknown = np.full(len(first.shifts), np.nan)
+            self._made[layer] = _Account(np.nan, np.nan, unknown, np.zeros_like(first.kept))
         return self._notes + [note for layer in sorted(self._made) for note in self._doubts(layer)]
 
     def stacked(self) -> dict[str, dict[str, Estimate]]:
