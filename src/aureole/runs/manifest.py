@@ -235,7 +235,7 @@ def _described(given: FramesLike | Monitor | None) -> Any:
         selected = given.selection
         return digest([given.origin.items, [selected.start, selected.stop, selected.step]])
     if isinstance(given, partial):
-        return [_described(given.func), *map(str, given.args)]
+        return [_described(given.func), *map(str, given.args), sorted(map(str, given.keywords.items()))]
     if callable(given):
         return f"{given.__module__}.{getattr(given, '__qualname__', type(given).__qualname__)}"
     values = np.ascontiguousarray(given)
