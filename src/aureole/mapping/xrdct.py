@@ -24,6 +24,7 @@ from aureole.mapping.patterns import Estimate, Window
 from aureole.mapping.scan import Scan, ScanAxis
 from aureole.mapping.scan_file import ScanFile, check_ending, identity, radial_axis, stored_rows
 from aureole.mapping.tomogram import Corrections, Reconstruction, check, prepare, tomogram
+from aureole.runs.manifest import described
 from aureole.runs.report import RunOptions, RunReport, check_output
 from aureole.runs.run import Run
 from aureole.tomo.centre import check_angles
@@ -48,8 +49,8 @@ class TomographyRequest:
         Images of the volume.
     direct : mapping of str to (float, float)
         Radial ranges, by name, in which the one peak of each voxel is fitted directly against the sinograms.
-    transmission : callable, optional
-        Returns that of each frame, shape (frames,); called when frames are there.
+    transmission : ndarray of float64, shape (frames,), or callable, optional
+        That of each frame, or what returns it; called when frames are there.
     transmission_name : str, optional
         Where it comes from.
     """
@@ -58,7 +59,7 @@ class TomographyRequest:
     reconstruction: Reconstruction
     images: ImageRequest
     direct: Mapping[str, Window] = field(default_factory=dict)
-    transmission: Callable[[], NDArray[np.float64]] | None = None
+    transmission: NDArray[np.float64] | Callable[[], NDArray[np.float64]] | None = None
     transmission_name: str | None = None
 
     def describe(self) -> dict[str, object]:
@@ -125,7 +126,7 @@ def xrdct_series(
         frames,
         output,
         options,
-        product=identity(scan, **request.describe()),
+        product=identity(scan, **request.describe(), transmitted=described(request.transmission)),
         stored=partial(stored_rows, output, scan, "sinogram", _IN_ORDER),
     )
     return run.carry_out(partial(_write, plan, scan, run, request, options))
@@ -278,11 +279,13 @@ class _Slices:
         )
 
     def _transmitted(self, layer: int) -> NDArray[np.float64] | None:
-        if self._request.transmission is None:
+        given = self._request.transmission
+        if given is None:
             return None
         if self._transmission is None:
             # -1, no frame, is the NaN at the end
-            self._transmission = np.append(self._request.transmission(), np.nan)[self._scan.index]
+            known = given() if callable(given) else given
+            self._transmission = np.append(known, np.nan)[self._scan.index]
         found: NDArray[np.float64] = self._transmission[layer]
         return found
 
