@@ -1,6 +1,7 @@
 """Tomograms of patterns as files: from frames in any order, with gaps, in one go or several."""
 
 from dataclasses import replace
+from threading import Timer
 
 import h5py
 import numpy as np
@@ -224,6 +225,22 @@ def test_a_frame_that_came_back_is_taken_up(one, tmp_path):
     keys = [key for key in contents(tmp_path / "whole.h5") if "source_mtime" not in key]
     pair = [contents(tmp_path / name) for name in ("whole.h5", "t.h5")]
     assert [key for key in keys if pair[0][key] != pair[1][key]] == []
+
+
+def test_files_that_came_on_the_way_are_known(one, tmp_path):
+    data = one.files[20].read_bytes()
+    one.files[20].unlink()
+    with open_frames(one.files) as frames:
+        scan, options = scan_of(len(frames)), RunOptions(threads=2)
+        Timer(0.2, one.files[20].write_bytes, [data]).start()
+        report = xrdct_series(
+            one.plan(), frames.patient(10.0), scan, tmp_path / "t.h5", request=request(), options=options
+        )
+    assert report.done == 208
+    assert reduce(one, tmp_path / "t.h5").reused == 208
+    one.files[20].write_bytes(one.files[21].read_bytes())
+    with pytest.raises(OutputError, match="files changed"):
+        reduce(one, tmp_path / "t.h5")
 
 
 def test_a_complete_output_is_left_as_it_is(one, tmp_path):

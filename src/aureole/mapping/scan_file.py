@@ -13,6 +13,7 @@ from aureole.azimuthal import Plan
 from aureole.errors import FormatError, OutputError, SpecError
 from aureole.io.grids import GridAxis, GridEntry, new_data, point_at, write_entry, write_scan
 from aureole.io.hdf5_files import TROUBLES, open_file
+from aureole.io.nexus import write_source_facts
 from aureole.io.patterns import AxisData
 from aureole.io.pending_hdf5 import PendingHdf5
 from aureole.io.sniff import NEXUS_ENDINGS
@@ -117,6 +118,7 @@ class ScanFile:
         with self.pending.or_nothing(), self.pending.writing() as file:
             if self._monitor is not None:
                 file["entry/monitor/data"][...] = self._monitor
+            write_source_facts(file["entry/reduction"], self._run.manifest.sources)
         self.pending.close(self._verify)
 
     def _verify(self, path: Path) -> None:

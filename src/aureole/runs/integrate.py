@@ -116,6 +116,7 @@ def _write(plan: Plan, run: Run, options: RunOptions) -> None:
             writer.point_at(paths)
         if monitor is not None:
             writer.write_monitor(monitor)
+        writer.write_sources(run.manifest.sources)
         writer.close(lambda path: _verify(path, checksums))
 
 
