@@ -45,7 +45,7 @@ def tomograms(plan: Plan, frames: Frames, scan: Scan, table: Path, output: Path,
         corrections=Corrections(),
         reconstruction=Reconstruction(),
         images=ImageRequest(),
-        transmission=lambda: transmission,
+        transmission=transmission,
     )
     rates, shares, seconds = [], [], []
     for _ in range(repeats + 1):

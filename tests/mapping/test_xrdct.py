@@ -1,6 +1,7 @@
 """Tomograms of patterns as files: from frames in any order, with gaps, in one go or several."""
 
 from dataclasses import replace
+from threading import Timer
 
 import h5py
 import numpy as np
@@ -226,6 +227,22 @@ def test_a_frame_that_came_back_is_taken_up(one, tmp_path):
     assert [key for key in keys if pair[0][key] != pair[1][key]] == []
 
 
+def test_files_that_came_on_the_way_are_known(one, tmp_path):
+    data = one.files[20].read_bytes()
+    one.files[20].unlink()
+    with open_frames(one.files) as frames:
+        scan, options = scan_of(len(frames)), RunOptions(threads=2)
+        Timer(0.2, one.files[20].write_bytes, [data]).start()
+        report = xrdct_series(
+            one.plan(), frames.patient(10.0), scan, tmp_path / "t.h5", request=request(), options=options
+        )
+    assert report.done == 208
+    assert reduce(one, tmp_path / "t.h5").reused == 208
+    one.files[20].write_bytes(one.files[21].read_bytes())
+    with pytest.raises(OutputError, match="files changed"):
+        reduce(one, tmp_path / "t.h5")
+
+
 def test_a_complete_output_is_left_as_it_is(one, tmp_path):
     reduce(one, tmp_path / "t.h5")
     before = (tmp_path / "t.h5").read_bytes()
@@ -241,7 +258,7 @@ def test_a_complete_output_is_left_as_it_is(one, tmp_path):
         {"wanted": request(Corrections(equal_totals=True))},
         {"wanted": request(reconstruction=Reconstruction(center=6.0))},
         {"wanted": request(images=ImageRequest(regions={"CeO2": (3.0, 7.5)}))},
-        {"wanted": request(transmission=lambda: np.ones(208), transmission_name="table.csv:t")},
+        {"wanted": request(transmission=np.ones(208), transmission_name="table.csv:t")},
         {"scan": scan_of(208, zigzag=True)},
     ],
 )
@@ -280,7 +297,7 @@ def test_a_run_that_was_stopped_goes_on(one, tmp_path, after):
 
 
 def test_a_reconstruction_that_failed_keeps_its_parts(one, tmp_path):
-    wrong = request(transmission=lambda: np.full(208, 7.0), transmission_name="t")
+    wrong = request(transmission=np.full(208, 7.0), transmission_name="t")
     with pytest.raises(SpecError, match="is 7, not between 0 and 1"):
         reduce(one, tmp_path / "t.h5", wanted=wrong)
     assert not (tmp_path / "t.h5").exists()
@@ -313,14 +330,14 @@ def test_an_unfinished_scan(write, tmp_path):
 
 def test_transmission(one, tmp_path):
     known = np.linspace(0.5, 1.0, 208)
-    wanted = request(
-        reconstruction=Reconstruction(center=6.2), transmission=lambda: known, transmission_name="t"
-    )
+    wanted = request(reconstruction=Reconstruction(center=6.2), transmission=known, transmission_name="t")
     reduce(one, tmp_path / "t.h5", wanted=wanted)
     reduce(one, tmp_path / "plain.h5", wanted=request(reconstruction=Reconstruction(center=6.2)))
     with h5py.File(tmp_path / "t.h5") as file, h5py.File(tmp_path / "plain.h5") as plain:
         np.testing.assert_array_equal(file["entry/sinogram/I"][()], plain["entry/sinogram/I"][()])
         assert np.nansum(file["entry/data/I"][()]) > 1.2 * np.nansum(plain["entry/data/I"][()])
+    with pytest.raises(OutputError, match="another way"):  # the same name, and other values
+        reduce(one, tmp_path / "t.h5", wanted=replace(wanted, transmission=known[::-1]))
 
 
 def test_iterative_results_have_no_errors(one, tmp_path):

@@ -295,9 +295,7 @@ class Plan:
         for index in span:
             try:
                 item = reading.item(index)
-                if (
-                    self.spec.error_model == "azimuthal" and self.spec.robust is None
-                ):  # two passes must see the same pixels
+                if self._passes == 2:  # both must see the same pixels
                     item = replace(item, frame=replace(item.frame, payload=item.frame.encoded()))
             except FrameError as error:
                 failures[index] = error

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure, FigureBase
 
-    from aureole.io.scan_results import Rows, StoredScan
+    from aureole.io.scan_results import StoredPattern, StoredScan
 
 F64 = NDArray[np.float64]
 
@@ -68,7 +68,7 @@ class Content:
         The mean pattern of the layer or map.
     place : tuple of int
         Whose pattern it is, as it is counted in the file.
-    pattern : Rows or None
+    pattern : StoredPattern or None
     """
 
     sinogram: Panel | None
@@ -77,7 +77,7 @@ class Content:
     more: int
     mean: F64 | None
     place: tuple[int, ...]
-    pattern: Rows | None
+    pattern: StoredPattern | None
 
 
 def read_content(scan: StoredScan, view: View) -> Content:

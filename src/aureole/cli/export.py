@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from aureole.io.scan_results import Rows, StoredScan
+    from aureole.io.scan_results import StoredPattern, StoredScan
     from aureole.io.stored import StoredAxis, StoredRun
 
 _UNITS = ("2th_deg", "2th_rad", "q_nm^-1", "q_A^-1")
@@ -84,7 +84,7 @@ class _Text(NamedTuple):
     radial: StoredAxis
     unit: str | None
 
-    def write(self, path: Path, rows: Rows, about: Sequence[str], *, overwrite: bool) -> None:
+    def write(self, path: Path, rows: StoredPattern, about: Sequence[str], *, overwrite: bool) -> None:
         """Write a pattern without the bins that have no value.
 
         Raises
@@ -160,7 +160,7 @@ def _check_options(args: argparse.Namespace) -> None:
 def _export_frame(args: argparse.Namespace) -> str:
     """Write one frame of a series."""
     from aureole.io.results import read_result
-    from aureole.io.scan_results import Rows
+    from aureole.io.scan_results import StoredPattern
 
     if args.frame is None:
         raise SpecError(f"{args.file}: holds the patterns of a series; give --frame")
@@ -169,7 +169,7 @@ def _export_frame(args: argparse.Namespace) -> str:
         if result.is_cake or axis is None:
             raise SpecError(f"{args.file}: holds cakes, and text holds patterns only")
         _check_frame(result, args.frame)
-        rows = Rows(*result.read(args.frame))
+        rows = StoredPattern(*result.read(args.frame))
         about = [
             f"frame {args.frame} of {result.path.name}",
             *_sigma_says(rows, "standard error of the mean"),
@@ -226,7 +226,7 @@ def _everywhere(scan: StoredScan) -> NDArray[np.bool_]:
     return np.ones(scan.patterns.shape, bool)
 
 
-def _of_place(scan: StoredScan, place: tuple[int, ...]) -> tuple[Rows, list[str]]:
+def _of_place(scan: StoredScan, place: tuple[int, ...]) -> tuple[StoredPattern, list[str]]:
     from aureole.cli.places import place_text, position_text
 
     rows = scan.patterns.read(place)
@@ -237,7 +237,7 @@ def _of_place(scan: StoredScan, place: tuple[int, ...]) -> tuple[Rows, list[str]
 
 def _of_region(
     args: argparse.Namespace, scan: StoredScan, inside: NDArray[np.bool_]
-) -> tuple[Rows, list[str]]:
+) -> tuple[StoredPattern, list[str]]:
     """Return the mean pattern of a region, and what its sigma means."""
     independent = scan.kind == "map"
     rows = scan.patterns.mean(inside, independent=independent)
@@ -252,7 +252,7 @@ def _of_region(
     return rows, about + _sigma_says(rows, meaning)
 
 
-def _sigma_says(rows: Rows, meaning: str) -> list[str]:
+def _sigma_says(rows: StoredPattern, meaning: str) -> list[str]:
     return [] if rows.sigma is None else [f"sigma: {meaning}"]
 
 

@@ -6,13 +6,13 @@ import argparse
 import re
 from typing import TYPE_CHECKING
 
+from aureole.cli.parser import NUMBER
 from aureole.errors import SpecError
 
 if TYPE_CHECKING:
     from aureole.mapping.images import ImageRequest
 
-_NUMBER = r"[-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?"
-_WINDOW = re.compile(rf"([\w-]+)=({_NUMBER}),({_NUMBER})", re.ASCII)
+_WINDOW = re.compile(rf"([\w-]+)=({NUMBER}),({NUMBER})", re.ASCII)
 
 
 def add_images(group: argparse._ActionsContainer) -> None:

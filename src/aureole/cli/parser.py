@@ -9,7 +9,9 @@ from typing import NoReturn
 
 from aureole.version import __version__
 
-_NUMBER = r"(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?"
+_UNSIGNED = r"(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?"
+NUMBER = rf"[-+]?{_UNSIGNED}"
+"""The pattern of a number, as users write it."""
 
 
 class Parser(argparse.ArgumentParser):
@@ -31,7 +33,7 @@ class Parser(argparse.ArgumentParser):
             formatter_class=_Formatter,
             allow_abbrev=False,
         )
-        self._negative_number_matcher = re.compile(rf"^-{_NUMBER}(,[-+]?{_NUMBER})*$")
+        self._negative_number_matcher = re.compile(rf"^-{_UNSIGNED}(,{NUMBER})*$")
 
     def error(self, message: str) -> NoReturn:
         """Print one line to stderr and leave with 2."""

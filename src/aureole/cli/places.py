@@ -8,17 +8,17 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from aureole.cli.parser import NUMBER
 from aureole.errors import SpecError
 
 if TYPE_CHECKING:
     from aureole.io.scan_results import StoredPatterns, StoredScan
     from aureole.io.stored import StoredAxis
 
-_NUMBER = r"[-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?"
-_WINDOW = re.compile(rf"({_NUMBER}),({_NUMBER})", re.ASCII)
+_WINDOW = re.compile(rf"({NUMBER}),({NUMBER})", re.ASCII)
 _PLACE = re.compile(r"\d{1,9}(?:,\d{1,9})*", re.ASCII)
 _RANGES = re.compile(r"\d{0,9}:\d{0,9}(?:,\d{0,9}:\d{0,9})*", re.ASCII)
-_CONDITION = re.compile(rf"([^<>]+?)\s*([<>])\s*({_NUMBER})", re.ASCII)
+_CONDITION = re.compile(rf"([^<>]+?)\s*([<>])\s*({NUMBER})", re.ASCII)
 
 
 def read_window(text: str, radial: StoredAxis) -> tuple[float, float]:

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from math import prod
 from typing import TYPE_CHECKING
 
+from aureole.cli.parser import NUMBER
 from aureole.errors import SpecError
 
 if TYPE_CHECKING:
@@ -18,9 +19,8 @@ if TYPE_CHECKING:
     from aureole.mapping.scan import Scan, ScanAxis
 
 _SOURCE = "table.csv:COLUMN, file.h5:NAME, file.h5::/path, or a key of the frames' headers"
-_NUMBER = r"[-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?"
-_RANGE = re.compile(rf"({_NUMBER}),({_NUMBER})", re.ASCII)
-_STEP = re.compile(rf"({_NUMBER})(?:,({_NUMBER}))?\s*(m|mm|um|µm|μm|nm)?", re.ASCII)
+_RANGE = re.compile(rf"({NUMBER}),({NUMBER})", re.ASCII)
+_STEP = re.compile(rf"({NUMBER})(?:,({NUMBER}))?\s*(m|mm|um|µm|μm|nm)?", re.ASCII)
 _COUNTS = re.compile(r"[1-9]\d{0,8}(?:,[1-9]\d{0,8})*", re.ASCII)
 _HALF_TURN = 180.0
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import re
-from collections.abc import Callable
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -173,8 +172,10 @@ def _request(args: argparse.Namespace, frames: Frames) -> TomographyRequest:
     )
 
 
-def _transmission(source: str | None, frames: Frames) -> Callable[[], NDArray[np.float64]] | None:
-    """Return what finds the transmission: headers when frames are there, and tables now.
+def _transmission(
+    source: str | None, frames: Frames
+) -> NDArray[np.float64] | Callable[[], NDArray[np.float64]] | None:
+    """Return the transmission where a table has it; of headers, what finds it when frames are there.
 
     What is wrong with it is told before any work, as far as it can be seen then.
     """
@@ -193,7 +194,7 @@ def _transmission(source: str | None, frames: Frames) -> Callable[[], NDArray[np
     wrong = np.flatnonzero((values <= 0) | (values > MOST))
     if wrong.size:
         raise SpecError(f"{source}: {values[wrong[0]]:g} of frame {wrong[0]} is no transmission, from 0 to 1")
-    return lambda: values
+    return values
 
 
 def _numbers(what: str, text: str | None) -> tuple[int, ...]:

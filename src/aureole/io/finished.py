@@ -25,8 +25,6 @@ class Finished(NamedTuple):
         SHA-256 of what was asked for.
     sources : list of Source
     status : ndarray of uint8, shape (frames,)
-    messages : dict of int to str
-        Of the frames that are not done.
     virtual : bool
         Whether the patterns lie in the parts of the run.
     command : dict
@@ -40,7 +38,6 @@ class Finished(NamedTuple):
     request: str
     sources: list[Source]
     status: NDArray[np.uint8]
-    messages: dict[int, str]
     virtual: bool
     command: dict[str, Any]
     table: tuple[str, str]
@@ -65,13 +62,10 @@ def read_finished(path: str | Path) -> Finished | None:
                 for name in ("bytes", "mtime_ns")
             ]
             status = entry["frame_status"][()].astype(np.uint8)
-            wrong = np.flatnonzero(status)
-            messages = entry["frame_message"].asstr(errors="replace")
             return Finished(
                 _text(process, "request_sha256"),
                 [Source(*source) for source in zip(map(str, paths), *facts, strict=True)],
                 status,
-                {int(frame): str(messages[int(frame)]) for frame in wrong},
                 bool(process["input/virtual"][()]),
                 json.loads(_text(process, "command")),
                 (_text(process, "plan_sha256"), _text(process, "backend")),

@@ -72,12 +72,10 @@ def new_data(
     name: str,
     axes: Sequence[GridAxis],
     *,
-    signal: str = "I",
     sigma: bool,
     long_name: str = "intensity",
-    image: bool = False,
 ) -> h5py.Group:
-    """Create an NXdata with an empty signal, ``I_errors`` beside it, and axes, and return it.
+    """Create an NXdata of patterns with an empty signal ``I``, ``I_errors`` beside it, and axes; return it.
 
     Parameters
     ----------
@@ -85,32 +83,27 @@ def new_data(
     name : str
     axes : sequence of GridAxis
         Slow to fast: of the shape of the signal.
-    signal : str
-        Name of the signal.
     sigma : bool
         Whether there are errors.
     long_name : str
         Of the signal.
-    image : bool
-        Whether plots show the last two axes, or else the last one.
 
     Notes
     -----
     Whoever calls this writes all of the data sets: places that nobody writes hold anything.
     """
     data = new_group(entry, name, "NXdata")
-    data.attrs["signal"] = signal
+    data.attrs["signal"] = "I"
     _write_axes(data, axes)
-    interpretation = "image" if image and len(axes) > 1 else "spectrum"
-    data.attrs["interpretation"] = interpretation
+    data.attrs["interpretation"] = "spectrum"
     data.attrs["title"] = long_name
     shape = tuple(len(axis.values) for axis in axes)
-    texts = {signal: long_name} | ({f"{signal}_errors": f"error of {long_name}"} if sigma else {})
+    texts = {"I": long_name} | ({"I_errors": f"error of {long_name}"} if sigma else {})
     for key, text in texts.items():
         dataset = data.create_dataset(key, shape, np.float32, fill_time="never")
         dataset.attrs["long_name"] = text
         dataset.attrs["units"] = _ARBITRARY
-    data[signal].attrs["interpretation"] = interpretation
+    data["I"].attrs["interpretation"] = "spectrum"
     return data
 
 

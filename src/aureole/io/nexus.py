@@ -41,7 +41,10 @@ class Site:
 
 
 class Source(NamedTuple):
-    """A file that was read, as it was when the run began; without size and time where it was not there."""
+    """A file that was read, as it was when the run began, or when it ended if it came on the way.
+
+    Without size and time where it was not there.
+    """
 
     path: str
     bytes: int | None
@@ -151,11 +154,18 @@ def write_provenance(entry: h5py.Group, name: str, provenance: Provenance) -> h5
 def _write_sources(process: h5py.Group, sources: Sequence[Source]) -> None:
     paths = [shown(source.path) for source in sources]
     process.create_dataset("sources", data=paths, dtype=h5py.string_dtype())
+    for name in ("source_bytes", "source_mtime_ns"):
+        process.create_dataset(name, (len(sources),), np.int64)
+    write_source_facts(process, sources)
+
+
+def write_source_facts(process: h5py.Group, sources: Sequence[Source]) -> None:
+    """Write size and time of the sources of a process, in the place of what was known before."""
     for name, values in (
         ("source_bytes", [source.bytes for source in sources]),
         ("source_mtime_ns", [source.mtime_ns for source in sources]),
     ):
-        process[name] = np.array([ABSENT if value is None else value for value in values], np.int64)
+        process[name][...] = np.array([ABSENT if value is None else value for value in values], np.int64)
 
 
 def _write_arrays(group: h5py.Group, arrays: Mapping[str, NDArray[np.generic]]) -> None:

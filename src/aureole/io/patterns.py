@@ -7,7 +7,7 @@ wavelength) is a plain NXdata of the same structure.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
@@ -17,7 +17,17 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from aureole.errors import SpecError
-from aureole.io.nexus import Provenance, Site, new_entry, new_group, source_name, write_provenance, write_site
+from aureole.io.nexus import (
+    Provenance,
+    Site,
+    Source,
+    new_entry,
+    new_group,
+    source_name,
+    write_provenance,
+    write_site,
+    write_source_facts,
+)
 from aureole.io.pending_hdf5 import PendingHdf5
 from aureole.io.status import FrameStatus
 
@@ -208,6 +218,11 @@ class PatternWriter:
         """Write what the frames were divided by, shape (frames,), in the place of the layout's monitor."""
         with self._pending.writing() as file:
             file["entry/monitor/data"][...] = values
+
+    def write_sources(self, sources: Sequence[Source]) -> None:
+        """Write what is known of the sources now."""
+        with self._pending.writing() as file:
+            write_source_facts(file["entry/reduction"], sources)
 
     def point_at(self, parts: Mapping[range, Path]) -> None:
         """Make the rows virtual: let them be those of other files, whose frames are marked as done.

@@ -26,7 +26,7 @@ _BLOCK_BYTES = 32 << 20
 _PLACES = {"map": (["y", "x"], ["y"], ["x"], ["point"]), "tomogram": (["z", "y", "x"],)}
 
 
-class Rows(NamedTuple):
+class StoredPattern(NamedTuple):
     """One pattern: intensity and sigma (None without errors), of the bins; of how many places with values."""
 
     intensity: F64
@@ -72,9 +72,9 @@ class StoredPatterns:
         """Whether there are errors."""
         return self._sigma is not None
 
-    def read(self, place: tuple[int, ...]) -> Rows:
+    def read(self, place: tuple[int, ...]) -> StoredPattern:
         """Return the pattern at a place; raises `FormatError` where it cannot be read."""
-        return Rows(*self._part(place))
+        return StoredPattern(*self._part(place))
 
     def survey(self, layer: int | None = None, bins: Bools | None = None) -> Survey:
         """Read all patterns, or those of a layer of the first axis, once and in bounded memory.
@@ -104,7 +104,7 @@ class StoredPatterns:
             image[place if layer is None else place[1:]] = ratio(filled.sum(-1), valid.sum(-1))
         return Survey(image, ratio(sums, counts))
 
-    def mean(self, places: Bools, *, independent: bool) -> Rows:
+    def mean(self, places: Bools, *, independent: bool) -> StoredPattern:
         """Return the mean of the patterns at some places.
 
         Parameters
@@ -136,7 +136,7 @@ class StoredPatterns:
                 errors = np.where(valid, sigma[wanted], 0.0)
                 spread += (np.square(errors) if independent else errors).sum(0)
         mean_sigma = ratio(np.sqrt(spread) if independent else spread, counts)
-        return Rows(ratio(sums, counts), mean_sigma if self.has_errors else None, taken)
+        return StoredPattern(ratio(sums, counts), mean_sigma if self.has_errors else None, taken)
 
     def _part(self, place: tuple[Any, ...], *, errors: bool = True) -> tuple[F64, F64 | None]:
         try:
@@ -275,7 +275,7 @@ class StoredScan(StoredRun):
         if "notes" in scan:
             self.notes = [str(line) for line in np.ravel(stored(scan, "notes", "O").asstr()[()])]
 
-    def read_frame(self, number: int) -> Rows | None:
+    def read_frame(self, number: int) -> StoredPattern | None:
         """Return the pattern of a frame as it was measured; None where the scan has no place for it.
 
         Raises

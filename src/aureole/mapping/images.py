@@ -177,7 +177,7 @@ def read_references(files: Mapping[str, str | Path], unit: str) -> dict[str, Ref
     Raises
     ------
     InputError
-        A file cannot be read, is no pattern, or says that its unit is another.
+        A file cannot be read, is no pattern, or says that its unit is another (`SpecError`).
     """
     from aureole.io.read_text import read_text
 

@@ -10,9 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from aureole.azimuthal import Plan
-from aureole.errors import OutputError, SpecError
+from aureole.errors import FormatError, OutputError, SpecError
 from aureole.io.grids import GridAxis, GridEntry, new_data, point_at, write_entry, write_scan
-from aureole.io.hdf5_files import TROUBLES
+from aureole.io.hdf5_files import TROUBLES, open_file
+from aureole.io.nexus import write_source_facts
 from aureole.io.patterns import AxisData
 from aureole.io.pending_hdf5 import PendingHdf5
 from aureole.io.sniff import NEXUS_ENDINGS
@@ -20,7 +21,7 @@ from aureole.io.status import FrameStatus
 from aureole.mapping.layers import Layers
 from aureole.mapping.scan import Scan
 from aureole.runs.executors import Part
-from aureole.runs.integrate import checksum, provenance
+from aureole.runs.integrate import checksum, provenance, rows_in
 from aureole.runs.manifest import digest
 from aureole.runs.parts import Rows
 from aureole.runs.report import RunOptions
@@ -117,10 +118,11 @@ class ScanFile:
         with self.pending.or_nothing(), self.pending.writing() as file:
             if self._monitor is not None:
                 file["entry/monitor/data"][...] = self._monitor
+            write_source_facts(file["entry/reduction"], self._run.manifest.sources)
         self.pending.close(self._verify)
 
     def _verify(self, path: Path) -> None:
-        with h5py.File(path, "r") as file:
+        with h5py.File(path, "r", locking=False) as file:
             for (name, layer), wanted in self._checksums.items():
                 if checksum(file[name][... if layer is None else layer]) != wanted:
                     raise OutputError(f"{path}: {name} does not read back as it was written")
@@ -177,33 +179,26 @@ def stored_rows(output: Path, name: str, order: Sequence[int], frames: range) ->
     frames : range
     """
     try:
-        with h5py.File(output, "r") as file:
+        with open_file(str(output)) as file:
             entry = file["entry"]
             if name != ("sinogram" if "sinogram" in entry else "data"):
                 return None  # of another kind of scan
-            index = entry["scan/frame"][()].reshape(-1)
-            places = np.full(len(entry["frame_status"]), -1, np.intp)
-            places[index[index >= 0]] = np.flatnonzero(index >= 0)
-            at = places[frames.start : frames.stop]
-            if (at < 0).any():
+            index = entry["scan/frame"][()]
+            flat = index.reshape(-1)
+            mine = np.flatnonzero((flat >= frames.start) & (flat < frames.stop))
+            if len(mine) < len(frames):
                 return None
-            data = {key: entry[f"{name}/{key}"] for key in ("I", "I_errors") if key in entry[name]}
-            if sum(dataset.nbytes for dataset in data.values()) > share_of_memory():
+            places = np.stack(np.unravel_index(mine[np.argsort(flat[mine])], index.shape))
+            first, stop = places.min(axis=1), places.max(axis=1) + 1
+            # no more is read than the box that they are in
+            box = [slice(None)] * len(order)
+            for axis, one in zip(order, map(slice, first, stop), strict=False):
+                box[axis] = one
+            at = tuple(places - first[:, None])
+            data = [entry[f"{name}/{key}"] for key in ("I", "I_errors") if key in entry[name]]
+            if 4 * int(np.prod(stop - first)) * sum(each.shape[-1] for each in data) > share_of_memory():
                 return None
-            rows = {
-                key: np.transpose(dataset[()], order).reshape(-1, dataset.shape[-1])[at]
-                for key, dataset in data.items()
-            }
-            part = slice(frames.start, frames.stop)
-            status = entry["frame_status"][part]
-            texts = entry["frame_message"].asstr(errors="replace")
-            return Rows(
-                frames,
-                rows["I"],
-                status,
-                rows.get("I_errors"),
-                entry["monitor/data"][part] if "monitor" in entry else None,
-                {frames[row]: str(texts[frames[row]]) for row in np.flatnonzero(status)},
-            )
-    except TROUBLES:
+            rows = [np.transpose(each[tuple(box)], order)[at] for each in data]
+            return rows_in(entry, frames, rows[0], rows[1] if len(rows) > 1 else None)
+    except (*TROUBLES, FormatError):
         return None

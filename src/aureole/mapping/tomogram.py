@@ -234,8 +234,8 @@ def prepare(
     if transmission is not None:
         known = fill(Corrected(transmission[kept]), np.isnan(transmission[kept])).sinograms
         given = correct(given, known, channels_last=True)
-    total = given.sinograms.sum(axis=-1, dtype=np.float64)
     if corrections.equal_totals:
+        total = given.sinograms.sum(axis=-1, dtype=np.float64)
         factors = equal_totals(total)[..., None].astype(np.float32)
         scaled = None if given.variances is None else given.variances * factors**2
         given = Corrected(given.sinograms * factors, scaled)
@@ -284,11 +284,10 @@ def tomogram(prepared: Prepared, reconstruction: Reconstruction, *, threads: int
 def _lost(intensity: F32, corrections: Corrections) -> tuple[Bools, Bools]:
     """Return which rays have no values, (angles, translations), and which channels have any, (bins,)."""
     finite = np.isfinite(intensity)
-    lost: Bools = np.array(~finite.any(axis=-1), np.bool_, ndmin=2)
+    lost: Bools = np.asarray(~finite.any(axis=-1))
     lost[list(corrections.without_angles)] = True
     lost[:, list(corrections.without_translations)] = True
-    channels: Bools = np.array(finite.any(axis=(0, 1)), np.bool_, ndmin=1)
-    return lost, channels
+    return lost, np.asarray(finite.any(axis=(0, 1)))
 
 
 def _whole(given: Corrected, lost: Bools, kept: Bools, channels: Bools) -> Corrected:
@@ -358,6 +357,6 @@ def _spread(values: F32, beam: ParallelBeam, channels: Bools) -> F32:
         values[~beam.seen] = np.nan
         return values
     every = np.full((beam.size, beam.size, len(channels)), np.nan, np.float32)
-    every[np.ix_(*map(np.arange, values.shape[:2]), np.flatnonzero(channels))] = values
+    every[..., channels] = values
     every[~beam.seen] = np.nan
     return every

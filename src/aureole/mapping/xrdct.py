@@ -8,7 +8,7 @@ from contextlib import closing
 from dataclasses import asdict, dataclass, field, replace
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import h5py
 import numpy as np
@@ -23,7 +23,8 @@ from aureole.mapping.images import ImageRequest, Images
 from aureole.mapping.patterns import Estimate, Window
 from aureole.mapping.scan import Scan, ScanAxis
 from aureole.mapping.scan_file import ScanFile, check_ending, identity, radial_axis, stored_rows
-from aureole.mapping.tomogram import Corrections, Reconstruction, Tomogram, check, prepare, tomogram
+from aureole.mapping.tomogram import Corrections, Reconstruction, check, prepare, tomogram
+from aureole.runs.manifest import described
 from aureole.runs.report import RunOptions, RunReport, check_output
 from aureole.runs.run import Run
 from aureole.tomo.centre import check_angles
@@ -48,8 +49,8 @@ class TomographyRequest:
         Images of the volume.
     direct : mapping of str to (float, float)
         Radial ranges, by name, in which the one peak of each voxel is fitted directly against the sinograms.
-    transmission : callable, optional
-        Returns that of each frame, shape (frames,); called when frames are there.
+    transmission : ndarray of float64, shape (frames,), or callable, optional
+        That of each frame, or what returns it; called when frames are there.
     transmission_name : str, optional
         Where it comes from.
     """
@@ -58,7 +59,7 @@ class TomographyRequest:
     reconstruction: Reconstruction
     images: ImageRequest
     direct: Mapping[str, Window] = field(default_factory=dict)
-    transmission: Callable[[], NDArray[np.float64]] | None = None
+    transmission: NDArray[np.float64] | Callable[[], NDArray[np.float64]] | None = None
     transmission_name: str | None = None
 
     def describe(self) -> dict[str, object]:
@@ -125,7 +126,7 @@ def xrdct_series(
         frames,
         output,
         options,
-        product=identity(scan, **request.describe()),
+        product=identity(scan, **request.describe(), transmitted=described(request.transmission)),
         stored=partial(stored_rows, output, "sinogram", _IN_ORDER),
     )
     return run.carry_out(partial(_write, plan, scan, run, request, options))
@@ -169,13 +170,22 @@ def _write(plan: Plan, scan: Scan, run: Run, request: TomographyRequest, options
                 write_nxtomoproc(hdf5, name, data)
 
 
+class _Account(NamedTuple):
+    """What is known of a slice besides its patterns, which are too many to be kept: see `Tomogram`."""
+
+    center: float
+    spread: float
+    shifts: NDArray[np.float64]
+    kept: NDArray[np.bool_]
+
+
 class _Slices:
     """Takes layers of patterns in any order, and writes the volume."""
 
     def __init__(self, file: ScanFile, scan: Scan, request: TomographyRequest, threads: int | None) -> None:
         self._file, self._scan, self._request, self._threads = file, scan, request, threads
         self._transmission: NDArray[np.float64] | None = None
-        self._made: dict[int, Tomogram] = {}
+        self._made: dict[int, _Account] = {}
         self._images: dict[int, Images] = {}
         self._failed: dict[int, str] = {}
         self._notes: list[str] = []
@@ -215,7 +225,7 @@ class _Slices:
             except SpecError as error:
                 self._notes.append(f"{self._of(layer)}{name} is empty, since {error}")
                 self._images[layer][name] = _nothing(found.intensity.shape[:2])
-        self._made[layer] = found._replace(intensity=found.intensity[..., :0], sigma=None)
+        self._made[layer] = _Account(found.center, found.spread, found.shifts, found.kept)
 
     def finish(self) -> list[str]:
         """Fill the layers that could not be reconstructed, and return what the user should know.
@@ -232,14 +242,8 @@ class _Slices:
             nothing = np.full((size, size, len(self._file.radial.values)), np.nan, np.float32)
             self._put(layer, nothing, nothing if self._errors else None)
             self._images[layer] |= {name: _nothing((size, size)) for name in self._request.direct}
-            self._made[layer] = Tomogram(
-                nothing[..., :0],
-                None,
-                np.nan,
-                np.nan,
-                np.full(len(first.shifts), np.nan),
-                np.zeros_like(first.kept),
-            )
+            unknown = np.full(len(first.shifts), np.nan)
+            self._made[layer] = _Account(np.nan, np.nan, unknown, np.zeros_like(first.kept))
         return self._notes + [note for layer in sorted(self._made) for note in self._doubts(layer)]
 
     def stacked(self) -> dict[str, dict[str, Estimate]]:
@@ -275,11 +279,13 @@ class _Slices:
         )
 
     def _transmitted(self, layer: int) -> NDArray[np.float64] | None:
-        if self._request.transmission is None:
+        given = self._request.transmission
+        if given is None:
             return None
         if self._transmission is None:
             # -1, no frame, is the NaN at the end
-            self._transmission = np.append(self._request.transmission(), np.nan)[self._scan.index]
+            known = given() if callable(given) else given
+            self._transmission = np.append(known, np.nan)[self._scan.index]
         found: NDArray[np.float64] = self._transmission[layer]
         return found
 

@@ -116,6 +116,7 @@ def _write(plan: Plan, run: Run, options: RunOptions) -> None:
             writer.point_at(paths)
         if monitor is not None:
             writer.write_monitor(monitor)
+        writer.write_sources(run.manifest.sources)
         writer.close(lambda path: _verify(path, checksums))
 
 
@@ -126,18 +127,22 @@ def _stored(output: Path, frames: range) -> Rows | None:
             entry, part = file["entry"], slice(frames.start, frames.stop)
             if "scan" in entry:
                 return None
-            status = entry["frame_status"][part]
-            texts = entry["frame_message"].asstr(errors="replace")
-            return Rows(
-                frames,
-                entry["data/I"][part],
-                status,
-                entry["data/I_errors"][part] if "I_errors" in entry["data"] else None,
-                entry["monitor/data"][part] if "monitor" in entry else None,
-                {frames[row]: str(texts[frames[row]]) for row in np.flatnonzero(status)},
-            )
+            sigma = entry["data/I_errors"][part] if "I_errors" in entry["data"] else None
+            return rows_in(entry, frames, entry["data/I"][part], sigma)
     except (*TROUBLES, FormatError):
         return None
+
+
+def rows_in(
+    entry: h5py.Group, frames: range, intensity: NDArray[np.float32], sigma: NDArray[np.float32] | None
+) -> Rows:
+    """Return rows that were found in an output, with what its entry says of their frames."""
+    part = slice(frames.start, frames.stop)
+    status = entry["frame_status"][part]
+    texts = entry["frame_message"].asstr(errors="replace")
+    messages = {frames[row]: str(texts[frames[row]]) for row in np.flatnonzero(status)}
+    monitor = entry["monitor/data"][part] if "monitor" in entry else None
+    return Rows(frames, intensity, status, sigma, monitor, messages)
 
 
 def checksum(values: NDArray[np.float32]) -> int:

@@ -77,10 +77,10 @@ class Manifest:
             "version": __version__,
             "spec": plan.spec.digest,
             "frames": len(frames),
-            "places": _described(frames),
+            "places": described(frames),
             "check_md5": frames.origin.check_md5,
-            "monitor": _described(monitor),
-            "variance": _described(variance),
+            "monitor": described(monitor),
+            "variance": described(variance),
         }
         paths = [*frames.sources, *(variance.sources if isinstance(variance, Frames) else ())]
         sources = tuple(Source.of(path) for path in dict.fromkeys(paths))
@@ -227,7 +227,7 @@ def _same_paths(one: Sequence[Source], other: Sequence[Source]) -> bool:
     return all(a.path == b.path or shown(a.path) == shown(b.path) for a, b in zip(one, other, strict=True))
 
 
-def _described(given: FramesLike | Monitor | None) -> Any:
+def described(given: Any) -> Any:
     """Return JSON that is the same for the same values, or the same way to find them."""
     if given is None:
         return None
@@ -235,7 +235,9 @@ def _described(given: FramesLike | Monitor | None) -> Any:
         selected = given.selection
         return digest([given.origin.items, [selected.start, selected.stop, selected.step]])
     if isinstance(given, partial):
-        return [_described(given.func), *map(str, given.args)]
+        named = sorted(given.keywords.items())
+        some = [described(one) if isinstance(one, Frames) else str(one) for one in (*given.args, *named)]
+        return [described(given.func), *some]
     if callable(given):
         return f"{given.__module__}.{getattr(given, '__qualname__', type(given).__qualname__)}"
     values = np.ascontiguousarray(given)

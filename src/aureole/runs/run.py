@@ -7,7 +7,7 @@ parts or none. When the output is complete, it holds everything itself, and the 
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Generator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import closing, suppress
 from dataclasses import replace
 from pathlib import Path
@@ -263,8 +263,13 @@ class Run:
             self.notes.append(
                 f"went on from {complete} of {len(self.manifest.parts)} parts, {done} of {total} frames"
             )
-        if not tasks:
-            return
+        if tasks:
+            yield from self._made(tasks, parts, done)
+            self._take_note_of_sources()
+
+    def _made(self, tasks: Sequence[Task], parts: Parts, done: int) -> Iterator[Part]:
+        """Yield the parts that are made now."""
+        options, total = self._options, len(self.status)
 
         def tell(more: int) -> None:
             nonlocal done
@@ -276,6 +281,14 @@ class Run:
         with closing(executor.run(work, tasks, tell)) as made:
             for part in made:
                 yield self._noted(part)
+
+    def _take_note_of_sources(self) -> None:
+        """Put down what files are that came on the way: of a scan under way, all but the first."""
+        found = [Source.of(one.path) if one.bytes is None else one for one in self.manifest.sources]
+        now = self.manifest.with_sources(found)
+        if now.sources != self.manifest.sources:
+            now.save(self.directory, overwrite=True)
+            self.manifest = now
 
     def _noted(self, part: Part) -> Part:
         rows = part.rows
