@@ -17,7 +17,7 @@ from aureole.tomo.absorption import correct
 from aureole.tomo.beam import ParallelBeam
 from aureole.tomo.centre import find_center
 from aureole.tomo.fbp import FilteredBackprojection
-from aureole.tomo.iterative import cgls, mlem, osem, sirt, total_variation
+from aureole.tomo.iterative import cgls, check_strength, mlem, osem, sirt, total_variation
 from aureole.tomo.normalise import Corrected, backlash, equal_totals, fill, good_angles, jitter, subtract_air
 from aureole.tomo.windows import WINDOWS
 
@@ -98,8 +98,9 @@ class Reconstruction:
             raise SpecError(f"no window {self.window!r}; there are {', '.join(WINDOWS)}")
         if self.iterations is not None and (self.method == "fbp" or self.iterations < 1):
             raise SpecError(f"{self.iterations} iterations of {self.method}")
-        if self.strength < 0 or (self.strength and self.method != "tv"):
+        if self.strength and self.method != "tv":
             raise SpecError(f"a strength of {self.strength:g} of {self.method}: it is of the total variation")
+        check_strength(self.strength)
         if self.nonnegative and self.method not in ("sirt", "tv"):
             raise SpecError(f"nonnegative is of sirt and tv, not of {self.method}")
 
