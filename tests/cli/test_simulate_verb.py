@@ -50,7 +50,7 @@ def test_a_map_of_an_eiger(run, tmp_path):
         (("xrdct", "--angles", 1), "two translations and two angles"),
         (("xrdct", "--shape", "3,4"), "--shape is of maps"),
         (("xrdct", "--center", 99), "outside the translations"),
-        (("xrdct", "--rate", 0), "--rate must be a positive number"),
+        (("xrdct", "--rate", 0), "a positive rate"),
         (("xrdct", "--rate", 9, "--format", "eiger"), "--rate: an Eiger's files"),
         (("map", "--angles", 3), "--angles is of tomograms"),
         (("map", "--wander", 0), "--wander is of tomograms"),
