@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import re
+from concurrent.futures import CancelledError
 
 import numpy as np
 import pytest
 
 from aureole import _core
 from aureole.errors import SpecError
+from aureole.threads import STOPPING
 from aureole.tomo import (
     FilteredBackprojection,
     ParallelBeam,
@@ -130,3 +132,12 @@ def test_impossible_requests_are_refused():
             total_variation(FEW, sinogram, strength)
     with pytest.raises(SpecError, match=r"slices of shape \(119, 120\); wanted is \(..., 120, 120\)"):
         project(FEW, np.zeros((119, 120)))
+
+
+def test_a_process_that_is_asked_to_end_is_not_kept_waiting():
+    STOPPING.set()
+    try:
+        with pytest.raises(CancelledError):
+            sirt(FEW, projections(FEW), 10**9)
+    finally:
+        STOPPING.clear()
