@@ -169,6 +169,7 @@ def test_files_that_are_read(folder):
         ("--shape 3,4 --angles DIR/scan.csv", "several columns"),
         ("--shape 3,4 --angles nothing", "nothing: cannot be read"),
         ("--shape 3,4 --step 0", "--step 0: wanted is one step"),
+        ("--shape 3,4 --step 1e400", "--step 1e400: wanted is one step"),
         ("--shape 3,4 --step 1,2", "--step 1,2: wanted is one step"),
         ("--shape 3,4 --step 5km", "--step 5km: wanted is one step"),
         ("--rotation Start_angle", "--rotation and --translation are needed together"),

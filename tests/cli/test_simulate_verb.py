@@ -23,7 +23,7 @@ def test_a_tomogram(run, tmp_path):
 def test_everything_at_once(run, tmp_path):
     options = (
         *("--translations", 6, "--angles", 4, "--order", "rotation-first", "--layers", 2, "--zigzag"),
-        *("--continuous", "--interlaced", 2, "--half-acquisition", "--center", 1.5, "--wander", 0.2),
+        *("--continuous", "--half-acquisition", "--center", 1.5, "--wander", 0.2),
         *("--backlash", 0.1, "--phases", "CeO2,Ni", "--spotty", "Ni", "--transmission", 0.8),
         *("--energy", 60, "--decay", 0.05, "--seed", 3, "--rate", 1000, "--threads", 2),
     )
@@ -50,7 +50,7 @@ def test_a_map_of_an_eiger(run, tmp_path):
         (("xrdct", "--angles", 1), "two translations and two angles"),
         (("xrdct", "--shape", "3,4"), "--shape is of maps"),
         (("xrdct", "--center", 99), "outside the translations"),
-        (("xrdct", "--rate", 0), "--rate must be a positive number"),
+        (("xrdct", "--rate", 0), "a positive rate"),
         (("xrdct", "--rate", 9, "--format", "eiger"), "--rate: an Eiger's files"),
         (("map", "--angles", 3), "--angles is of tomograms"),
         (("map", "--wander", 0), "--wander is of tomograms"),

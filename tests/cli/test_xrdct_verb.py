@@ -140,6 +140,7 @@ def test_missing_and_bad_frames(run, scan, made, command):
         (("--transmission", "CSV:nothing"), "has no column 'nothing'"),
         (("--transmission", "CSV:frame"), "0 of frame 0 is no transmission"),
         (("--rotation", "CSV:rotation"), "--rotation and --translation are needed together"),
+        (("--angles", "0,1e300"), "1e+300° is no angle"),
         (("--npt-azim", "5"), "unknown options: --npt-azim"),
     ],
 )
@@ -151,14 +152,32 @@ def test_what_makes_no_tomogram(scan, made, command, refused, more, said):
 
 def test_positions_that_are_none(scan, made, refused):
     table = scan.root / "t.csv"
-    rows = [f"{i // 11 * 18},{i % 11},5,{'nan' if i == 9 else i % 11}" for i in range(110)]
-    table.write_text("\n".join(["angle,x,same,gap", *rows]))
-    for translation, said in (("same", "translation"), ("gap", "frame 9")):
+    rows = [
+        f"{i // 11 * 18},{i % 11},5,{'nan' if i == 9 else i % 11},{500 if i == 9 else i % 11}"
+        for i in range(110)
+    ]
+    table.write_text("\n".join(["angle,x,same,gap,slip", *rows]))
+    for translation, said in (
+        ("same", "translation"),
+        ("gap", "frame 9"),
+        ("slip", "the step from 10 to 500 is not the usual one of 1"),
+    ):
         line = refused(
             *("xrdct", made / "frames", "--poni", made / "scan.poni", "--rotation", f"{table}:angle"),
             *("--translation", f"{table}:{translation}", "-o", scan.out / "t.h5"),
         )
         assert said in line
+
+
+def test_frames_that_are_all_bad(scan, made, command, refused):
+    frames = scan.root / "empty"
+    shutil.copytree(made / "frames", frames)
+    for path in frames.iterdir():
+        path.write_bytes(b"")
+    words = [frames if word == made / "frames" else word for word in command("-o", scan.out / "t.h5")]
+    line = refused(*words, leaves=["t.h5.run"])
+    assert "110 of 110 frames are bad or missing, such as" in line
+    assert "scan_00000.cbf: empty file" in line
 
 
 @pytest.mark.parametrize("name", ["t.xy", "t.cbf", "t"])

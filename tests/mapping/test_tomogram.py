@@ -267,6 +267,8 @@ def test_what_cannot_be_done(how, corrections, words):
         (Reconstruction, {"iterations": 5}, "5 iterations of fbp"),
         (Reconstruction, {"method": "sirt", "iterations": 0}, "0 iterations of sirt"),
         (Reconstruction, {"strength": 1.0}, "strength of 1 of fbp"),
+        (Reconstruction, {"method": "tv", "strength": np.nan}, "strength of nan"),
+        (Reconstruction, {"method": "tv", "strength": np.inf}, "strength of inf"),
         (Reconstruction, {"nonnegative": True}, "nonnegative is of sirt and tv, not of fbp"),
         (Corrections, {"jitter": True, "backlash": True}, "choose one"),
     ],

@@ -208,6 +208,7 @@ def test_a_part_of_another_run(job):
         ('{"format": "aureole-run-99"}', "aureole-run-99"),
         ('{"format": "aureole-run-1"}', "is no manifest"),
         (b"\xff\x00", "is no manifest"),
+        ("[" * 100_000, "is no manifest"),
     ],
 )
 def test_a_manifest_that_is_none(job, text, message):
@@ -228,7 +229,16 @@ def edit(job, **changes):
     path.write_text(json.dumps(content))
 
 
-@pytest.mark.parametrize("changes", [{"part_frames": 0}, {"command": {"argv": []}}, {"sources": [1]}])
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"part_frames": 0},
+        {"command": {"argv": []}},
+        {"command": {"argv": 5, "cwd": "/"}},
+        {"sources": [1]},
+        {"sources": [[1, 2, 3]]},
+    ],
+)
 def test_a_manifest_with_a_fault(job, changes):
     job.stop()
     edit(job, **changes)
@@ -334,6 +344,8 @@ def test_resuming_a_folder_that_was_moved(job, tmp_path):
 
 def test_nothing_to_resume(job, tmp_path):
     assert "there is no run to resume" in job.refused(start=["resume", "nothing.h5"])
+    for name in ("/", ""):
+        assert "give the name of an output" in job.refused(start=["resume", name])
 
 
 def test_resuming_after_the_geometry_changed(job):

@@ -1,6 +1,7 @@
 """Scans as files: whole, not over others', and at the pace that was asked for."""
 
 import csv
+import resource
 
 import fabio
 import h5py
@@ -194,7 +195,7 @@ def test_a_late_frame_does_not_delay_the_others(experiment, tmp_path):
     assert released.rate == pytest.approx(10.0)
 
 
-@pytest.mark.parametrize("rate", [0.0, -1.0, np.nan, np.inf])
+@pytest.mark.parametrize("rate", [0.0, -1.0, 1e-300, np.nan, np.inf])
 def test_rates_that_cannot_be(experiment, tmp_path, rate):
     rendered = render(experiment, tmp_path)
     with pytest.raises(SpecError, match="positive rate"):
@@ -225,6 +226,18 @@ def test_an_interrupted_scan_leaves_nothing(experiment, tmp_path):
         release(rendered, progress=stop)
     assert len(names(rendered.frames)) == 3
     rendered.discard()
+    assert names(tmp_path) == []
+
+
+def test_a_disk_that_is_full_leaves_nothing(experiment, tmp_path):
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    try:
+        for limit in (1 << 10, 12 << 10):
+            resource.setrlimit(resource.RLIMIT_FSIZE, (limit, before[1]))
+            with pytest.raises(OutputError, match="File too large"):
+                render(experiment, tmp_path / "new", form="eiger")
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
     assert names(tmp_path) == []
 
 

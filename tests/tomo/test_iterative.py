@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import re
+from concurrent.futures import CancelledError
+
 import numpy as np
 import pytest
 
 from aureole import _core
 from aureole.errors import SpecError
+from aureole.threads import STOPPING
 from aureole.tomo import (
     FilteredBackprojection,
     ParallelBeam,
@@ -123,7 +127,17 @@ def test_impossible_requests_are_refused():
         sirt(FEW, sinogram, 0)
     with pytest.raises(SpecError, match="49 subsets of 48 angles"):
         osem(FEW, sinogram, subsets=49)
-    with pytest.raises(SpecError, match="strength of -1"):
-        total_variation(FEW, sinogram, -1.0)
+    for strength in (-1.0, np.nan, np.inf, 1e300):
+        with pytest.raises(SpecError, match=f"strength of {re.escape(f'{strength:g}')} of the total"):
+            total_variation(FEW, sinogram, strength)
     with pytest.raises(SpecError, match=r"slices of shape \(119, 120\); wanted is \(..., 120, 120\)"):
         project(FEW, np.zeros((119, 120)))
+
+
+def test_a_process_that_is_asked_to_end_is_not_kept_waiting():
+    STOPPING.set()
+    try:
+        with pytest.raises(CancelledError):
+            sirt(FEW, projections(FEW), 10**9)
+    finally:
+        STOPPING.clear()

@@ -68,6 +68,8 @@ def open_run(args: argparse.Namespace, names: Sequence[str], expected: int | Non
     from aureole.io.series import await_frames
 
     wait = getattr(args, "wait", None)
+    if wait is not None and not 0 < wait < 1e7:
+        raise InputError(f"--wait {wait:g}: wanted are seconds, above 0 and below 1e7")
     if args.resumed is not None:
         frames: Frames = args.resumed.frames()
         return frames if wait is None else frames.patient(wait)

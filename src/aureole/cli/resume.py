@@ -39,6 +39,8 @@ def run(args: argparse.Namespace) -> int:
     from aureole.runs.manifest import Manifest
     from aureole.runs.run import directory_of
 
+    if not args.output.name:
+        raise InputError(f"{args.output}: give the name of an output, or of its folder OUT.run")
     directory = directory_of(args.output).absolute()
     output = directory.with_suffix("")
     manifest = Manifest.load(directory)

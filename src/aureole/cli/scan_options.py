@@ -23,6 +23,8 @@ _RANGE = re.compile(rf"({NUMBER}),({NUMBER})", re.ASCII)
 _STEP = re.compile(rf"({NUMBER})(?:,({NUMBER}))?\s*(m|mm|um|µm|μm|nm)?", re.ASCII)
 _COUNTS = re.compile(r"[1-9]\d{0,8}(?:,[1-9]\d{0,8})*", re.ASCII)
 _HALF_TURN = 180.0
+_LARGEST_STEP = 1e100
+"""In any unit; what is above it is a slip of the pen, and overflows."""
 
 
 def add_map_scan(group: argparse._ActionsContainer) -> None:
@@ -247,7 +249,11 @@ def _evenly(names: Sequence[str], shape: Sequence[int], step: str | None) -> lis
     if step is not None:
         match = _STEP.fullmatch(step.strip())
         sizes = [float(size) for size in match.group(1, 2) if size is not None] if match else []
-        if match is None or len(sizes) > len(shape) or not all(sizes):
+        if (
+            match is None
+            or len(sizes) > len(shape)
+            or not all(0 < abs(size) <= _LARGEST_STEP for size in sizes)
+        ):
             raise SpecError(
                 f"--step {step}: wanted is one step, or one for each of {', '.join(names)}, in mm or with a "
                 "unit (m, mm, um, nm) behind it, such as 0.05mm"

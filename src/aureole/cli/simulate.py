@@ -140,10 +140,9 @@ def _add_sample(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Simulate."""
-    from aureole.simulate import release, render
+    from aureole.simulate import check_rate, release, render
 
-    if args.rate is not None and not 0.0 < args.rate < float("inf"):
-        raise SpecError(f"--rate must be a positive number of frames per second, not {args.rate:g}")
+    check_rate(args.rate)
     if args.rate is not None and args.format == "eiger":
         raise SpecError(
             "--rate: an Eiger's files hold 1000 frames each; frames appear one by one as CBF only"

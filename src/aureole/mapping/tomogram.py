@@ -17,7 +17,7 @@ from aureole.tomo.absorption import correct
 from aureole.tomo.beam import ParallelBeam
 from aureole.tomo.centre import find_center
 from aureole.tomo.fbp import FilteredBackprojection
-from aureole.tomo.iterative import cgls, mlem, osem, sirt, total_variation
+from aureole.tomo.iterative import cgls, check_strength, mlem, osem, sirt, total_variation
 from aureole.tomo.normalise import Corrected, backlash, equal_totals, fill, good_angles, jitter, subtract_air
 from aureole.tomo.windows import WINDOWS
 
@@ -98,8 +98,9 @@ class Reconstruction:
             raise SpecError(f"no window {self.window!r}; there are {', '.join(WINDOWS)}")
         if self.iterations is not None and (self.method == "fbp" or self.iterations < 1):
             raise SpecError(f"{self.iterations} iterations of {self.method}")
-        if self.strength < 0 or (self.strength and self.method != "tv"):
+        if self.strength and self.method != "tv":
             raise SpecError(f"a strength of {self.strength:g} of {self.method}: it is of the total variation")
+        check_strength(self.strength)
         if self.nonnegative and self.method not in ("sirt", "tv"):
             raise SpecError(f"nonnegative is of sirt and tv, not of {self.method}")
 
@@ -224,10 +225,14 @@ def prepare(
         As `check`; too few projections are left, or what `aureole.tomo` refuses.
     """
     check(corrections, reconstruction, (intensity.shape[0], intensity.shape[1]))
-    lost, channels = _lost(intensity, corrections)
-    if not channels.any():
+    lost, seen = _lost(intensity, corrections)
+    if not seen.any():
         raise SpecError("no bin of any frame has a value")
     kept = good_angles(lost)
+    # a bin without any value at some angle cannot be filled from its neighbours
+    channels: Bools = np.asarray(seen[kept].all(axis=0))
+    if not channels.any():
+        raise SpecError("no bin has a value at every angle")
     turned = np.radians(angles[kept])
     variances = None if sigma is None else np.square(sigma)
     given = _whole(Corrected(intensity, variances), lost, kept, channels)
@@ -282,12 +287,12 @@ def tomogram(prepared: Prepared, reconstruction: Reconstruction, *, threads: int
 
 
 def _lost(intensity: F32, corrections: Corrections) -> tuple[Bools, Bools]:
-    """Return which rays have no values, (angles, translations), and which channels have any, (bins,)."""
+    """Return which rays have no values, (angles, translations), and projections some, (angles, bins)."""
     finite = np.isfinite(intensity)
     lost: Bools = np.asarray(~finite.any(axis=-1))
     lost[list(corrections.without_angles)] = True
     lost[:, list(corrections.without_translations)] = True
-    return lost, np.asarray(finite.any(axis=(0, 1)))
+    return lost, np.asarray(finite.any(axis=1))
 
 
 def _whole(given: Corrected, lost: Bools, kept: Bools, channels: Bools) -> Corrected:

@@ -33,6 +33,10 @@ F32 = NDArray[np.float32]
 
 _DOUBTFUL = 1.0
 """Steps by which the methods that find the rotation axis may differ without a word."""
+_UNEVEN = 0.5
+"""Of a step, by which another may be longer or shorter."""
+_LARGEST_ANGLE = 1e9
+"""In degrees, either way; beyond it the angle within a turn is lost to rounding."""
 _IN_ORDER = (0, 2, 1, 3)
 """A sinogram is stored (z, translation, rotation, q), and scans are (z, rotation, translation)."""
 
@@ -138,7 +142,7 @@ def _with_layers(scan: Scan) -> Scan:
     Raises
     ------
     SpecError
-        Its axes are others, or it has too few places.
+        Its axes are others, it has too few places or uneven steps, or was turned impossibly far.
     """
     names = [axis.name for axis in scan.axes]
     if names[-2:] != ["rotation", "translation"] or names[:-2] not in ([], ["z"]):
@@ -146,10 +150,27 @@ def _with_layers(scan: Scan) -> Scan:
     angles, translations = scan.index.shape[-2:]
     if angles < 2 or translations < 2:
         raise SpecError(f"{angles} angles and {translations} translations make no tomogram")
+    largest = float(np.abs(scan.axes[-2].values).max())
+    if largest > _LARGEST_ANGLE:
+        raise SpecError(f"rotation: {largest:g}° is no angle of a sample")
+    _check_steps(scan.axes[-1].values)
     if names[0] == "z":
         return scan
     one = ScanAxis("z", np.zeros(1), scan.axes[-1].unit)
     return Scan((one, *scan.axes), scan.index[None], scan.frames, notes=scan.notes)
+
+
+def _check_steps(places: NDArray[np.float64]) -> None:
+    """Refuse translations that are not evenly spread: rays are reconstructed as if they were."""
+    steps = np.diff(places)
+    usual = np.median(steps)
+    wrong = np.flatnonzero(np.abs(steps - usual) > _UNEVEN * abs(usual))
+    if wrong.size:
+        at = wrong[0]
+        raise SpecError(
+            f"translation: the step from {places[at]:g} to {places[at + 1]:g} is not the usual one of "
+            f"{usual:g}, and a tomogram needs even steps: a position may be wrong, or places may be missing"
+        )
 
 
 def _write(plan: Plan, scan: Scan, run: Run, request: TomographyRequest, options: RunOptions) -> None:
@@ -162,7 +183,10 @@ def _write(plan: Plan, scan: Scan, run: Run, request: TomographyRequest, options
             file.write_measured("sinogram", layer, *map(_by_translation, (intensity, sigma)))
             slices.take(layer, intensity, sigma)
         file.point_at("sinogram", scan.index.swapaxes(1, 2))
-        run.notes += slices.finish()
+        try:
+            run.notes += slices.finish()
+        except SpecError as error:
+            raise SpecError(f"{error}{_bad_ones(run)}") from None
         with file.pending.writing() as hdf5:
             slices.write_account(hdf5["entry"], str(run.manifest.sources[0].path))
             for name, maps in slices.stacked().items():
@@ -177,6 +201,17 @@ class _Account(NamedTuple):
     spread: float
     shifts: NDArray[np.float64]
     kept: NDArray[np.bool_]
+
+
+def _bad_ones(run: Run) -> str:
+    """Return in words which frames could not be used, for they may be why there is no tomogram."""
+    issues = run.report(0.0).issues
+    if not issues:
+        return ""
+    return (
+        f" ({len(issues)} of {len(run.status)} frames are bad or missing, such as {issues[0].name}: "
+        f"{issues[0].reason})"
+    )
 
 
 class _Slices:

@@ -167,7 +167,7 @@ class Manifest:
                 )
             folder = str(content["folder"])
             command, part_frames = dict(content["command"]), int(content["part_frames"])
-            if part_frames < 1 or (command and not command.keys() >= {"argv", "cwd"}):
+            if part_frames < 1 or (command and not _can_be_repeated(command)):
                 raise ValueError
             return cls(
                 content["request"],
@@ -185,7 +185,7 @@ class Manifest:
             return None
         except OSError as error:
             raise OutputError(f"{path}: cannot be read ({error.strerror or error})") from None
-        except (ValueError, LookupError, TypeError):
+        except (ValueError, LookupError, TypeError, AttributeError, RecursionError):
             raise OutputError(f"{path}: is no manifest of a run; remove {directory} to begin anew") from None
 
     @staticmethod
@@ -193,13 +193,22 @@ class Manifest:
         """Return what the run in a directory was asked for; None where there is none that can be read."""
         try:
             return dict(json.loads((directory / _NAME).read_text(encoding="utf-8"))["request"])
-        except (OSError, ValueError, LookupError, TypeError):
+        except (OSError, ValueError, LookupError, TypeError, RecursionError):
             return None
 
     @staticmethod
     def remove(directory: Path) -> None:
         """Remove the manifest: what is left is no run."""
         (directory / _NAME).unlink(missing_ok=True)
+
+
+def _can_be_repeated(command: Mapping[str, Any]) -> bool:
+    words = command.get("argv")
+    return (
+        isinstance(command.get("cwd"), str)
+        and isinstance(words, list)
+        and all(isinstance(word, str) for word in words)
+    )
 
 
 def changed(before: Sequence[Source], now: Sequence[Source], fresh: Collection[str] = ()) -> str | None:

@@ -33,6 +33,10 @@ class Path:
     backward: NDArray[np.bool_]
 
 
+MOST_FRAMES = 10**7
+"""No disk holds the frames of a larger scan."""
+
+
 def path(layers: int, slow: int, fast: int, *, zigzag: bool = False, interlaced: int = 1) -> Path:
     """Return the way through a grid: all of the fast axis at each place of the slow one.
 
@@ -41,7 +45,7 @@ def path(layers: int, slow: int, fast: int, *, zigzag: bool = False, interlaced:
     layers, slow, fast : int
         Numbers of points.
     zigzag : bool
-        Every second line of the fast axis, counted within a layer, runs backwards.
+        Every second line of the fast axis, counted through all layers, runs backwards.
     interlaced : int
         The slow axis is visited in so many passes: 0, N, 2N..., then 1, N + 1...
 
@@ -55,16 +59,16 @@ def path(layers: int, slow: int, fast: int, *, zigzag: bool = False, interlaced:
     if not 1 <= interlaced <= slow:
         raise SpecError(f"{interlaced} interlaced passes over {slow} places; give 1 to {slow}")
     visited = np.concatenate([np.arange(first, slow, interlaced) for first in range(interlaced)])
-    lines = np.tile(np.arange(fast), (slow, 1))
-    backward = np.zeros((slow, fast), np.bool_)
+    lines = np.tile(np.arange(fast), (layers * slow, 1))
+    backward = np.zeros((layers * slow, fast), np.bool_)
     if zigzag:
         lines[1::2] = lines[1::2, ::-1]
         backward[1::2] = True
     return Path(
         np.repeat(np.arange(layers), slow * fast),
         np.tile(np.repeat(visited, fast), layers),
-        np.tile(lines.reshape(-1), layers),
-        np.tile(backward.reshape(-1), layers),
+        lines.reshape(-1),
+        backward.reshape(-1),
     )
 
 

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from aureole.errors import SpecError
-from aureole.simulate.orders import Path, heights, path
+from aureole.simulate.orders import MOST_FRAMES, Path, heights, path
 from aureole.simulate.phantom import WITHIN, Phantom
 
 F64 = NDArray[np.float64]
@@ -59,6 +59,8 @@ class MapScan:
     def __post_init__(self) -> None:
         if min(self.rows, self.columns) < 2:
             raise SpecError(f"a map has two rows and two columns at least, not {self.rows} x {self.columns}")
+        if self.layers * self.rows * self.columns > MOST_FRAMES:
+            raise SpecError(f"a map of {self.layers} x {self.rows} x {self.columns} frames")
         if not (np.isfinite(self.backlash) and 0.0 < self.step < np.inf):
             raise SpecError("backlash must be a finite number of steps, the step a length in mm")
         _ = self.path

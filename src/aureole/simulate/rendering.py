@@ -29,6 +29,8 @@ Progress = Callable[[int, int], None]
 Item = TypeVar("Item")
 
 _TABLES = ("scan.poni", "scan.csv", "truth.h5")
+_SLOWEST = 1e-6
+"""Frames per second: one in twelve days."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,6 +127,7 @@ def render(
     placed: list[Path] = []
     try:
         _refuse_a_scan(folder)
+        there = folder.is_dir()
         folder.mkdir(parents=True, exist_ok=True)
         hidden = Path(mkdtemp(prefix=".rendering-", dir=folder))
         try:
@@ -142,6 +145,9 @@ def render(
         except BaseException:
             shutil.rmtree(hidden, ignore_errors=True)
             _remove(placed)
+            if not there:
+                with suppress(OSError):
+                    folder.rmdir()
             raise
     except OSError as error:
         raise OutputError(f"{folder}: cannot be written ({error.strerror or error})") from None
@@ -175,12 +181,11 @@ def release(
     Raises
     ------
     SpecError
-        A rate that is not positive.
+        As `check_rate`.
     OutputError
         The files cannot be renamed.
     """
-    if rate is not None and not 0.0 < rate < float("inf"):
-        raise SpecError(f"frames are released at a positive rate, not {rate:g} per second")
+    check_rate(rate)
     start, latest = clock(), 0.0
     try:
         rendered.files[0].parent.mkdir(exist_ok=True)
@@ -199,6 +204,14 @@ def release(
     except OSError as error:
         raise OutputError(f"{rendered.directory}: cannot be written ({error.strerror or error})") from None
     return Released(len(rendered.files), seconds, latest)
+
+
+def check_rate(rate: float | None) -> None:
+    """Raise `SpecError` if frames per second are not positive, or so few that nobody would wait for one."""
+    if rate is not None and not _SLOWEST <= rate < float("inf"):
+        raise SpecError(
+            f"frames are released at a positive rate of {_SLOWEST:g} or more per second, not {rate:g}"
+        )
 
 
 def _refuse_a_scan(folder: Path) -> None:

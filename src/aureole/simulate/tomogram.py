@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from aureole.errors import SpecError
-from aureole.simulate.orders import Order, Path, heights, path
+from aureole.simulate.orders import MOST_FRAMES, Order, Path, heights, path
 from aureole.simulate.phantom import WITHIN, Phantom
 
 F64 = NDArray[np.float64]
@@ -95,6 +95,10 @@ class XrdctScan:
             raise SpecError("wander and backlash must be finite numbers of steps, the step a length in mm")
         if self.seed < 0:
             raise SpecError(f"a seed is not negative: {self.seed}")
+        if self.interlaced != 1 and self.order == "rotation-first":
+            raise SpecError("angles are interlaced where translations run first, not in rotation-first order")
+        if self.layers * self.angles * self.translations > MOST_FRAMES:
+            raise SpecError(f"a scan of {self.layers} x {self.angles} x {self.translations} frames")
         _ = self.path
 
     @property

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from io import BytesIO
 from pathlib import Path
 
 import h5py
@@ -49,7 +50,9 @@ def write_truth(path: Path, experiment: Experiment) -> None:
     names = list(experiment.phantom.phases)
     step = experiment.scan.step
     volume = experiment.truth
-    with h5py.File(path, "x") as file:
+    # libhdf5 does not survive a disk that refuses: it writes into memory
+    memory = BytesIO()
+    with h5py.File(memory, "w") as file:
         entry = new_entry(file)
         entry["title"] = "truth of a simulated scan"
         entry["program_name"] = "aureole"
@@ -76,6 +79,7 @@ def write_truth(path: Path, experiment: Experiment) -> None:
         beam["transmission"] = experiment.transmission
         if isinstance(experiment.scan, XrdctScan):
             _write_axis(entry, experiment.scan)
+    path.write_bytes(memory.getbuffer())
 
 
 def _patterns(experiment: Experiment) -> tuple[NDArray[np.float64], NDArray[np.float32]]:

@@ -18,6 +18,8 @@ from aureole.tomo.rays import Blocks, Lanes, Rays, checked
 
 _TINY = np.float32(1e-6)
 """Of the largest: weights below it belong to rays and pixels that nearly miss each other."""
+_STRONGEST = 1e30
+"""Far above any sinogram, and its square is what float64 still holds."""
 
 
 def sirt(
@@ -164,10 +166,9 @@ def total_variation(
     Raises
     ------
     SpecError
-        As `sirt`; a negative strength.
+        As `sirt` and `check_strength`.
     """
-    if not strength >= 0:
-        raise SpecError(f"a strength of {strength:g} of the total variation")
+    check_strength(strength)
     blocks = _blocks(beam, sinograms, iterations, threads)
     rays = Rays(beam, threads=blocks.inner)
     scale = np.float32(_norm(rays) / np.sqrt(8))  # so that gradient and projector weigh alike
@@ -192,6 +193,14 @@ def total_variation(
         return x
 
     return _solved(beam, blocks, solve)
+
+
+def check_strength(strength: float) -> None:
+    """Raise `SpecError` if a strength of the total variation is below zero, or more than float32 can hold."""
+    if not 0 <= strength <= _STRONGEST:
+        raise SpecError(
+            f"a strength of {strength:g} of the total variation: it must be from 0 to {_STRONGEST:g}"
+        )
 
 
 def _blocks(beam: ParallelBeam, sinograms: ArrayLike, iterations: int, threads: int | None) -> Blocks:

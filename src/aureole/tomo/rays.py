@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import CancelledError, ThreadPoolExecutor
 from itertools import pairwise
 
 import numpy as np
@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from aureole import _core
 from aureole.errors import SpecError
-from aureole.threads import checked_threads
+from aureole.threads import STOPPING, checked_threads
 from aureole.tomo.beam import ParallelBeam
 
 Lanes = NDArray[np.float32]
@@ -47,7 +47,15 @@ class Rays:
         self._center = beam.centers[angles].copy()
 
     def forward(self, volume: Lanes) -> Lanes:
-        """Return the line integrals of slices, (angles, translations, lanes)."""
+        """Return the line integrals of slices, (angles, translations, lanes).
+
+        Raises
+        ------
+        CancelledError
+            The process was asked to end, and waits for this thread.
+        """
+        if STOPPING.is_set():
+            raise CancelledError
         sinogram = np.zeros((len(self._sine), self.beam.translations, volume.shape[-1]), np.float32)
         given = np.ascontiguousarray(volume)
 
@@ -72,7 +80,11 @@ class Rays:
 
     def _share(self, work: Callable[[slice], None], count: int) -> None:
         """Do work for so many angles or rows, in a few parts for each thread: the middle has most to do."""
-        pieces = 4 * self.threads if self.threads > 1 else 1
+        if self.threads == 1:
+            # a pool for each projection would keep the main thread from seeing signals
+            work(slice(0, count))
+            return
+        pieces = 4 * self.threads
         parts = [slice(*pair) for pair in pairwise(np.linspace(0, count, pieces + 1, dtype=int).tolist())]
         with ThreadPoolExecutor(self.threads) as pool:
             for _ in pool.map(work, parts):
