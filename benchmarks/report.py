@@ -142,7 +142,8 @@ def xrdct() -> Iterator[str]:
     yield f"  {max(facts['rates']):.0f}); wanted 250, {_reached(rate >= 250)}"
     yield f"- after the last frame: **{share:.1%}** ({min(facts['shares']):.1%} to"
     yield f"  {max(facts['shares']):.1%}) of {seconds:.2f} s; wanted 10 %, {_reached(share <= 0.10)}\n"
-    yield "What it costs that runs survive: the patterns alone, to one file.\n"
+    yield "What it costs that runs survive: the patterns alone, to one file. That the file system takes back"
+    yield "the space of the parts is done beside other work, and is not in it.\n"
     yield from table(facts["rows"])
     cost = facts["overhead"]
     yield f"- parts, manifest and fsync: **{cost['median']:+.1%}** ({cost['lowest']:+.1%} to"

@@ -195,3 +195,11 @@ def test_an_output_that_is_an_input(scan, made, command, refused):
     )
     assert "is one of the inputs" in line
     assert table.read_bytes() == before
+
+
+def test_all_methods_can_be_chosen():
+    """The command names them itself, so that its help comes without NumPy."""
+    from aureole.cli.xrdct import _METHODS
+    from aureole.mapping.tomogram import METHODS
+
+    assert _METHODS == METHODS
