@@ -1,0 +1,326 @@
+"""The integrator that pyFAI's scripts know, on Aureole's plans."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from functools import lru_cache
+from pathlib import Path
+from typing import Any, TypedDict, Unpack
+
+import numpy as np
+from numpy.typing import NDArray
+
+from aureole.axis import Axis
+from aureole.azimuthal import Cake, Clip, IntegrationSpec, Pattern, Plan, Trim
+from aureole.compat.pyfai.geometry import Geometry
+from aureole.compat.pyfai.results import Called, Integrate1dResult, Integrate2dResult
+from aureole.compat.pyfai.save import save1d, save2d
+from aureole.compat.pyfai.words import error_model_of, split_of, unit_of
+from aureole.errors import SpecError
+from aureole.geometry import Geometry as Pose
+from aureole.io import read_image
+
+Image = NDArray[Any]
+Range = tuple[float, float] | None
+
+_LEAST_SIGMA = 1e-9
+
+
+class Options(TypedDict, total=False):
+    """What the calls of pyFAI take; names and defaults are its own.
+
+    `safe` is taken and does nothing: whether a plan fits is always looked at.
+    """
+
+    filename: str | Path | None
+    correctSolidAngle: bool
+    variance: Image | None
+    error_model: object
+    radial_range: Range
+    azimuth_range: Range
+    mask: Image | None
+    dummy: float | None
+    delta_dummy: float | None
+    polarization_factor: float | tuple[float, float] | None
+    dark: Image | None
+    flat: Image | None
+    absorption: Image | None
+    method: object
+    unit: object
+    safe: bool
+    normalization_factor: float | None
+    metadata: object
+
+
+class AzimuthalIntegrator(Geometry):
+    """A geometry that integrates.
+
+    The parameters are those of `Geometry`. Plans are kept by what was asked for, so that a loop over images
+    makes one; nothing of one image is stored.
+
+    Attributes
+    ----------
+    mask, darkcurrent, flatfield : ndarray or None
+        Taken where a call gives none. A mask here or in a call replaces that of the detector.
+    empty : float
+        What empty bins hold where no dummy is given.
+    """
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.mask: Image | None = None
+        self.darkcurrent: Image | None = None
+        self.flatfield: Image | None = None
+        self.empty = 0.0
+
+    def integrate1d(self, data: Image, npt: int, **options: Unpack[Options]) -> Integrate1dResult:
+        """Integrate an image to intensity against a radial unit.
+
+        Parameters
+        ----------
+        data : ndarray, shape (n1, n2)
+        npt : int
+            Number of bins.
+        **options
+            See `Options`. With a file name, the pattern is written there as text.
+
+        Raises
+        ------
+        InputError
+            What is asked for cannot be; see `aureole.IntegrationSpec`.
+        FrameError
+            An image that cannot be used.
+        """
+        return self._pattern(data, npt, options)
+
+    integrate1d_ng = integrate1d
+
+    def integrate2d(
+        self, data: Image, npt_rad: int, npt_azim: int = 360, **options: Unpack[Options]
+    ) -> Integrate2dResult:
+        """Integrate an image to intensity against a radial unit and χ in degrees.
+
+        Parameters and errors are those of `integrate1d`; a `unit` of two is the radial one and that of χ.
+        """
+        units = options.get("unit", "q_nm^-1")
+        radial, azimuthal = units if isinstance(units, tuple | list) else (units, "chi_deg")
+        axes = (
+            Axis(unit_of(radial).name, npt_rad, _pair(options.get("radial_range"))),
+            Axis(unit_of(azimuthal).name, npt_azim, _pair(options.get("azimuth_range"))),
+        )
+        found = self._integrated(data, axes, options)
+        assert isinstance(found, Cake)
+        result = Integrate2dResult.of(found, _called(options), empty=self._filling(options))
+        if (filename := options.get("filename")) is not None:
+            save2d(filename, result)
+        return result
+
+    integrate2d_ng = integrate2d
+
+    def integrate_radial(
+        self,
+        data: Image,
+        npt: int,
+        npt_rad: int = 100,
+        *,
+        radial_unit: object = "q_nm^-1",
+        **options: Unpack[Options],
+    ) -> Integrate1dResult:
+        """Integrate an image to intensity against χ, of pixels in a range of a radial unit.
+
+        `npt_rad` is taken and does nothing: the pixels go into the bins of χ at once, not by way of a cake.
+        Parameters and errors are otherwise those of `integrate1d`.
+        """
+        given = _pair(options.get("radial_range"))
+        radial = None if given is None else Axis(unit_of(radial_unit).name, None, given)
+        around = Axis(unit_of(options.get("unit", "chi_deg")).name, npt, _pair(options.get("azimuth_range")))
+        return self._finished(self._integrated(data, (radial, around), options), options)
+
+    def sigma_clip(
+        self,
+        data: Image,
+        npt: int = 1024,
+        *,
+        thres: float = 5.0,
+        max_iter: int = 5,
+        **options: Unpack[Options],
+    ) -> Integrate1dResult:
+        """Integrate the pixels of each bin that are not far from its mean.
+
+        Parameters
+        ----------
+        data, npt, **options
+            As for `integrate1d`; without an error model, the scatter within a bin is one.
+        thres : float
+            The cut-off in standard deviations; where Chauvenet's criterion is larger, that one.
+        max_iter : int
+            Most steps.
+        """
+        options.setdefault("method", ("no", "csr", "cython"))
+        if error_model_of(options.get("error_model"), options.get("variance")) is None:
+            options["error_model"] = "azimuthal"
+        rule = Clip(max(thres, _LEAST_SIGMA), max_iter, chauvenet=True) if max_iter > 0 else None
+        return self._pattern(data, npt, options, rule)
+
+    sigma_clip_ng = sigma_clip
+
+    def medfilt1d(
+        self,
+        data: Image,
+        npt: int = 1024,
+        *,
+        percentile: float | tuple[float, float] = 50.0,
+        **options: Unpack[Options],
+    ) -> Integrate1dResult:
+        """Integrate the pixels of each bin between two percentiles of their intensities, or take one of them.
+
+        Parameters
+        ----------
+        data, npt, **options
+            As for `integrate1d`.
+        percentile : float or tuple of float
+            50 is the median.
+        """
+        options.setdefault("method", ("full", "csr", "cython"))
+        low, high = percentile if isinstance(percentile, tuple | list) else (percentile, percentile)
+        return self._pattern(data, npt, options, Trim(low, high))
+
+    medfilt1d_ng = medfilt1d
+
+    def set_mask(self, mask: Image | None) -> None:
+        """Take a mask for all calls that give none."""
+        self.mask = mask
+
+    def set_darkcurrent(self, dark: Image | None) -> None:
+        """Take a dark for all calls that give none."""
+        self.darkcurrent = dark
+
+    def set_flatfield(self, flat: Image | None) -> None:
+        """Take a flat for all calls that give none."""
+        self.flatfield = flat
+
+    def set_darkfiles(self, files: str | Sequence[str] | None = None, method: str = "mean") -> None:
+        """Take the mean or the median of images as the dark."""
+        self.darkcurrent = _averaged(files, method)
+
+    def set_flatfiles(self, files: str | Sequence[str] | None, method: str = "mean") -> None:
+        """Take the mean or the median of images as the flat."""
+        self.flatfield = _averaged(files, method)
+
+    def reset(self) -> None:
+        """Do nothing: plans follow what is asked for."""
+
+    def _pattern(
+        self, data: Image, npt: int, options: Options, robust: Clip | Trim | None = None
+    ) -> Integrate1dResult:
+        radial = Axis(unit_of(options.get("unit", "q_nm^-1")).name, npt, _pair(options.get("radial_range")))
+        limits = _pair(options.get("azimuth_range"))
+        around = None if limits is None else Axis("chi_deg", None, limits)
+        return self._finished(self._integrated(data, (radial, around), options, robust), options)
+
+    def _finished(self, found: Pattern | Cake, options: Options) -> Integrate1dResult:
+        assert isinstance(found, Pattern)
+        result = Integrate1dResult.of(found, _called(options), empty=self._filling(options))
+        if (filename := options.get("filename")) is not None:
+            save1d(filename, result)
+        return result
+
+    def _integrated(
+        self,
+        data: Image,
+        axes: tuple[Axis | None, Axis | None],
+        options: Options,
+        robust: Clip | Trim | None = None,
+    ) -> Pattern | Cake:
+        if unknown := options.keys() - Options.__annotations__.keys():
+            raise SpecError(f"{', '.join(sorted(unknown))}: no such argument")
+        image, variance = np.asarray(data), options.get("variance")
+        dark, flat, mask = (
+            options[name] if options.get(name) is not None else own  # type: ignore[literal-required]
+            for name, own in (("dark", self.darkcurrent), ("flat", self.flatfield), ("mask", self.mask))
+        )
+        factor, offset = _polarization(options.get("polarization_factor"))
+        spec = IntegrationSpec(
+            self.pose_for(image.shape),
+            radial=axes[0],
+            azimuthal=axes[1],
+            split=split_of(options.get("method", "bbox")),
+            error_model=error_model_of(options.get("error_model"), variance),
+            mask=mask,
+            detector_mask=mask is None,
+            dummy=options.get("dummy"),
+            delta_dummy=options.get("delta_dummy") if options.get("dummy") is not None else None,
+            dark=dark,
+            flat=flat,
+            absorption=options.get("absorption"),
+            solid_angle=bool(options.get("correctSolidAngle", True)),
+            polarization_factor=factor,
+            polarization_axis_offset=offset,
+            normalization_factor=options.get("normalization_factor") or 1.0,
+            chi_discontinuity=self.chi_discontinuity,
+            robust=robust,
+        )
+        return _plan(spec).integrate(image, variance=variance)
+
+    def _filling(self, options: Options) -> float:
+        dummy = options.get("dummy")
+        return self.empty if dummy is None else dummy
+
+
+def load(filename: object) -> AzimuthalIntegrator:
+    """Return the integrator of a PONI file, of a mapping with its numbers, or of an `aureole.Geometry`.
+
+    Raises
+    ------
+    GeometryError
+        The file is no PONI file.
+    FileError
+        It cannot be read.
+    """
+    made = AzimuthalIntegrator()
+    if isinstance(filename, Geometry):
+        filename = filename.pose
+    if isinstance(filename, Pose):
+        made._pose, made._has_detector = filename, True
+        return made
+    if isinstance(filename, Mapping):
+        known = {
+            key: value for key, value in filename.items() if key not in ("poni_version", "detector_config")
+        }
+        return AzimuthalIntegrator(**known)
+    return made.load(filename)  # type: ignore[arg-type]
+
+
+@lru_cache(maxsize=8)
+def _plan(spec: IntegrationSpec) -> Plan:
+    return spec.plan()
+
+
+def _called(options: Options) -> Called:
+    given = options.get("polarization_factor")
+    return Called(
+        options.get("method", ("bbox", "csr", "cython")),
+        given[0] if isinstance(given, tuple) else given,
+        options.get("normalization_factor") or 1.0,
+        options.get("metadata"),
+    )
+
+
+def _pair(given: Any) -> tuple[float, float] | None:
+    return None if given is None else (float(min(given)), float(max(given)))
+
+
+def _polarization(given: float | tuple[float, float] | None) -> tuple[float | None, float]:
+    if isinstance(given, tuple | list):
+        return float(given[0]), float(given[1])
+    return given, 0.0
+
+
+def _averaged(files: str | Sequence[str] | None, method: str) -> Image | None:
+    if files is None:
+        return None
+    if method not in ("mean", "median"):
+        raise SpecError(f"method {method!r}: images are averaged by their mean or median")
+    names = files.split(",") if isinstance(files, str) else list(files)
+    stack = np.array([read_image(name) for name in names], np.float64)
+    return np.asarray(np.mean(stack, axis=0) if method == "mean" else np.median(stack, axis=0))
