@@ -9,9 +9,10 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from aureole.compat.pyfai.detectors import Known, detector_of
+from aureole.compat.pyfai.detectors import detector_of
 from aureole.compat.pyfai.words import unit_of
 from aureole.errors import GeometryError, SpecError
+from aureole.geometry import Detector as Known
 from aureole.geometry import Discontinuity, format_poni
 from aureole.geometry import Geometry as Pose
 from aureole.io import load as read_poni
@@ -252,12 +253,15 @@ class Geometry:
         return np.ones(pose.shape) if factor is None else pose.polarization(factor, axis_offset)
 
     def calc_transmission(self, t0: float, shape: Shape = None) -> F64:
-        """Return the transmission of a sheet parallel to the detector, towards each pixel, (n1, n2).
+        """Return the efficiency of a phosphor for each pixel over that along its normal, (n1, n2).
+
+        (1 - t0^(1/cos α)) / (1 - t0) with the angle α of incidence (G. Wu et al., J. Appl. Cryst. 35 (2002)
+        356, doi:10.1107/S0021889802003722).
 
         Parameters
         ----------
         t0 : float
-            Transmission along the normal, above 0 and at most 1.
+            Transmission of the phosphor along the normal, above 0 and below 1.
         shape : tuple of int, optional
 
         Raises
@@ -265,9 +269,9 @@ class Geometry:
         SpecError
             A transmission that cannot be.
         """
-        if not 0.0 < t0 <= 1.0:
-            raise SpecError(f"a transmission lies above 0 and is at most 1, not {t0}")
-        return np.power(t0, 1.0 / self.solidAngleArray(shape, order=1))
+        if not 0.0 < t0 < 1.0:
+            raise SpecError(f"a transmission lies between 0 and 1, not {t0}")
+        return (1.0 - np.power(t0, 1.0 / self.solidAngleArray(shape, order=1))) / (1.0 - t0)
 
     # other ways to say it
 

@@ -78,7 +78,7 @@ class IntegrateResult(tuple[Any, ...]):
         return self._sums.result.sum_variance
 
     @property
-    def count(self) -> NDArray[np.int64]:
+    def count(self) -> NDArray[np.int64]:  # type: ignore[override]
         """Number of pixels that have a share in each bin."""
         return self._sums.result.count
 
