@@ -20,8 +20,8 @@ class Trim:
 
     A pixel of intensity v = (raw - dark)/n weighs ω = c·n, as it does in the plain mean, with c its share in
     the bin and n its norm. Of the pixels that equal a percentile (in single precision) all keep the same
-    fraction, so that exactly ``high - low`` percent of the weight is kept. Where both percentiles are one, the
-    pixels that equal it are kept: (50, 50) is the median, the lower one of two.
+    fraction, so that exactly ``high - low`` percent of the weight is kept. Where both percentiles are one,
+    the pixels that equal it are kept: (50, 50) is the median, the lower one of two.
 
     Parameters
     ----------
