@@ -69,10 +69,8 @@ def test_threads_do_not_change_a_bit(rng, bins):
         np.testing.assert_array_equal(getattr(one, name), getattr(many, name))
 
 
-@pytest.mark.parametrize(
-    ("split", "error_model"), [("no", "azimuthal"), ("bbox", "poisson_floor"), ("full", "poisson_floor")]
-)
-def test_agrees_with_pyfai(rng, split, error_model):
+@pytest.mark.parametrize("split", ["no", "bbox", "full"])
+def test_agrees_with_pyfai(rng, split):
     pyfai = pytest.importorskip("pyFAI.multi_geometry")
     from pyFAI.integrator.azimuthal import AzimuthalIntegrator
 
@@ -84,21 +82,19 @@ def test_agrees_with_pyfai(rng, split, error_model):
         for one in geometries
     ]
     limits = (2.0, 30.0)
-    model = "poisson" if error_model == "poisson_floor" else error_model
     wanted = pyfai.MultiGeometry(theirs, unit="2th_deg", radial_range=limits).integrate1d(
-        frames, 120, error_model=model, method=(split, "csr", "cython")
+        frames, 120, error_model="poisson", method=(split, "csr", "cython")
     )
     axis = replace(AXIS, range=limits)
-    found = MultiSpec.of(spec(radial=axis, split=split, error_model=error_model), geometries).accumulate(
+    found = MultiSpec.of(spec(radial=axis, split=split, error_model="poisson_floor"), geometries).accumulate(
         frames
     )
     crowded = found.count > 20
-    crowded[[0, -1]] = False
+    crowded[[0, 1, -1]] = False  # pixels that hang over an end, and those that the beam falls on
     solid_angle = 1e-6 / geometries[0].dist ** 2  # theirs divides by steradian
     np.testing.assert_allclose(found.radial, wanted.radial, rtol=1e-6)
     np.testing.assert_allclose(found.intensity[crowded], wanted.intensity[crowded] * solid_angle, rtol=1e-5)
-    if model == "poisson":
-        np.testing.assert_allclose(found.sigma[crowded], wanted.sigma[crowded] * solid_angle, rtol=1e-4)
+    np.testing.assert_allclose(found.sigma[crowded], wanted.sigma[crowded] * solid_angle, rtol=1e-4)
 
 
 def _plain_detector():
