@@ -388,7 +388,7 @@ def test_robust_averages(run, scan, geometry, options, rule):
     ("options", "message"),
     [
         (["--trim", "10"], "--trim takes LOW,HIGH, not '10'"),
-        (["--trim", "90,10"], "0 <= low < high <= 100"),
+        (["--trim", "90,10"], "0 <= low <= high <= 100"),
         (["--sigma-clip", "frame.cbf"], "FRAMES go before it"),
         (["--sigma-clip", "3,2.5"], "--sigma-clip takes SIGMA"),
         (["--sigma-clip", "0"], "above zero"),

@@ -191,8 +191,7 @@ class IntegrationSpec:
             if getattr(self, name) not in choices:
                 known = ", ".join(str(choice) for choice in choices)
                 raise SpecError(f"{name} is {getattr(self, name)!r}: it must be one of {known}")
-        if not isinstance(self.robust, Trim | Clip | None):
-            raise SpecError(f"robust is {self.robust!r}: it must be a Trim, a Clip or None")
+        _check_robust(self)
         for name in ("detector_mask", "solid_angle"):
             object.__setattr__(self, name, bool(getattr(self, name)))
         for name in _NUMBERS:
@@ -294,6 +293,16 @@ class IntegrationSpec:
         except (LookupError, TypeError, ValueError, AttributeError, ArithmeticError) as error:
             raise SpecError(f"the integration spec has a broken field {name!r}: {error!r}") from None
         return cls(content.pop("geometry"), **content)
+
+
+def _check_robust(spec: IntegrationSpec) -> None:
+    rule = spec.robust
+    if not isinstance(rule, Trim | Clip | None):
+        raise SpecError(f"robust is {rule!r}: it must be a Trim, a Clip or None")
+    if isinstance(rule, Trim) and rule.low == rule.high and spec.error_model == "azimuthal":
+        raise SpecError(
+            f"pixels at one percentile, {rule.low:g}, have no scatter that an error could come from: give two"
+        )
 
 
 _NUMBERS = (
