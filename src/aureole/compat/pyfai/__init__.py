@@ -8,6 +8,7 @@ errors are those of at least one count a pixel.
 from aureole.compat.pyfai.detectors import Detector, detector_factory
 from aureole.compat.pyfai.geometry import Geometry
 from aureole.compat.pyfai.integrator import AzimuthalIntegrator, load
+from aureole.compat.pyfai.multi import MultiGeometry
 from aureole.compat.pyfai.results import Integrate1dResult, Integrate2dResult
 
 __all__ = [
@@ -16,6 +17,7 @@ __all__ = [
     "Geometry",
     "Integrate1dResult",
     "Integrate2dResult",
+    "MultiGeometry",
     "detector_factory",
     "load",
 ]

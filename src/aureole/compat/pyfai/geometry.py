@@ -256,7 +256,7 @@ class Geometry:
         """Return the efficiency of a phosphor for each pixel over that along its normal, (n1, n2).
 
         (1 - t0^(1/cos α)) / (1 - t0) with the angle α of incidence (G. Wu et al., J. Appl. Cryst. 35 (2002)
-        356, doi:10.1107/S0021889802003722).
+        356).
 
         Parameters
         ----------

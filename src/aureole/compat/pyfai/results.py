@@ -8,7 +8,7 @@ from typing import Any, NamedTuple, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from aureole.azimuthal import Cake, Pattern, Result
+from aureole.azimuthal import Cake, IntegrationSpec, MultiSpec, Pattern, Result
 from aureole.units import Unit, unit
 
 F64 = NDArray[np.float64]
@@ -58,6 +58,11 @@ class IntegrateResult(tuple[Any, ...]):
         return made
 
     @property
+    def _first_spec(self) -> IntegrationSpec:
+        spec = self._sums.result.spec
+        return spec.specs[0] if isinstance(spec, MultiSpec) else spec
+
+    @property
     def sum_signal(self) -> F64:
         """Σc·signal."""
         return self._sums.result.sum_signal
@@ -95,23 +100,23 @@ class IntegrateResult(tuple[Any, ...]):
     @property
     def has_mask_applied(self) -> bool:
         """Whether a mask was given, or the detector has one."""
-        spec = self._sums.result.spec
+        spec = self._first_spec
         return spec.mask is not None or spec.detector_mask
 
     @property
     def has_dark_correction(self) -> bool:
         """Whether a dark was subtracted."""
-        return self._sums.result.spec.dark is not None
+        return self._first_spec.dark is not None
 
     @property
     def has_flat_correction(self) -> bool:
         """Whether the signal was divided by a flat."""
-        return self._sums.result.spec.flat is not None
+        return self._first_spec.flat is not None
 
     @property
     def has_solidangle_correction(self) -> bool:
         """Whether the signal was divided by the solid angle."""
-        return self._sums.result.spec.solid_angle
+        return self._first_spec.solid_angle
 
     @property
     def polarization_factor(self) -> float | None:
