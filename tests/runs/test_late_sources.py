@@ -1,4 +1,4 @@
-"""Files that were not there when a run began, or half-written: what was made of them is not mixed with others."""
+"""Files that were not there when a run began, or half-written: what was made of them is never mixed."""
 
 import os
 import time

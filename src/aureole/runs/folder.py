@@ -50,6 +50,7 @@ class Folder:
         self.notes: list[str] = []
         self._files, self._table = files, table
         self.begun = False
+        self._tasks: list[Task] = []
 
     @property
     def parts(self) -> Parts:

@@ -240,12 +240,14 @@ class Run:
         tasks = []
         options.tell(0, total)
         for task in self._tasks:
-            if task.before is None and self._whole:
-                task = self._stored_before(task)
-            if task.before is not None and not task.todo:
-                yield self._noted(Part(task.before.path, task.before.read()))
-            else:
+            rows = self._stored(task.frames) if task.before is None and self._whole else None
+            if rows is not None:
+                again = partial(self._stored_again, task.frames)
+                task = replace(task, before=Before.of(self.output, rows, again))
+            if task.before is None or task.todo:
                 tasks.append(task)
+            else:
+                yield self._noted(Part(task.before.path, rows or task.before.read()))
         done = self.reused = total - sum(len(task.todo) for task in tasks)
         if done:
             complete = len(self._tasks) - len(tasks)
@@ -256,14 +258,8 @@ class Run:
             yield from self._made(tasks, done)
         self._take_note_of_sources()
 
-    def _stored_before(self, task: Task) -> Task:
-        """Return a task of which an earlier output may have rows."""
-        rows = self._stored(task.frames)
-        if rows is None:
-            return task
-        return replace(task, before=Before.of(self.output, rows, partial(self._stored_rows, task.frames)))
-
-    def _stored_rows(self, frames: range) -> Rows:
+    def _stored_again(self, frames: range) -> Rows:
+        """Read rows of an earlier output that were there."""
         rows = self._stored(frames)
         if rows is None:
             raise OutputError(f"{self.output}: was replaced meanwhile; the same command begins again")
@@ -293,7 +289,7 @@ class Run:
                 yield self._noted(part)
 
     def _take_note_of_sources(self) -> None:
-        """Put down what files were that came on the way: of a scan under way, all but the first."""
+        """Put down what the files were that came on the way, as the parts know it."""
         if self._late:
             accounts = [
                 Account(frames, self.status[frames.start : frames.stop], self._late.get(frames, {}))
