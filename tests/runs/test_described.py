@@ -1,5 +1,6 @@
 """Functions as monitors: two that may give different numbers are never taken for one."""
 
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
@@ -47,6 +48,32 @@ class Scaled:
         return self.factor
 
 
+def of_class(value):
+    class Held:
+        scale = value
+
+        def __call__(self, frame):
+            return self.helper() * self.scale
+
+        def helper(self):
+            return value
+
+    return Held()
+
+
+@dataclass
+class Settings:
+    factor: float = 1.0
+
+    @property
+    def twice(self):
+        return 2 * self.factor
+
+
+class Slotted:
+    __slots__ = ("factor",)
+
+
 DIFFERENT = {
     "numbers": (by(1.0), by(2.0)),
     "types": (by(1), by(1.0)),
@@ -60,6 +87,8 @@ DIFFERENT = {
     "keywords": (lambda frame, *, scale=1.0: scale, lambda frame, *, scale=2.0: scale),
     "within code": (lambda frame: [one * 2 for one in (1, 2)], lambda frame: [one * 3 for one in (1, 2)]),
     "objects": (Scaled(1.0), Scaled(2.0)),
+    "classes": (of_class(1.0), of_class(2.0)),
+    "settings": (by(Settings(1.0)), by(Settings(2.0))),
     "methods": (Scaled(1.0).method, Scaled(2.0).method),
     "partial": (partial(by, 1.0), partial(by, 2.0)),
     "partial arrays": (partial(by, np.zeros(5000)), partial(by, np.where(np.arange(5000) == 2500, 1.0, 0.0))),
@@ -78,6 +107,7 @@ def test_what_is_made_anew_alike_is_the_same():
     assert described(by(np.arange(3.0))) == described(by(np.arange(3.0)))
     assert described(by({"a", "b", "c"})) == described(by({"c", "b", "a"}))
     assert described(Scaled(2.0)) == described(Scaled(2.0))
+    assert described(of_class(2.0)) == described(of_class(2.0))
     assert described(by_itself) == described(by_itself)
 
 
@@ -97,7 +127,9 @@ def test_keys_of_headers_are_as_they_are(tmp_path):
     assert flux != other
 
 
-@pytest.mark.parametrize("held", [object(), iter([1.0]), np.array([object()]), [object()], {"a": object()}])
+@pytest.mark.parametrize(
+    "held", [object(), iter([1.0]), Slotted(), np.array([object()]), [object()], {"a": object()}]
+)
 def test_what_cannot_be_compared_is_refused(held):
     with pytest.raises(InputError, match=r"^a function holds .*: give an array with a value for each frame$"):
         described(by(held))

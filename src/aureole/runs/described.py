@@ -56,9 +56,9 @@ class _Teller:
     def __init__(self, function: Callable[..., Any]) -> None:
         while isinstance(function, partial):
             function = function.func
-        self._module = function.__module__
+        self._module = getattr(function, "__module__", None)
         self._told: dict[int, int] = {}
-        """Functions by their ids: those that call each other are told once."""
+        """Functions and classes by their ids: those that name each other are told once."""
 
     def tell(self, given: Any) -> Any:
         """Return JSON of a function or of a value; raises `InputError` where that cannot be."""
@@ -77,8 +77,10 @@ class _Teller:
         return described(given) if isinstance(given, Frames) else self._function(given)
 
     def _function(self, given: Any) -> Any:
-        if isinstance(given, type | BuiltinFunctionType | ModuleType | np.ufunc):
+        if isinstance(given, BuiltinFunctionType | ModuleType | np.ufunc):
             return _name(given)
+        if isinstance(given, type):
+            return self._class(given) if given.__module__ == self._module else _name(given)
         if isinstance(given, partial):
             return [self.tell(one) for one in (given.func, given.args, given.keywords)]
         if isinstance(given, MethodType):
@@ -87,9 +89,20 @@ class _Teller:
             # a module that is imported does not change from one run to the next, and we know our version
             elsewhere = given.__module__ != self._module or given.__module__.startswith("aureole.")
             return _name(given) if elsewhere and given.__closure__ is None else self._code_of(given)
-        if callable(given) and isinstance(type(given).__call__, FunctionType):
-            return [_name(type(given)), self.tell(type(given).__call__), self.tell(vars(given))]
+        if type(given).__module__ == self._module and hasattr(given, "__dict__"):
+            return [self._class(type(given)), self.tell(vars(given))]
         raise _refusal(f"a function holds something of type {type(given).__name__}")
+
+    def _class(self, given: type) -> Any:
+        if id(given) in self._told:
+            return ["told", self._told[id(given)]]
+        self._told[id(given)] = len(self._told)
+        own = []
+        for name, value in vars(given).items():
+            held = getattr(value, "__func__", getattr(value, "fget", value))
+            if isinstance(held, FunctionType) or not name.startswith("__"):
+                own.append([name, self.tell(held)])
+        return [_name(given), own, *map(self.tell, given.__bases__)]
 
     def _code_of(self, function: FunctionType) -> Any:
         if id(function) in self._told:
