@@ -20,9 +20,9 @@ from aureole.io.sniff import NEXUS_ENDINGS
 from aureole.io.status import FrameStatus
 from aureole.mapping.layers import Layers
 from aureole.mapping.scan import Scan
+from aureole.runs.described import digest
 from aureole.runs.executors import Part
-from aureole.runs.integrate import checksum, provenance, rows_in
-from aureole.runs.manifest import digest
+from aureole.runs.outputs import checksum, provenance, rows_in
 from aureole.runs.parts import Rows
 from aureole.runs.report import RunOptions
 from aureole.runs.run import Run

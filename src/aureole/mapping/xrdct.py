@@ -24,7 +24,7 @@ from aureole.mapping.patterns import Estimate, Window
 from aureole.mapping.scan import Scan, ScanAxis
 from aureole.mapping.scan_file import ScanFile, check_ending, identity, radial_axis, stored_rows
 from aureole.mapping.tomogram import Corrections, Reconstruction, check, prepare, tomogram
-from aureole.runs.manifest import described
+from aureole.runs.described import described
 from aureole.runs.report import RunOptions, RunReport, check_output
 from aureole.runs.run import Run
 from aureole.tomo.centre import check_angles

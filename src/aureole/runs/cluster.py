@@ -9,6 +9,7 @@ from collections.abc import Generator, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import replace
+from functools import partial
 from importlib import metadata
 from pathlib import Path
 from socket import gethostname
@@ -21,7 +22,7 @@ from aureole.errors import AureoleError, FrameError, InputError, OutputError
 from aureole.io.publish import sweep
 from aureole.io.series import Frames
 from aureole.io.sniff import what_is
-from aureole.runs.executors import Part, Task, Tell, Work, make
+from aureole.runs.executors import Before, Part, Task, Tell, Work, make
 from aureole.threads import checked_threads
 from aureole.version import __version__
 
@@ -200,7 +201,10 @@ class _Order(WorkerPlugin):  # type: ignore[misc]
         parts = type(work.parts)(directory, work.parts.run)
         plan = work.plan
         # not the plan itself, which would be made with all threads of the machine at once in each worker
-        content = (plan.spec, plan.backend, work.frames, work.variance, work.monitor, parts, work.strict)
+        content = (
+            *(plan.spec, plan.backend, work.frames, work.variance, work.monitor),
+            *(parts, work.unsettled, work.strict),
+        )
         files = [*_witnesses(work.frames), *_witnesses(work.variance)]
         return cls(f"aureole-{work.parts.run}", dumps(content), plan.digest, directory, files)
 
@@ -230,14 +234,14 @@ class _Order(WorkerPlugin):  # type: ignore[misc]
         for path in self._files:
             if what_is(path) == "nothing":
                 raise InputError(f"{path} is not seen there: all machines must see the frames")
-        spec, backend, frames, variance, monitor, parts, strict = loads(self._pickled)
+        spec, backend, frames, variance, monitor, parts, unsettled, strict = loads(self._pickled)
         plan = spec.plan(backend, threads=self._threads)
         if plan.digest != self._digest:
             raise InputError(
                 "another look-up table is made there, since the processor or the mathematical library is "
                 "another: let machines of one kind make a run"
             )
-        return Work(plan, frames, variance, monitor, parts, strict=strict)
+        return Work(plan, frames, variance, monitor, parts, unsettled, strict=strict)
 
 
 def _witnesses(frames: FramesLike | None) -> list[str]:
@@ -303,7 +307,8 @@ def _make(order: str, given: _Given) -> _Made:
                 _, rows = work.parts.read(given.before, given.number, given.frames)
             except (OSError, ValueError) as error:
                 raise OutputError(f"{given.before}: cannot be read there ({error})") from None
-            task = replace(task, before=rows, path=given.before)
+            read = partial(work.parts.again, given.before, given.number, given.frames)
+            task = replace(task, before=Before.of(given.before, rows, read))
         return _Made(host, str(make(work, task, threads=1).path))
     except FrameError:
         raise
@@ -355,14 +360,15 @@ class _Run:
 
     def _given(self, task: Task) -> _Given:
         """Return a task to be sent; rows that an output holds, not a part, become one first."""
-        if task.before is None or task.path is None:
+        before = task.before
+        if before is None:
             return _Given(task.number, task.frames, task.generation, None)
         directory = self._work.parts.directory
-        if task.path.parent == directory:
-            return _Given(task.number, task.frames, task.generation, task.path.absolute())
+        if before.path.parent == directory:
+            return _Given(task.number, task.frames, task.generation, before.path.absolute())
         plan = self._work.plan
         path = self._work.parts.publish(
-            task.number, task.generation, task.before, plan=plan.digest, backend=plan.backend
+            task.number, task.generation, before.read(), plan=plan.digest, backend=plan.backend
         )
         return _Given(task.number, task.frames, task.generation + 1, path.absolute())
 
