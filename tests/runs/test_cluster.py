@@ -20,8 +20,9 @@ import aureole
 from aureole.errors import FrameMissing, InputError, OutputError
 from aureole.geometry import Geometry, format_poni
 from aureole.io import FrameStatus, open_frames, read_scalars, write_cbf
-from aureole.runs import RunOptions, cluster, integrate_series, workers
-from aureole.runs.cluster import Dask, local_cluster
+from aureole.runs import RunOptions, cluster, connection, integrate_series, workers
+from aureole.runs.cluster import Dask
+from aureole.runs.connection import local_cluster
 from aureole.runs.executors import Task, Work
 from aureole.runs.parts import Parts
 from aureole.runs.run import directory_of
@@ -296,7 +297,7 @@ def refused(names, tmp_path, executor, kind=InputError):
 
 
 def test_nobody_there(names, tmp_path, monkeypatch):
-    monkeypatch.setattr(cluster, "_PATIENCE", 0.5)
+    monkeypatch.setattr(connection, "_PATIENCE", 0.5)
     with socket.create_server(("127.0.0.1", 0)) as silent:
         address = f"tcp://127.0.0.1:{silent.getsockname()[1]}"
         assert refused(names, tmp_path, Dask(scheduler=address)).startswith(
@@ -337,14 +338,14 @@ def test_without_dask(monkeypatch):
 
 
 def test_workers_of_another_version(scheduler, names, tmp_path, monkeypatch):
-    monkeypatch.setattr(cluster, "__version__", "77.0")
+    monkeypatch.setattr(connection, "__version__", "77.0")
     message = refused(names, tmp_path, Dask(scheduler=scheduler))
     assert f"has aureole {aureole.__version__}, and here it is 77.0" in message
 
 
 def test_a_worker_of_another_version_that_joins_later(scheduler, names, tmp_path, monkeypatch):
     monkeypatch.setattr(workers, "__version__", "77.0")
-    monkeypatch.setattr(cluster, "_check_versions", lambda client: None)
+    monkeypatch.setattr(cluster, "check_versions", lambda client: None)
     message = refused(names, tmp_path, Dask(scheduler=scheduler))
     assert message.startswith(f"{socket.gethostname()}: there is aureole {aureole.__version__}")
 
@@ -356,6 +357,15 @@ def test_another_table_on_the_worker(scheduler, names, tmp_path):
     with open_frames(names) as frames, pytest.raises(InputError, match="another look-up table") as caught:
         integrate_series(plan, frames, tmp_path / "out.h5", options=options)
     assert str(caught.value).startswith(f"{socket.gethostname()}: ")
+
+
+def test_workers_that_cannot_be_given_the_work(scheduler, names, tmp_path, monkeypatch):
+    def fail(self, plugin, name):
+        raise OSError("connection lost")
+
+    monkeypatch.setattr(Client, "register_plugin", fail)
+    message = refused(names, tmp_path, Dask(scheduler=scheduler), OutputError)
+    assert message.startswith("workers are lost while they are given the work (connection lost)")
 
 
 def test_a_worker_that_does_not_see_the_frames(scheduler, names, tmp_path, monkeypatch):
@@ -375,6 +385,31 @@ def test_a_worker_that_does_not_see_the_output(scheduler, names, tmp_path, monke
     monkeypatch.setattr(workers.Order, "of", elsewhere)
     message = refused(names, tmp_path, Dask(scheduler=scheduler), OutputError)
     assert message.startswith(f"{socket.gethostname()}: {tmp_path}/nowhere is not seen there")
+
+
+def test_a_worker_that_dies_when_it_gets_the_work(names, tmp_path, monkeypatch):
+    order_of, armed = workers.Order.of, tmp_path / "armed"
+    armed.touch()
+
+    def die_once(armed):
+        if armed.exists():
+            armed.unlink()
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    class Deadly:
+        def __reduce__(self):
+            return die_once, (armed,)
+
+    def deadly(work):
+        order = order_of(work)
+        order._deadly = Deadly()
+        return order
+
+    monkeypatch.setattr(workers.Order, "of", deadly)
+    with local_cluster(2) as started, open_frames(names) as frames:
+        options = RunOptions(part_frames=7, executor=Dask(scheduler=started.scheduler_address))
+        assert integrate_series(plan_of(), frames, tmp_path / "out.h5", options=options).done == 58
+    assert not armed.exists()
 
 
 def test_a_part_that_is_written_elsewhere(scheduler, names, tmp_path, monkeypatch):

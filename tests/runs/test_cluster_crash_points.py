@@ -16,8 +16,8 @@ import dask
 import pytest
 
 from aureole.cli import main
-from aureole.runs import cluster
-from aureole.runs.cluster import local_cluster
+from aureole.runs import cluster, connection
+from aureole.runs.connection import local_cluster
 
 ROUNDS = int(os.environ.get("AUREOLE_CRASH_ROUNDS", "6"))
 """Random kills."""
@@ -79,7 +79,7 @@ def doom(tmp_path_factory):
     doom = Doom(control)
     doom.order("/nowhere")
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(cluster, "_PRELOAD", cluster._PRELOAD + preload)
+        patch.setattr(connection, "_PRELOAD", connection._PRELOAD + preload)
         with (
             dask.config.set({"distributed.worker.multiprocessing-method": "forkserver"}),
             local_cluster(2) as doom.workers,
@@ -155,7 +155,12 @@ def test_a_worker_killed_at_every_call(doom, command, wanted, forge, tmp_path, h
         assert_only(folder)
 
 
-def test_what_a_dead_worker_left_is_swept_where_the_parts_stay(doom, command, wanted, forge, tmp_path):
+@pytest.mark.parametrize("elsewhere", [False, True])
+def test_what_a_dead_worker_left_is_swept_where_the_parts_stay(
+    doom, command, wanted, forge, tmp_path, monkeypatch, elsewhere
+):
+    if elsewhere:  # the main process sweeps its own machine only
+        monkeypatch.setattr(cluster, "sweep", lambda folder: None)
     for number, place in enumerate(published(2)):
         folder = tmp_path / str(number)
         folder.mkdir()

@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import asyncio
 import logging
 import re
 from collections.abc import Generator, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack, contextmanager, suppress
-from importlib import metadata
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from time import monotonic
 from typing import Any
@@ -17,30 +14,21 @@ from aureole.errors import InputError, OutputError
 from aureole.io.publish import sweep
 from aureole.runs.executors import Part, Task, Tell, Work
 from aureole.threads import checked_threads
-from aureole.version import __version__
 
 try:
-    import dask
-    from distributed import Client, Future, KilledWorker, LocalCluster, Security, as_completed
-    from distributed.comm import connect
+    from distributed import Client, Future, KilledWorker, as_completed
     from distributed.utils import silence_logging_cmgr
 
+    from aureole.runs.connection import GONE, announced, check_versions, connected, local_cluster
     from aureole.runs.workers import Given, Made, Order, make_part
 except ModuleNotFoundError as _error:
     raise InputError(f"Dask is not installed ({_error}): pip install 'aureole[cluster]'") from None
 
 _ADDRESS = re.compile(r"(tcp|tls|ws|wss|ucx)://[^/\s]+:\d+/?")
-_ORDERS = "aureole-"
-"""How the names of orders begin; the client's follows."""
-_GONE = "the scheduler is gone; the parts that were made are kept, and the same command goes on from them"
-_PATIENCE = 10.0
-"""Seconds until a scheduler must have answered."""
 _IN_FLIGHT = 4
 """Tasks a thread: one it works on, and some that it need not wait for."""
 _LOOK_AGAIN = 5.0
 """Seconds until the threads of the workers are counted anew."""
-_PRELOAD = "import signal\nsignal.signal(signal.SIGINT, signal.SIG_IGN)\n"
-"""What a worker here does first: Ctrl-C is for the process that started it, and would end both at once."""
 _TRIES = 3
 """How often a part is given to Dask, which itself tries several workers where one after the other dies."""
 
@@ -102,118 +90,14 @@ class Dask:
         """
         with silence_logging_cmgr(logging.CRITICAL), ExitStack() as stack:
             stack.callback(sweep, work.parts.directory)
-            client = stack.enter_context(self._connected())
-            _check_versions(client)
-            order = stack.enter_context(_announced(client, Order.of(work)))
+            address = self._scheduler
+            if self._workers is not None:
+                address = stack.enter_context(local_cluster(self._workers, self._threads)).scheduler_address
+            assert address is not None
+            client = stack.enter_context(connected(address, self._patience))
+            check_versions(client)
+            order = stack.enter_context(announced(client, Order.of(work)))
             yield from _Run(client, order, work, tell).parts(tasks)
-
-    @contextmanager
-    def _connected(self) -> Iterator[Client]:
-        if self._scheduler is None:
-            assert self._workers is not None
-            with (
-                local_cluster(self._workers, self._threads) as cluster,
-                Client(cluster, set_as_default=False) as client,
-            ):
-                yield client
-            return
-        _reach(self._scheduler)
-        with Client(self._scheduler, timeout=_PATIENCE, set_as_default=False) as client:
-            try:
-                client.wait_for_workers(1, timeout=self._patience)
-            except TimeoutError:
-                raise InputError(
-                    f"{self._scheduler}: the scheduler has had no worker for {self._patience:g} s; start "
-                    f"some (dask worker {self._scheduler})"
-                ) from None
-            yield client
-
-
-@contextmanager
-def local_cluster(workers: int, threads: int = 1) -> Iterator[LocalCluster]:
-    """Start a scheduler and workers on this machine, as `Dask` does, and stop them at the end of the block.
-
-    Raises
-    ------
-    InputError
-        They do not start.
-    """
-    try:
-        # Dask's setting would give each batch's memory back to the system, to be asked for and cleared again
-        with dask.config.set({"distributed.nanny.pre-spawn-environ": {}}):
-            cluster = LocalCluster(
-                n_workers=workers,
-                threads_per_worker=threads,
-                host="127.0.0.1",
-                dashboard_address=None,
-                scheduler_kwargs={"dashboard_address": "127.0.0.1:0"},
-                preload=[_PRELOAD],
-                memory_limit=0,
-                silence_logs=logging.CRITICAL,
-            )
-    except (OSError, RuntimeError) as error:
-        raise InputError(
-            f"no worker can be started ({error}); a script that starts some does so below "
-            "if __name__ == '__main__':"
-        ) from None
-    with cluster:
-        yield cluster
-
-
-def _reach(scheduler: str) -> None:
-    """Raise `InputError` unless there is a scheduler; a client would wait for an answer for ever."""
-
-    async def reach() -> None:
-        comm = await connect(scheduler, timeout=_PATIENCE, **Security().get_connection_args("client"))
-        comm.abort()
-
-    async def in_time() -> None:
-        await asyncio.wait_for(reach(), _PATIENCE)
-
-    with ThreadPoolExecutor(1) as apart:  # the caller may have an event loop of its own, as notebooks do
-        # whatever speaks another language there may raise anything
-        error = apart.submit(asyncio.run, in_time()).exception()
-    if error is not None:
-        why = (isinstance(error, OSError) and str(error)) or "no answer of a scheduler"
-        raise InputError(f"{scheduler}: no Dask scheduler is reached ({why})") from None
-
-
-def _check_versions(client: Client) -> None:
-    """Raise `InputError` if the workers that are there have another aureole, or none."""
-    found = client.run(metadata.version, "aureole", on_error="return")
-    for address, version in found.items():
-        # a worker that went meanwhile has none
-        if version != __version__ and not isinstance(version, OSError):
-            told = f"aureole {version}" if isinstance(version, str) else f"no aureole ({version})"
-            raise InputError(f"the worker at {address} has {told}, and here it is {__version__}")
-
-
-@contextmanager
-def _announced(client: Client, order: Order) -> Iterator[str]:
-    """Give all workers an order, under a name that no other process uses, be it for the same run."""
-    _forget_the_dead(client)
-    name = f"{_ORDERS}{client.id}"
-    client.register_plugin(order, name=name)
-    try:
-        yield name
-    finally:
-        with suppress(Exception):  # the scheduler may be gone
-            if client.status == "running":
-                client.unregister_worker_plugin(name)
-
-
-def _forget_the_dead(client: Client) -> None:
-    """Take back the orders of processes that were killed: workers would keep their plans for ever."""
-    prefix = _ORDERS
-
-    def left(dask_scheduler: Any) -> list[str]:
-        """Be sent by value, as no function of a module is: a scheduler need not have aureole."""
-        names = [name for name in dask_scheduler.worker_plugins if name.startswith(prefix)]
-        return [name for name in names if name.removeprefix(prefix) not in dask_scheduler.clients]
-
-    for name in client.run_on_scheduler(left):
-        with suppress(ValueError):  # another process has done it meanwhile
-            client.unregister_worker_plugin(name)
 
 
 class _Run:
@@ -246,7 +130,7 @@ class _Run:
 
     def _fill(self, waiting: Iterator[Task]) -> None:
         if self._client.status != "running":
-            raise OutputError(_GONE)
+            raise OutputError(GONE)
         if monotonic() > self._looked + _LOOK_AGAIN:
             self._room = _IN_FLIGHT * max(1, sum(self._client.nthreads().values()))
             self._looked = monotonic()
@@ -283,7 +167,7 @@ class _Run:
                 "see its log, and whether it has memory enough"
             ) from None
         if future.cancelled() or not isinstance(error, Exception):
-            raise OutputError(_GONE)
+            raise OutputError(GONE)
         raise error
 
     def _read(self, task: Task, made: Made) -> Part:
