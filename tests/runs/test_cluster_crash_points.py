@@ -14,6 +14,7 @@ from pathlib import Path
 
 import dask
 import pytest
+from distributed import Status
 
 from aureole.cli import main
 from aureole.runs import cluster, connection
@@ -45,10 +46,19 @@ class Doom:
         self.workers = None
 
     def order(self, folder, place="", how=""):
+        """Say it when all workers are up: Dask gives up one that dies before it is known to have started."""
+        deadline = time.monotonic() + 30
+        while self.workers and self.up() != [Status.running] * 2:
+            assert time.monotonic() < deadline, self.up()
+            time.sleep(0.005)
         self._write("trace", "")
         self._write("armed", "")
         (self._control / "main").unlink(missing_ok=True)
         self._write("order", json.dumps({"folder": str(folder), "place": place, "how": how}))
+
+    def up(self):
+        known = {worker.nanny for worker in self.workers.scheduler.workers.copy().values()}
+        return [nanny.status for nanny in self.workers.workers.values() if nanny.address in known]
 
     def main(self, process):
         self._write("main", str(process))
@@ -161,7 +171,7 @@ def test_what_a_dead_worker_left_is_swept_where_the_parts_stay(
 ):
     if elsewhere:  # the main process sweeps its own machine only
         monkeypatch.setattr(cluster, "sweep", lambda folder: None)
-    for number, place in enumerate(published(2)):
+    for number, place in enumerate(published(2)[:5:2]):  # open, read, link
         folder = tmp_path / str(number)
         folder.mkdir()
         doom.order(folder, place, "after")
@@ -229,16 +239,16 @@ def test_the_main_process_killed_while_a_worker_writes(doom, command, giver, wan
 
 
 def test_killed_again_and_again_at_random(doom, command, giver, wanted, tmp_path):
-    doom.order("/nowhere")
     chance = random.Random("workers")
     for number in range(ROUNDS):
+        doom.order("/nowhere")
         folder = tmp_path / str(number)
         folder.mkdir()
         for _ in range(3):
             begun = giver.start(*command("out.h5"), cwd=folder)
             time.sleep(chance.uniform(0.0, 0.3))
             for nanny in doom.workers.workers.values():
-                if chance.random() < 0.5 and nanny.pid:
+                if chance.random() < 0.5 and nanny.status == Status.running:
                     os.kill(nanny.pid, signal.SIGKILL)
             if chance.random() < 0.5:
                 giver.kill(begun)

@@ -56,7 +56,8 @@ def local_cluster(workers: int, threads: int = 1) -> Iterator[LocalCluster]:
             f"no worker can be started ({error}); a script that starts some does so below "
             "if __name__ == '__main__':"
         ) from None
-    with cluster:
+    # 15 s after a worker died Dask ends for good what stands in for it, if that is just starting
+    with dask.config.set({"distributed.deploy.lost-worker-timeout": "365 days"}), cluster:
         yield cluster
 
 
