@@ -248,8 +248,9 @@ def test_killed_again_and_again_at_random(doom, command, giver, wanted, tmp_path
             begun = giver.start(*command("out.h5"), cwd=folder)
             time.sleep(chance.uniform(0.0, 0.3))
             for nanny in doom.workers.workers.values():
-                if chance.random() < 0.5 and nanny.status == Status.running:
-                    os.kill(nanny.pid, signal.SIGKILL)
+                running, process = nanny.status == Status.running, nanny.pid
+                if chance.random() < 0.5 and running and process:
+                    os.kill(process, signal.SIGKILL)
             if chance.random() < 0.5:
                 giver.kill(begun)
             done = giver.end(begun)
