@@ -365,21 +365,42 @@ def test_damaged_files_are_told_in_one_line(run, scan, made, part, damage):
         assert len(done.err.splitlines()) == (1 if done.code else 0), done.err
 
 
-@pytest.mark.parametrize("verb", ["xrdct", "integrate"])
-def test_parts_that_are_gone_are_told(run, scan, made, refused, verb):
+def flipped(path):
+    content = bytearray(path.read_bytes())
+    content[-len(content) // 3] ^= 1
+    path.write_bytes(content)
+
+
+@pytest.mark.parametrize("verb", ["xrdct", "map", "integrate"])
+def test_parts_that_are_gone_or_damaged_are_told(run, scan, made, refused, verb):
     """The library would fill up with NaN, and say nothing."""
-    path = scan.root / "virtual.h5"
+    path, text, picture = scan.root / "virtual.h5", scan.out / "x.xy", scan.out / "x.png"
     frames = sorted((made / "s/frames").iterdir())[95:]
     options = ("--poni", made / "s/scan.poni", "--virtual", "--part-frames", 48, *BINS, "-o", path)
-    shape = ("--shape", "8,12") if verb == "xrdct" else ()
+    shape = () if verb == "integrate" else ("--shape", "8,12")
     assert run(verb, *frames, *options, *shape).code == 0
-    assert run("export", path, "--frame", 9, "-o", scan.out / "x.xy").code == 0
-    (scan.out / "x.xy").unlink()
     parts = sorted(scan.root.glob("virtual.h5.run/**/*.h5"))
+    assert len(parts) == 2
+    whole = parts[0].read_bytes()
+    for damage in (flipped, lambda path: path.write_bytes(whole[:-100]), lambda path: path.write_bytes(b"")):
+        damage(parts[0])
+        # only what is read is checked
+        last = ("--frame", 95) if verb != "map" else ("--voxel", "7,11")
+        assert run("export", path, *last, "-o", text).code == 0
+        text.unlink()
+        for asked in (
+            ("export", path, "--frame", 9, "-o", text),
+            ("plot", path, *(("--what", "sinogram") if verb == "xrdct" else ()), "-o", picture),
+        ):
+            told = refused(*asked)
+            assert f"its part virtual.h5.run/{parts[0].name} is damaged: 'aureole resume' makes it" in told
     parts[0].unlink()
-    told = refused("export", path, "--frame", 9, "-o", scan.out / "x.xy")
-    assert "is missing" in told
-    assert parts[0].name in told
+    for asked in (("export", path, "--frame", 9, "-o", text), ("plot", path, "-o", picture), ("info", path)):
+        told = refused(*asked)
+        assert "is missing" in told
+        assert parts[0].name in told
+    assert run("resume", path).code == 0
+    assert run("export", path, "--frame", 9, "-o", text).code == 0
 
 
 def test_layers_that_could_not_be_reconstructed(run, scan, made):
