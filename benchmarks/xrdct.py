@@ -20,8 +20,8 @@ from aureole.io.nexus import Provenance, Source
 from aureole.io.patterns import AxisData, PatternLayout, PatternWriter
 from aureole.mapping.images import ImageRequest
 from aureole.mapping.scan import Scan, ScanAxis, raster
-from aureole.mapping.tomogram import Corrections, Reconstruction
-from aureole.mapping.xrdct import TomographyRequest, xrdct_series
+from aureole.mapping.tomography import Corrections, Reconstruction, TomographyRequest
+from aureole.mapping.xrdct import xrdct_series
 from aureole.runs import RunOptions, integrate_series
 from aureole.simulate import Beamline, Experiment, XrdctScan, release, render, sample
 from common import Row

@@ -126,6 +126,7 @@ def test_plots_are_drawings_too(run, scan, made):
         ("t", ("--q", "4,3"), "two rising numbers"),
         ("t", ("--q", "1e5,1e6"), "no bin is there"),
         ("t", ("--calibrant", "CeO2"), "--calibrant is for frames"),
+        ("t", ("--frame", 3), "--frame is for frames, and this is a result"),
         ("m", ("--layer", 0), "a map has no layer"),
         ("m", ("--voxel", "0,3,3"), "wanted is Y,X"),
         ("bare", ("--what", "maps"), "holds no images"),

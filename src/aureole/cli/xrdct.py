@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from aureole.io import Frames
-    from aureole.mapping.xrdct import TomographyRequest
+    from aureole.mapping.tomography import TomographyRequest
 
 _PROG = "aureole xrdct"
 _METHODS = ("fbp", "sirt", "cgls", "osem", "mlem", "tv")
@@ -144,8 +144,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _request(args: argparse.Namespace, frames: Frames) -> TomographyRequest:
-    from aureole.mapping.tomogram import Corrections, Reconstruction
-    from aureole.mapping.xrdct import TomographyRequest
+    from aureole.mapping.tomography import Corrections, Reconstruction, TomographyRequest
 
     return TomographyRequest(
         corrections=Corrections(
@@ -189,8 +188,8 @@ def _transmission(
         return None
     if file_of(source) is None:
         read_scalars(source, frames)
-        return partial(read_positions, source, frames)
-    values = read_positions(source, frames)
+        return partial(read_positions, source, frames, what="transmission")
+    values = read_positions(source, frames, what="transmission")
     wrong = np.flatnonzero((values <= 0) | (values > MOST))
     if wrong.size:
         raise SpecError(f"{source}: {values[wrong[0]]:g} of frame {wrong[0]} is no transmission, from 0 to 1")

@@ -179,7 +179,13 @@ class ShelteredHdf5:
             yield self._file
 
     def close(self) -> None:
-        """Complete the file; nothing happens when that was done already. Raises OSError if the disk refuses."""
+        """Complete the file; nothing happens when that was done already.
+
+        Raises
+        ------
+        OSError
+            The disk refuses.
+        """
         with self._refusals(), signals_wait():
             if self._file is not None:
                 self._file.close()

@@ -78,7 +78,9 @@ class _Parts:
         wanted = np.ones(len(self._boxes), bool)
         for axis, chosen in enumerate(place):
             length = self._shape[axis]
-            start, stop, _ = (chosen if isinstance(chosen, slice) else slice(chosen, chosen + 1)).indices(length)
+            start, stop, _ = (chosen if isinstance(chosen, slice) else slice(chosen, chosen + 1)).indices(
+                length
+            )
             wanted &= (self._boxes[:, 0, axis] < stop) & (self._boxes[:, 1, axis] >= start)
         for name in dict.fromkeys(self._names[wanted]):
             if name not in self._sound:
