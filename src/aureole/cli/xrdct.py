@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 from aureole.cli.images import add_images, image_files, read_images, windows
 from aureole.cli.inputs import add_wait
-from aureole.cli.reduction import UNITS_EPILOG, add_options, reduction
+from aureole.cli.reduction import reduction
+from aureole.cli.reduction_options import UNITS_EPILOG, add_options
 from aureole.cli.scan_options import add_xrdct_scan, expected_frames, read_xrdct_scan, scan_files
 from aureole.cli.terminal import note, progress_bar, tell
 from aureole.errors import SpecError
