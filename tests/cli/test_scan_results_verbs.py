@@ -9,8 +9,10 @@ import pytest
 from matplotlib.image import imread
 
 from aureole.cli import main
+from aureole.cli.draw_images import image_panels
 from aureole.cli.positions import converted
 from aureole.io import read_text
+from aureole.io.scan_results import read_scan_result
 
 BINS = ("--npt", 200, "--radial-range", 10, 60)
 WAVELENGTH = 0.1746256e-10
@@ -58,6 +60,23 @@ def picture(path):
     assert min(image.shape[:2]) > 400
     assert image[..., :3].std() > 0.01
     return image
+
+
+def test_fractions_of_next_to_nothing_are_not_shown(run, scan):
+    """Beside the sample they are noise, whatever their errors are."""
+    frames, pure = scan.folder, scan.root / "A.xy"
+    assert run("integrate", scan.files[0], "--poni", scan.poni, "-o", pure, "--npt", 30).code == 0
+    path = scan.root / "p.h5"
+    options = ("--shape", "2,3", "--npt", 30, "--phase", f"A={pure}", "--error-model", "poisson", "-o", path)
+    assert run("map", frames, "--poni", scan.poni, *options).code == 0
+    with h5py.File(path, "r+") as file:
+        phases = file["entry/phases"]
+        phases["A_weight"][()] = [[1.0, 0.5, 0.2], [0.09, 0.001, -0.01]]
+        phases["A_fraction"][()] = 1.0
+        phases["A_fraction_errors"][()] = [[0.01, 0.2, 0.01], [0.01, 0.01, 0.01]]
+    with read_scan_result(path) as found:
+        (panel,) = image_panels(found, None, telling=True)
+    assert np.isfinite(panel.values).tolist() == [[True, False, True], [False, False, False]]
 
 
 @pytest.mark.parametrize("what", ["overview", "sinogram", "slice", "voxel", "maps"])
