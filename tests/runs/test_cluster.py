@@ -235,7 +235,7 @@ def work_of(names, directory):
     """What an executor gets, and tasks of one frame each."""
     directory.mkdir(exist_ok=True)
     with open_frames(names) as frames:
-        work = Work(plan_of(), frames, None, None, Parts(directory, "0" * 64))
+        work = Work(plan_of(), frames, None, None, Parts(directory, "0" * 64), {})
     return work, [Task(number, range(number, number + 1)) for number in range(len(names))]
 
 

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from aureole.io import Frames
 
 _PROG = "aureole plot"
+_OF_FRAMES = ("frame", "poni", "energy", "wavelength", "calibrant", "mask")
+"""Options that mean nothing for results."""
 
 _DESCRIPTION = """\
 Draw a picture (PNG, PDF or SVG).
@@ -83,7 +85,7 @@ def add_parser(verbs: argparse._SubParsersAction[Any]) -> None:
         help="radial range, in the unit of the file, that sinogram and slice show (default: all)",
     )
     frame = parser.add_argument_group("for a frame")
-    frame.add_argument("--frame", type=int, default=0, metavar="N", help="which of a series, from 0")
+    frame.add_argument("--frame", type=int, metavar="N", help="which of a series, from 0 (default: 0)")
     inputs.add_geometry(frame, required=False)
     frame.add_argument("--calibrant", metavar="NAME", help="whose rings to draw, such as CeO2 or LaB6")
     frame.add_argument("--mask", metavar="FILE", help="image that is not zero where pixels are invalid")
@@ -101,7 +103,7 @@ def run(args: argparse.Namespace) -> int:
     given = [str(name).partition("::")[0] for name in (args.file, args.poni, args.mask) if name is not None]
     check_output(output, given, overwrite=args.overwrite)
     if is_scan_result(args.file):
-        _refuse(args, ("poni", "calibrant", "mask"), "is for frames, and this is a result")
+        _refuse(args, _OF_FRAMES, "is for frames, and this is a result")
         _run_scan(args, output)
         print(output)
         return 0
@@ -109,7 +111,7 @@ def run(args: argparse.Namespace) -> int:
     if args.what != "overview":
         raise SpecError(f"{args.file}: --what is for maps and tomograms")
     if is_result(args.file):
-        _refuse(args, ("poni", "calibrant", "mask"), "is for frames, and this is a result")
+        _refuse(args, _OF_FRAMES, "is for frames, and this is a result")
         plot_result(args.file, output, scale=args.scale, overwrite=args.overwrite)
     else:
         _run_frame(args, output)
@@ -174,13 +176,12 @@ def _run_frame(args: argparse.Namespace, output: Path) -> None:
     mask = None if args.mask is None else read_image(args.mask)
     with open_frames(args.file) as frames:
         check_output(output, frames.sources, overwrite=args.overwrite)
-        if not 0 <= args.frame < len(frames):
-            raise InputError(
-                f"{args.file}: has {len(frames)} frames, from 0; there is no --frame {args.frame}"
-            )
+        number = args.frame or 0
+        if not 0 <= number < len(frames):
+            raise InputError(f"{args.file}: has {len(frames)} frames, from 0; there is no --frame {number}")
         plot_frame(
             frames,
-            args.frame,
+            number,
             output,
             geometry=geometry,
             calibrant_name=args.calibrant,
