@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 _PROG = "aureole pdf"
 _UNITS = ("q_A^-1", "q_nm^-1", "2th_deg", "2th_rad")
 _STAGES = ("iq", "sq", "fq")
+_LONG = 2.0
+"""Distance in Å that bonds of most materials do not reach."""
 
 _DESCRIPTION = """\
 Turn powder patterns into pair distribution functions: I(q) to S(q), F(q) and G(r).
@@ -135,7 +137,12 @@ def run(args: argparse.Namespace) -> int:
     from aureole.runs.report import check_output
 
     inputs = [args.pattern, *([args.background] if args.background else [])]
-    check_output(args.output, inputs, overwrite=args.overwrite)
+    for path in (args.output, *_beside(args).values(), *([args.plot] if args.plot else [])):
+        check_output(path, inputs, overwrite=args.overwrite)
+    if args.plot is not None:
+        from aureole.cli.figures import check_picture
+
+        check_picture(args.plot)
     if args.output.suffix.lower() in NEXUS_ENDINGS:
         return _run_all(args)
     if args.output.suffix.lower() != ".gr":
@@ -148,28 +155,29 @@ def _run_one(args: argparse.Namespace) -> int:
 
     from aureole.pdf.patterns import read_pattern
     from aureole.pdf.text import write_gr, write_stage
-    from aureole.runs.report import check_output
 
     wavelength = _wavelength(args)
     spec = _spec(args, wavelength)
-    others = {kind: args.output.with_suffix(f".{kind}") for kind in args.save}
-    for path in others.values():
-        check_output(path, [args.pattern], overwrite=args.overwrite)
+    _tell_lost(spec)
     pattern = read_pattern(args.pattern, args.unit, wavelength)
     plan = _plan(args, spec, pattern.q)
     missing = ~np.isfinite(pattern.intensity) & (pattern.q >= plan.q[0]) & (pattern.q <= plan.q[-1])
     if missing.any():
         raise InputError(
-            f"{args.pattern}: {np.count_nonzero(missing)} points between qmin and qmaxinst have no value, the "
-            f"first at q = {pattern.q[missing][0]:.4g} 1/Å"
+            f"{args.pattern}: {np.count_nonzero(missing)} points between qmin and qmaxinst have no value, "
+            f"the first at q = {pattern.q[missing][0]:.4g} 1/Å"
         )
     stages = plan.stages(pattern.intensity, pattern.variance)
     _tell_negative(stages.i, stages.q)
     found = plan(pattern.intensity, pattern.variance)
     facts = {"inputfile": args.pattern, "backgroundfile": args.background}
     write_gr(args.output, spec, found, facts, overwrite=args.overwrite)
-    for path in others.values():
+    for path in _beside(args).values():
         write_stage(path, spec, stages, facts, overwrite=args.overwrite)
+    if args.plot is not None:
+        from aureole.cli.draw_pdf import draw_pdf
+
+        draw_pdf(stages, found, args.plot, title=args.pattern, overwrite=args.overwrite)
     errors = "with errors" if found.sigma is not None else "without errors, since the pattern has none"
     print(
         f"{args.output}: G(r) at {len(found.r)} distances, of q from {plan.q[0]:.4g} to "
@@ -178,19 +186,57 @@ def _run_one(args: argparse.Namespace) -> int:
     return 0
 
 
+def _beside(args: argparse.Namespace) -> dict[str, Path]:
+    return {kind: args.output.with_suffix(f".{kind}") for kind in args.save}
+
+
 def _run_all(args: argparse.Namespace) -> int:
-    raise SpecError("not yet")
+    from math import prod
+
+    from aureole.pdf.volume import pdf_of_results
+
+    if args.save:
+        raise SpecError(
+            "--save: I(q), S(q) and F(q) are written of a single pattern only, with OUT ending in .gr"
+        )
+    facts = {"background": str(Path(args.background).resolve())} if args.background else {}
+    report = pdf_of_results(
+        args.pattern,
+        args.output,
+        _spec(args, _wavelength(args)),
+        background=None if args.background is None else lambda spec, q: _background(args, spec, q),
+        facts=facts,
+        overwrite=args.overwrite,
+    )
+    _tell_lost(report.spec)
+    places = prod(report.shape)
+    if report.incomplete:
+        note(_PROG, f"{report.incomplete} of {places} patterns lack values between qmin and qmaxinst: NaN")
+    doubtful = places - report.scaled - report.incomplete
+    if doubtful:
+        note(_PROG, f"{doubtful} of {places} patterns are too faint for a scale, as air is: NaN")
+    if args.plot is not None:
+        from aureole.cli.draw_pdf import draw_volume
+
+        draw_volume(args.output, args.plot, overwrite=args.overwrite)
+    shape = " x ".join(map(str, report.shape))
+    print(f"{args.output}: G(r) at {report.scaled} of {shape} places, {len(report.spec.r)} distances")
+    return 0
 
 
 def _plan(args: argparse.Namespace, spec: PDFSpec, q: Any) -> PDFTransform:
     from aureole.pdf import PDFTransform
-    from aureole.pdf.patterns import read_pattern
 
     if args.background is None:
         return PDFTransform(spec, q)
-    unit = args.background_unit or args.unit
-    background = read_pattern(args.background, unit, spec.wavelength).on(q)
+    background = _background(args, spec, q)
     return PDFTransform(spec, q, background.intensity, background.variance)
+
+
+def _background(args: argparse.Namespace, spec: PDFSpec, q: Any) -> Pattern:
+    from aureole.pdf.patterns import read_pattern
+
+    return read_pattern(args.background, args.background_unit or args.unit, spec.wavelength).on(q)
 
 
 def _tell_negative(intensity: Any, q: Any) -> None:
@@ -201,9 +247,15 @@ def _tell_negative(intensity: Any, q: Any) -> None:
     if below.size:
         note(
             _PROG,
-            f"{below.size} of {len(q)} points are below the background, the first at q = {q[below[0]]:.4g} 1/Å: "
-            "check --background-scale",
+            f"{below.size} of {len(q)} points are below zero less the background, the first at "
+            f"q = {q[below[0]]:.4g} 1/Å: check --background-scale",
         )
+
+
+def _tell_lost(spec: PDFSpec) -> None:
+    """Warn where the polynomial takes away what bonds make."""
+    if spec.rpoly is not None and spec.rpoly > _LONG:
+        note(_PROG, f"rpoly {spec.rpoly:g}: bonds that are shorter are taken away with the background")
 
 
 def _wavelength(args: argparse.Namespace) -> float | None:

@@ -25,7 +25,7 @@ class PendingHdf5:
     path : path
         The file to write.
     frames : int
-        How many frames it accounts for; all are "pending" at first.
+        How many frames it accounts for, which may be none; all are "pending" at first.
     overwrite : bool
         Whether an existing file may be replaced.
 
@@ -126,7 +126,8 @@ class PendingHdf5:
             return
         with self.or_nothing():
             with signals_wait():
-                write_status(self._file["entry"], self.status, self._messages)
+                if len(self.status):
+                    write_status(self._file["entry"], self.status, self._messages)
                 self._file.close()
                 self._file = None
             self._disk.close()

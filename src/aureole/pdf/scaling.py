@@ -78,7 +78,7 @@ class LowR(Scaling):
     Notes
     -----
     Towards r = 0 this is the integral of J. Krogh-Moe, Acta Cryst. 9 (1956) 951, and N. Norman, Acta Cryst.
-    10 (1957) 370; taking a range of r steadies it and makes room for the constant. It is linear in intensities.
+    10 (1957) 370; a range of r steadies it and makes room for the constant. It is linear in intensities.
     """
 
     def __init__(self, matrix: F64, expected: F64, constant: F64, fluorescence: float | str) -> None:

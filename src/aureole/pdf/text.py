@@ -1,4 +1,4 @@
-"""G(r), F(q), S(q) and I(q) as text, with all settings above the columns, as programs for PDF refinement read it."""
+"""G(r), F(q), S(q) and I(q) as text with all settings above, as programs for PDF refinement read it."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ def write_gr(
 def write_stage(
     path: Path, spec: PDFSpec, stages: Stages, facts: Mapping[str, object], *, overwrite: bool = False
 ) -> None:
-    """Write I(q) less its background, S(q) or F(q), as the ending of `path` says; with errors as third column.
+    """Write I(q) less its background, S(q) or F(q), as the ending of `path` says; errors are a third column.
 
     Parameters
     ----------

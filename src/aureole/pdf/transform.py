@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
 from aureole.errors import SpecError
 from aureole.pdf.composition import Composition
@@ -17,6 +17,7 @@ from aureole.pdf.scattering import averages, polarization, recoil
 from aureole.pdf.spec import PDFSpec
 
 _LEAST_POINTS = 10
+_POINTS_A_POWER = 5
 _KEPT_BYTES = 256 << 20
 _BLOCK_ROWS = 512
 _DOUBTFUL = 0.2
@@ -154,7 +155,12 @@ class PDFTransform:
                 polarized = polarization(q, spec.wavelength, spec.polarization_factor)
         weights = trapezoid(q)
         span = float(q[-1] - q[0])
-        self._polynomials = OddPolynomials(q, weights, float(spec.rpoly or 0.0) * span / np.pi)
+        degree = float(spec.rpoly or 0.0) * span / np.pi
+        if degree > len(q) / _POINTS_A_POWER:
+            raise SpecError(
+                f"rpoly is {spec.rpoly:g}: that is a polynomial of degree {degree:.0f} for {len(q)} points"
+            )
+        self._polynomials = OddPolynomials(q, weights, degree)
         self._to_f = q / f**2
         self._from_x = self._to_f / polarized
         self._weights = np.zeros_like(q)
@@ -233,6 +239,11 @@ class PDFTransform:
             fluorescence.reshape(shape),
         )
 
+    def complete(self, intensity: ArrayLike) -> NDArray[np.bool_]:
+        """Return which patterns, shape (...), have values at all points that are used."""
+        x, _ = self._taken(intensity, None)
+        return np.asarray(np.isfinite(x).all(-1))
+
     def stages(self, intensity: ArrayLike, variance: ArrayLike | None = None) -> Stages:
         """Return what a pattern becomes on its way to G(r).
 
@@ -276,7 +287,7 @@ class PDFTransform:
             if fit.d2 is not None:
                 slopes[part] -= np.outer(rows.offset, fit.d2[0])
         slopes /= fit.c1
-        return np.asarray((slopes * v) @ slopes.T)
+        return np.asarray((slopes * np.asarray(v)) @ slopes.T)
 
     def _taken(self, intensity: ArrayLike, variance: ArrayLike | None) -> tuple[F64, F64 | None]:
         """Return the points that are used, less the background, and their variances."""
@@ -298,7 +309,7 @@ class PDFTransform:
 
     def _fitted(self, x: F64, v: F64 | None) -> tuple[F64, F64 | None, Fit]:
         """Return patterns with their scale, NaN where there is none; ones stand for what is not finite."""
-        valid = np.isfinite(x).all(-1)
+        valid = np.asarray(np.isfinite(x).all(axis=-1))
         if v is not None:
             valid &= (np.isfinite(v) & (v >= 0.0)).all(-1)
             v = np.where(valid[:, None], v, 0.0)
