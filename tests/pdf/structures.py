@@ -1,4 +1,4 @@
-"""Computed structures: what a cluster of atoms scatters, by Debye's sum, and its G(r), without any transform."""
+"""Computed structures: what a cluster of atoms scatters, by Debye's sum, and its G(r) without a transform."""
 
 from typing import NamedTuple
 
@@ -65,7 +65,7 @@ def distances(cluster):
 
 
 def elastic(cluster, q, u2):
-    """Return the elastic intensity in electron units for each atom; u2 is the mean square of a pair's distance."""
+    """Return the elastic intensity for each atom; u2 is the mean square deviation of a pair's distance."""
     total = averages(Composition.parse(cluster.formula), q).f2
     damping = np.exp(-0.5 * u2 * q**2)
     for (a, b), counts in distances(cluster).items():
@@ -102,5 +102,5 @@ def direct(cluster, r, u2):
 
 
 def rw(found, wanted):
-    """Return how far two curves are apart: the root of the sum of squared differences, over that of `wanted`."""
+    """Return how far two curves are apart: rms of the difference over that of `wanted`."""
     return float(np.sqrt(np.sum((found - wanted) ** 2) / np.sum(wanted**2)))
