@@ -247,7 +247,7 @@ def _tell_negative(intensity: Any, q: Any) -> None:
     if below.size:
         note(
             _PROG,
-            f"{below.size} of {len(q)} points are below zero less the background, the first at "
+            f"{below.size} of {len(q)} points are negative without their background, the first at "
             f"q = {q[below[0]]:.4g} 1/Å: check --background-scale",
         )
 
