@@ -170,7 +170,8 @@ def _run_one(args: argparse.Namespace) -> int:
     stages = plan.stages(pattern.intensity, pattern.variance)
     _tell_negative(stages.i, stages.q)
     found = plan(pattern.intensity, pattern.variance)
-    facts = {"inputfile": args.pattern, "backgroundfile": args.background}
+    limits = {name: f"{value:.9g}" for name, value in plan.limits.items()}
+    facts = {**limits, "inputfile": args.pattern, "backgroundfile": args.background}
     write_gr(args.output, spec, found, facts, overwrite=args.overwrite)
     for path in _beside(args).values():
         write_stage(path, spec, stages, facts, overwrite=args.overwrite)
@@ -180,8 +181,8 @@ def _run_one(args: argparse.Namespace) -> int:
         draw_pdf(stages, found, args.plot, title=args.pattern, overwrite=args.overwrite)
     errors = "with errors" if found.sigma is not None else "without errors, since the pattern has none"
     print(
-        f"{args.output}: G(r) at {len(found.r)} distances, of q from {plan.q[0]:.4g} to "
-        f"{min(spec.qmax or np.inf, plan.q[-1]):.4g} 1/Å, scale {float(found.scale):.4g}, {errors}"
+        f"{args.output}: G(r) at {len(found.r)} distances, of q from {plan.limits['qmin']:.4g} to "
+        f"{plan.limits['qmax']:.4g} 1/Å, scale {float(found.scale):.4g}, {errors}"
     )
     return 0
 

@@ -20,13 +20,14 @@ F64 = NDArray[np.float64]
 STAGES = ("iq", "sq", "fq")
 """Endings of the files of what lies between I(q) and G(r)."""
 
+_SMALLEST = 1e-9
 _LABELS = {"iq": "Q(1/Å) I", "sq": "Q(1/Å) S", "fq": "Q(1/Å) F(1/Å)", "gr": "r(Å) G(1/Å^2)"}
 
 
 def write_gr(
     path: Path, spec: PDFSpec, found: PDF, facts: Mapping[str, object], *, overwrite: bool = False
 ) -> None:
-    """Write G(r); with errors in the four columns r, G, dr, dG.
+    """Write G(r) for r above zero; with errors in the four columns r, G, dr, dG.
 
     Parameters
     ----------
@@ -35,7 +36,7 @@ def write_gr(
     found : PDF
         Of one pattern.
     facts : mapping
-        More for the header: where the pattern came from.
+        More for the header, in the place of what the spec says: limits of q, where the pattern came from.
     overwrite : bool
         Whether an existing file may be replaced.
 
@@ -47,10 +48,13 @@ def write_gr(
     facts = {**facts, "scale": f"{float(found.scale):.8g}"}
     if spec.fluorescence:
         facts["fluorescence_level"] = f"{float(found.fluorescence):.8g}"
-    columns = [found.r, found.g]
+    there = found.r > 0.0
+    columns = [found.r[there], found.g[there]]
     label = _LABELS["gr"]
     if found.sigma is not None:
-        columns += [np.zeros_like(found.r), found.sigma]
+        # Readers drop all errors if one of them is not above zero, as rounding can leave it at small r.
+        errors = np.maximum(found.sigma[there], _SMALLEST * np.max(found.sigma))
+        columns += [np.zeros_like(errors), errors]
         label += " dr dG"
     write_table(path, columns, header=_header(spec, "gr", facts, label), overwrite=overwrite)
 

@@ -94,6 +94,8 @@ class PDFTransform:
     r : ndarray, shape (nr,)
     q : ndarray
         The points that are used, from qmin to qmaxinst.
+    limits : dict of str to float
+        ``qmin``, ``qmax`` and ``qmaxinst`` as they are used, where the spec leaves them to the data.
 
     Raises
     ------
@@ -118,6 +120,7 @@ class PDFTransform:
         qmin, qmax, qmaxinst = _ranges(spec, points)
         used = (points >= qmin - 1e-9) & (points <= qmaxinst + 1e-9)
         self.spec, self.r, self.q = spec, spec.r, points[used]
+        self.limits = {"qmin": qmin, "qmax": qmax, "qmaxinst": qmaxinst}
         self._size, self._used = len(points), used
         inside = self.q <= qmax + 1e-9
         if np.count_nonzero(inside) < _LEAST_POINTS:
