@@ -170,8 +170,10 @@ def test_nothing_is_left_where_no_pattern_can_be_used(refused, scan, series):
     assert "not one of its patterns has a value" in refused(*words)
 
 
-def test_a_tomogram(run, scan):
+@pytest.mark.parametrize("block", [1, 30_000, 64 << 20])
+def test_a_tomogram(run, scan, monkeypatch, block):
     """The volume (z, y, x, q) becomes (z, y, x, r), whatever the size of the blocks."""
+    monkeypatch.setattr("aureole.pdf.volume._BLOCK_BYTES", block)
     volume = scan.root / "t.h5"
     words = (
         "xrdct",
@@ -207,6 +209,11 @@ def test_a_tomogram(run, scan):
         json.loads(file["entry/pdf/parameters/spec"][()])
     told = run("info", out)
     assert "1 x 3 x 3 (z, y, x)" in told.out
+    assert run("export", volume, "--voxel", "1,2", "-o", scan.out / "voxel.xy").code == 0
+    words = ("pdf", scan.out / "voxel.xy", "--composition", "Ni", "--rmax", 9, "-o", scan.out / "voxel.gr")
+    assert run(*words).code == 0
+    _, _, (_, alone) = numbers(scan.out / "voxel.gr")
+    np.testing.assert_allclose(alone, g[0, 1, 2, 1:], rtol=1e-3, atol=1e-4)
 
 
 @pytest.mark.parametrize(

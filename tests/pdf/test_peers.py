@@ -17,7 +17,10 @@ DENSITY = 0.0975
 def plan(patterns, **settings):
     angles, _, _, capillary, error = patterns
     return PDFTransform(
-        PDFSpec("LaB6", **settings), momentum(angles, "2th_deg", WAVELENGTH), capillary, error**2
+        PDFSpec("LaB6", **settings),
+        momentum(angles, "2th_deg", WAVELENGTH),
+        capillary,
+        background_variance=error**2,
     )
 
 

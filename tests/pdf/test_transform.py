@@ -188,6 +188,7 @@ def test_what_is_no_json_of_a_spec(text):
         (Q, {"qmin": 0.1}, "qmin is 0.1, and the data begin at 0.6"),
         (Q, {"qmin": 19.9}, "points lie between"),
         (Q, {"rpoly": 40.0}, "polynomial of degree"),
+        (Q, {"wavelength": 1e-10}, "q of 20 1/Å is beyond backscattering at 1 Å"),
         (Q[::-1], {}, "does not rise"),
         (np.where(Q > 10.0, np.nan, Q), {}, "not finite"),
         (Q[:5], {}, "at least 10 points"),

@@ -33,7 +33,7 @@ def case(request):
     pattern, background = counts()
     spec = PDFSpec("Ni", rmin=0.1, rmax=12.0, rstep=0.05, **MODES[request.param])
     rng = np.random.default_rng(11)
-    plan = PDFTransform(spec, Q, background, background / 3.0)
+    plan = PDFTransform(spec, Q, background, background_variance=background / 3.0)
     patterns = rng.normal(pattern, np.sqrt(pattern), (TRIALS, len(Q)))
     # The background was measured three times as long; each trial has one of its own.
     backgrounds = rng.normal(background, np.sqrt(background / 3.0), (TRIALS, len(Q)))

@@ -231,7 +231,7 @@ def _plan(args: argparse.Namespace, spec: PDFSpec, q: Any) -> PDFTransform:
     if args.background is None:
         return PDFTransform(spec, q)
     background = _background(args, spec, q)
-    return PDFTransform(spec, q, background.intensity, background.variance)
+    return PDFTransform(spec, q, background.intensity, background_variance=background.variance)
 
 
 def _background(args: argparse.Namespace, spec: PDFSpec, q: Any) -> Pattern:

@@ -18,6 +18,7 @@ from aureole.pdf.spec import PDFSpec
 
 _LEAST_POINTS = 10
 _POINTS_A_POWER = 5
+_NORM_STEPS = 50
 _KEPT_BYTES = 256 << 20
 _BLOCK_ROWS = 512
 _DOUBTFUL = 0.2
@@ -114,10 +115,16 @@ class PDFTransform:
         spec: PDFSpec,
         q: ArrayLike,
         background: ArrayLike | None = None,
+        *,
         background_variance: ArrayLike | None = None,
     ) -> None:
         points = _checked_points(q)
         qmin, qmax, qmaxinst = _ranges(spec, points)
+        if spec.wavelength is not None and qmaxinst > 4e-10 * np.pi / spec.wavelength:
+            raise SpecError(
+                f"q of {qmaxinst:.4g} 1/Å is beyond backscattering at {spec.wavelength * 1e10:.4g} Å: check "
+                "the unit of the positions and the wavelength"
+            )
         used = (points >= qmin - 1e-9) & (points <= qmaxinst + 1e-9)
         self.spec, self.r, self.q = spec, spec.r, points[used]
         self.limits = {"qmin": qmin, "qmax": qmax, "qmaxinst": qmaxinst}
@@ -157,38 +164,38 @@ class PDFTransform:
             if spec.polarization_factor is not None:
                 polarized = polarization(q, spec.wavelength, spec.polarization_factor)
         weights = trapezoid(q)
-        span = float(q[-1] - q[0])
-        degree = float(spec.rpoly or 0.0) * span / np.pi
-        if degree > len(q) / _POINTS_A_POWER:
-            raise SpecError(
-                f"rpoly is {spec.rpoly:g}: that is a polynomial of degree {degree:.0f} for {len(q)} points"
-            )
-        self._polynomials = OddPolynomials(q, weights, degree)
+        self._polynomials = OddPolynomials(q, weights, self._degree())
         self._to_f = q / f**2
         self._from_x = self._to_f / polarized
-        self._weights = np.zeros_like(q)
-        self._weights[self._inside] = trapezoid(q[self._inside])
-        smooth = self._weights * lorch(q, qmax)
         self._extended = physical
-        self._scaling: Scaling
-        if physical:
-            r = spec.rnorm * np.linspace(0.02, 1.0, 50)
-            matrix = self._sines(r, smooth)
-            self._scaling = LowR(
-                matrix * self._from_x,
-                matrix @ (self._to_f * expected) - 4.0 * np.pi * spec.density * r,
-                matrix @ self._from_x,
-                spec.fluorescence,
-            )
-            if not isinstance(spec.fluorescence, str):
-                expected = expected + spec.fluorescence / polarized
-        else:
-            self._scaling = Least(f**-2, weights, f2 / f**2)
-        self._expected = expected
-        if spec.window == "lorch":
-            self._weights = smooth
+        plain = np.zeros_like(q)
+        plain[self._inside] = trapezoid(q[self._inside])
+        smooth = plain * lorch(q, qmax)
+        self._weights = smooth if spec.window == "lorch" else plain
+        self._scaling = self._low_r(smooth, expected) if physical else Least(f**-2, weights, f2 / f**2)
+        constant = 0.0 if isinstance(spec.fluorescence, str) else spec.fluorescence
+        self._expected = expected + constant / polarized
         small = len(self.r) * len(q) * 8 <= _KEPT_BYTES
         self._kept = list(self._blocks()) if small else None
+
+    def _degree(self) -> float:
+        degree = float(self.spec.rpoly or 0.0) * float(self.q[-1] - self.q[0]) / np.pi
+        if degree > len(self.q) / _POINTS_A_POWER:
+            raise SpecError(
+                f"rpoly is {self.spec.rpoly:g}: that is a polynomial of degree {degree:.0f} for "
+                f"{len(self.q)} points"
+            )
+        return degree
+
+    def _low_r(self, smooth: F64, expected: F64) -> Scaling:
+        r = self.spec.rnorm * np.linspace(1.0 / _NORM_STEPS, 1.0, _NORM_STEPS)
+        matrix = self._sines(r, smooth)
+        return LowR(
+            matrix * self._from_x,
+            matrix @ (self._to_f * expected) - 4.0 * np.pi * self.spec.density * r,
+            matrix @ self._from_x,
+            self.spec.fluorescence,
+        )
 
     def _sines(self, r: F64, weights: F64) -> F64:
         """Return the matrix (nr, nq) from F to G."""

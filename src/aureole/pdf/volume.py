@@ -99,7 +99,9 @@ def pdf_of_results(
         q = momentum(opened.radial.centres, opened.radial.unit, spec.wavelength)[part]
         given = None if background is None else background(spec, q)
         plan = (
-            PDFTransform(spec, q) if given is None else PDFTransform(spec, q, given.intensity, given.variance)
+            PDFTransform(spec, q)
+            if given is None
+            else PDFTransform(spec, q, given.intensity, background_variance=given.variance)
         )
         places = tuple(len(axis.values) for axis in opened.axes)
         scale, level = np.full(places, np.nan), np.full(places, np.nan)
