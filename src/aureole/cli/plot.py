@@ -29,7 +29,8 @@ Draw a picture (PNG, PDF or SVG).
 
 Of a result of 'aureole integrate': the mean pattern with its errors and all frames
 as a waterfall or heat map, or the cake. Of a map or a tomogram: sinogram, slice, the
-pattern of a voxel with its errors, and the images; what has no value is grey. Of a
+pattern of a voxel with its errors, and the images; what has no value is grey. Of pair
+distribution functions: G(r) where there is most of the sample, and how much there is. Of a
 frame: the image as it is stored with masked pixels in grey; with --poni also the beam
 centre and the rings of a calibrant, and a word if the image fits better after a flip."""
 
@@ -94,6 +95,7 @@ def add_parser(verbs: argparse._SubParsersAction[Any]) -> None:
 def run(args: argparse.Namespace) -> int:
     """Draw."""
     from aureole.cli.figures import check_picture
+    from aureole.io.pdf_results import is_pdf_result
     from aureole.io.results import is_result
     from aureole.io.scan_results import is_scan_result
     from aureole.runs.report import check_output
@@ -110,7 +112,12 @@ def run(args: argparse.Namespace) -> int:
     _refuse(args, ("layer", "voxel", "q"), "is for maps and tomograms")
     if args.what != "overview":
         raise SpecError(f"{args.file}: --what is for maps and tomograms")
-    if is_result(args.file):
+    if is_pdf_result(args.file):
+        from aureole.cli.draw_pdf import draw_volume
+
+        _refuse(args, _OF_FRAMES, "is for frames, and this is a result")
+        draw_volume(Path(args.file), output, overwrite=args.overwrite)
+    elif is_result(args.file):
         _refuse(args, _OF_FRAMES, "is for frames, and this is a result")
         plot_result(args.file, output, scale=args.scale, overwrite=args.overwrite)
     else:

@@ -25,7 +25,7 @@ class PendingHdf5:
     path : path
         The file to write.
     frames : int
-        How many frames it accounts for; all are "pending" at first.
+        How many frames it accounts for, which may be none; all are "pending" at first.
     overwrite : bool
         Whether an existing file may be replaced.
 
@@ -119,8 +119,9 @@ class PendingHdf5:
         if self._file is None or self._file.closed:
             return
         with self.or_nothing():
-            with self._file.writing() as file:
-                write_status(file["entry"], self.status, self._messages)
+            if len(self.status):
+                with self._file.writing() as file:
+                    write_status(file["entry"], self.status, self._messages)
             self._file.close()
             if check is not None:
                 check(self._publication.temporary)

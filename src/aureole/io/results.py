@@ -126,7 +126,7 @@ class StoredResult(StoredRun):
         counts = np.zeros(row_shape, np.int64)
         rows = np.zeros((len(edges) - 1, row_shape[-1]))
         seen = np.zeros(rows.shape, np.int64)
-        for start, intensity, sigma in self._blocks():
+        for start, intensity, sigma in self.blocks():
             valid = np.isfinite(intensity)
             filled = np.where(valid, intensity, 0.0)
             sums += filled.sum(0)
@@ -147,7 +147,14 @@ class StoredResult(StoredRun):
             edges,
         )
 
-    def _blocks(self) -> Iterator[tuple[int, F64, F64 | None]]:
+    def blocks(self) -> Iterator[tuple[int, F64, F64 | None]]:
+        """Yield all frames, some at a time: number of the first, intensity and sigma.
+
+        Raises
+        ------
+        FormatError
+            They cannot be read.
+        """
         size = max(1, _BLOCK_BYTES // max(8 * int(np.prod(self.shape[1:])), 1))
         try:
             for start in range(0, len(self.status), size):

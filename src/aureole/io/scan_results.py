@@ -137,6 +137,17 @@ class StoredPatterns:
         mean_sigma = ratio(np.sqrt(spread) if independent else spread, counts)
         return StoredPattern(ratio(sums, counts), mean_sigma if self.has_errors else None, taken)
 
+    def blocks(self) -> Iterator[tuple[tuple[int | slice, ...], F64, F64 | None]]:
+        """Yield all patterns, some at a time: which places, intensity and sigma, each (..., bins).
+
+        Raises
+        ------
+        FormatError
+            They cannot be read.
+        """
+        for place in self._blocks(None):
+            yield place, *self._part(place)
+
     def _part(self, place: tuple[Any, ...], *, errors: bool = True) -> tuple[F64, F64 | None]:
         try:
             return self._rows.read(place, errors=errors)
