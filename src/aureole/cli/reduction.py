@@ -12,13 +12,13 @@ from typing import TYPE_CHECKING, Any
 from aureole.cli import inputs
 from aureole.cli.cluster import add_cluster, executor
 from aureole.cli.terminal import note
-from aureole.errors import InputError, SpecError
+from aureole.errors import GeometryError, InputError, SpecError
 
 if TYPE_CHECKING:
     from aureole.axis import Axis
     from aureole.azimuthal import Clip, IntegrationSpec, NamedArray, Plan, Trim
     from aureole.azimuthal.spec import ErrorModel
-    from aureole.geometry import Geometry
+    from aureole.geometry import Geometry, Sensor
     from aureole.io import Frames
     from aureole.runs import RunOptions
     from aureole.runs.executors import Executor
@@ -159,6 +159,17 @@ def _add_corrections(group: argparse._ArgumentGroup) -> None:
     )
     group.add_argument("--no-solid-angle", action="store_true", help="do not divide by the solid angle")
     group.add_argument(
+        "--sensor",
+        metavar="WHAT",
+        help="material and thickness of the sensor, such as CdTe,1mm or Si,450um, in the place of the PONI's",
+    )
+    group.add_argument(
+        "--no-efficiency",
+        action="store_true",
+        help="do not divide by the efficiency of the sensor, which grows with the angle of incidence "
+        "(default: divide where material and thickness of the sensor and the photon energy are known)",
+    )
+    group.add_argument(
         "--monitor",
         metavar="SOURCE",
         help="a number for each frame to divide by: table.csv:COLUMN, file.h5::/path, or a key of the "
@@ -271,6 +282,8 @@ def reduction(
         if given:
             check_output(args.output, inputs.linked_files(given), overwrite=True)
     geometry = inputs.read_geometry(args)
+    if args.sensor is not None:
+        geometry = replace(geometry, detector=replace(geometry.detector, sensor=_sensor(args.sensor)))
     axes = _axes(args)
     inputs.check_wavelength(geometry, axes, args.poni)
     with inputs.open_run(args, names, expected) as frames, ExitStack() as opened:
@@ -330,7 +343,20 @@ def _spec(
         polarization_factor=args.polarization_factor,
         chi_discontinuity=args.chi_discontinuity,
         robust=_robust(args),
+        efficiency=not args.no_efficiency,
     )
+
+
+def _sensor(text: str) -> Sensor:
+    from aureole.geometry import Sensor, sensor_materials
+
+    try:
+        sensor = Sensor.parse(text)
+    except GeometryError as error:
+        raise GeometryError(f"--{error}") from None
+    if not sensor.is_known():
+        raise GeometryError(f"--sensor: {sensor.material!r} is not one of {', '.join(sensor_materials())}")
+    return sensor
 
 
 def _robust(args: argparse.Namespace) -> Trim | Clip | None:
