@@ -88,7 +88,7 @@ def add_parser(verbs: argparse._SubParsersAction[Any]) -> None:
     frame = parser.add_argument_group("for a frame")
     frame.add_argument("--frame", type=int, metavar="N", help="which of a series, from 0 (default: 0)")
     inputs.add_geometry(frame, required=False)
-    frame.add_argument("--calibrant", metavar="NAME", help="whose rings to draw, such as CeO2 or LaB6")
+    frame.add_argument("--calibrant", metavar="NAME", help="whose rings to draw, such as CeO2, or a .D file")
     frame.add_argument("--mask", metavar="FILE", help="image that is not zero where pixels are invalid")
 
 

@@ -12,13 +12,13 @@ from typing import TYPE_CHECKING, Any
 from aureole.cli import inputs
 from aureole.cli.cluster import executor
 from aureole.cli.terminal import note
-from aureole.errors import InputError, SpecError
+from aureole.errors import GeometryError, InputError, SpecError
 
 if TYPE_CHECKING:
     from aureole.axis import Axis
     from aureole.azimuthal import Clip, IntegrationSpec, NamedArray, Plan, Trim
     from aureole.azimuthal.spec import ErrorModel
-    from aureole.geometry import Geometry
+    from aureole.geometry import Geometry, Sensor
     from aureole.io import Frames
     from aureole.runs import RunOptions
     from aureole.runs.executors import Executor
@@ -120,6 +120,8 @@ def reduction(
         if given:
             check_output(args.output, inputs.linked_files(given), overwrite=True)
     geometry = inputs.read_geometry(args)
+    if args.sensor is not None:
+        geometry = replace(geometry, detector=replace(geometry.detector, sensor=_sensor(args.sensor)))
     axes = _axes(args)
     inputs.check_wavelength(geometry, axes, args.poni)
     with inputs.open_run(args, names, expected) as frames, ExitStack() as opened:
@@ -179,7 +181,20 @@ def _spec(
         polarization_factor=args.polarization_factor,
         chi_discontinuity=args.chi_discontinuity,
         robust=_robust(args),
+        efficiency=not args.no_efficiency,
     )
+
+
+def _sensor(text: str) -> Sensor:
+    from aureole.geometry import Sensor, sensor_materials
+
+    try:
+        sensor = Sensor.parse(text)
+    except GeometryError as error:
+        raise GeometryError(f"--{error}") from None
+    if not sensor.is_known():
+        raise GeometryError(f"--sensor: {sensor.material!r} is not one of {', '.join(sensor_materials())}")
+    return sensor
 
 
 def _robust(args: argparse.Namespace) -> Trim | Clip | None:

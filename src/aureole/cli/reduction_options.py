@@ -139,6 +139,17 @@ def _add_corrections(group: argparse._ArgumentGroup) -> None:
     )
     group.add_argument("--no-solid-angle", action="store_true", help="do not divide by the solid angle")
     group.add_argument(
+        "--sensor",
+        metavar="WHAT",
+        help="material and thickness of the sensor, such as CdTe,1mm or Si,450um, in the place of the PONI's",
+    )
+    group.add_argument(
+        "--no-efficiency",
+        action="store_true",
+        help="do not divide by the efficiency of the sensor, which grows with the angle of incidence "
+        "(default: divide where material and thickness of the sensor and the photon energy are known)",
+    )
+    group.add_argument(
         "--monitor",
         metavar="SOURCE",
         help="a number for each frame to divide by: table.csv:COLUMN, file.h5::/path, or a key of the "

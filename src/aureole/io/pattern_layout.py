@@ -73,7 +73,7 @@ class PatternLayout:
         The static normalisation, of the shape of a row; stored once.
     sigma : bool
         Whether there are errors.
-    solid_angle, polarization : bool
+    solid_angle, efficiency, polarization : bool
         Which corrections the intensities have seen.
     monitor : ndarray, shape (frames,), optional
         The monitor by which each frame was divided.
@@ -88,6 +88,7 @@ class PatternLayout:
     norm: NDArray[np.float64] | None = None
     sigma: bool = True
     solid_angle: bool = True
+    efficiency: bool = False
     polarization: bool = False
     monitor: NDArray[np.float64] | None = None
     site: Site = field(default_factory=Site)
@@ -129,6 +130,7 @@ def write_skeleton(file: h5py.File, layout: PatternLayout, frames: int) -> dict[
     if layout.definition is not None:
         entry["definition"] = layout.definition
     entry["solid_angle_applied"] = layout.solid_angle
+    entry["efficiency_applied"] = layout.efficiency
     entry["polarization_applied"] = layout.polarization
     entry["normalization_applied"] = True
     entry["monitor_applied"] = layout.monitor is not None

@@ -178,6 +178,7 @@ def _layout(plan: Plan, run: Run, options: RunOptions, monitor: F64 | None) -> P
         norm=plan.normalization,
         sigma=spec.error_model is not None,
         solid_angle=spec.solid_angle,
+        efficiency=spec.efficiency_of is not None,
         polarization=spec.polarization_factor is not None,
         monitor=monitor,
         site=options.site,
