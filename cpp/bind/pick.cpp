@@ -29,7 +29,6 @@ using Rule = std::tuple<double, double, double, size_t, size_t>;
 void drop(Picked& picked) {
     free(picked.pixels.data);
     free(picked.invalid.data);
-    free(picked.tops.data);
     free(picked.peaks.data);
     free(picked.values);
 }

@@ -291,7 +291,7 @@ struct Peak {
 
 // What stands out in one frame: pixels in rising order and the peaks among them; its invalid pixels are apart.
 struct Picked {
-    Grown<uint32_t> pixels, invalid, tops;
+    Grown<uint32_t> pixels, invalid;
     Grown<Peak> peaks;
     void* values;                  // of the pixels, as the cells of a tile
 };

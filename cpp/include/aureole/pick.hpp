@@ -61,6 +61,9 @@ template <class T> class Picker {
     Picker(const PickArgs& args, const Images<T>& images, const double* rows)
         : a(args), images_(images), rows_(rows), noise2_(args.noise * args.noise), cutoff2_(args.cutoff * args.cutoff),
           peak2_(args.peak_cutoff * args.peak_cutoff) {}
+    Picker(const Picker&) = delete;
+    Picker& operator=(const Picker&) = delete;
+    ~Picker() { free(tops_.data); }
 
     // Rows of the background, [bin][mean, deviation][lane], with the last bin twice.
     static constexpr size_t ROW = 2 * L;
@@ -83,15 +86,22 @@ template <class T> class Picker {
                     tops |= bits(above & (square > peak2_ * e.variance)) << lane;
                 }
                 if (__builtin_expect((found | tops | bad) == 0, 1)) continue;
-                good = note(p, found & live & ~bad, &Picked::pixels) && note(p, tops & live & ~bad, &Picked::tops) &&
-                       note(p, bad, &Picked::invalid);
+                good = note(p, found & live & ~bad, &Picked::pixels) && note(p, bad, &Picked::invalid);
+                if (tops & live & ~bad) good = good && push(tops_, {uint32_t(p), tops & live & ~bad});
                 if (!good) break;
             }
-        for (size_t f = 0; f < a.clip.n_frames && good; ++f) good = copy_values(f) && find_peaks(f);
+        for (size_t f = 0; f < a.clip.n_frames && good; ++f) good = copy_values(f);
+        for (size_t i = 0; i < tops_.n && good; ++i)
+            for (uint32_t lanes = tops_.data[i].lanes; lanes && good; lanes &= lanes - 1)
+                good = find_peak(tops_.data[i].pixel, size_t(__builtin_ctz(lanes)));
         return good;
     }
 
   private:
+    struct Top {
+        uint32_t pixel, lanes;
+    };
+
     template <class V> struct ExcessOf {
         V value, variance;    // above the mean; that of a pixel, with the noise
     };
@@ -136,39 +146,35 @@ template <class T> class Picker {
     }
 
     // A peak is where no pixel around is higher; of equal ones the first counts.
-    bool find_peaks(size_t frame) {
-        Picked& picked = a.picked[frame];
-        for (size_t i = 0; i < picked.tops.n; ++i) {
-            const size_t top = picked.tops.data[i], row = top / a.columns, column = top % a.columns;
-            const size_t n_rows = a.clip.rings.n_pixels / a.columns, reach = a.reach;
-            const double highest = excess_of(top, frame).value;
-            double sum = 0.0, variance = 0.0, rows = 0.0, columns = 0.0;
-            size_t connected = 0;
-            bool is_top = true;
-            for (size_t r = row < reach ? 0 : row - reach; r < min(n_rows, row + reach + 1) && is_top; ++r)
-                for (size_t c = column < reach ? 0 : column - reach; c < min(a.columns, column + reach + 1) && is_top; ++c) {
-                    const size_t p = r * a.columns + c;
-                    const ExcessOf<double> e = excess_of(p, frame);
-                    if (e.value > highest || (e.value == highest && p < top)) is_top = false;
-                    if (!(e.value > 0.0)) continue;
-                    connected += e.value > a.noise && e.value * e.value > peak2_ * e.variance;
-                    sum += e.value;
-                    variance += e.variance;
-                    rows += e.value * (double(r) - double(row));
-                    columns += e.value * (double(c) - double(column));
-                }
-            if (!is_top || connected < a.connected) continue;
-            const Peak peak = {double(top), double(row) + rows / sum, double(column) + columns / sum, sum,
-                               __builtin_sqrt(variance)};
-            if (!push(picked.peaks, peak)) return false;
-        }
-        return true;
+    bool find_peak(size_t top, size_t frame) {
+        const size_t row = top / a.columns, column = top % a.columns, reach = a.reach;
+        const size_t n_rows = a.clip.rings.n_pixels / a.columns;
+        const size_t row_end = min(n_rows, row + reach + 1), column_end = min(a.columns, column + reach + 1);
+        const double highest = excess_of(top, frame).value;
+        double sum = 0.0, variance = 0.0, rows = 0.0, columns = 0.0;
+        size_t connected = 0;
+        for (size_t r = row < reach ? 0 : row - reach; r < row_end; ++r)
+            for (size_t c = column < reach ? 0 : column - reach; c < column_end; ++c) {
+                const size_t p = r * a.columns + c;
+                const ExcessOf<double> e = excess_of(p, frame);
+                if (e.value > highest || (e.value == highest && p < top)) return true;
+                if (!(e.value > 0.0)) continue;
+                connected += e.value > a.noise && e.value * e.value > peak2_ * e.variance;
+                sum += e.value;
+                variance += e.variance;
+                rows += e.value * (double(r) - double(row));
+                columns += e.value * (double(c) - double(column));
+            }
+        if (connected < a.connected) return true;
+        return push(a.picked[frame].peaks, {double(top), double(row) + rows / sum, double(column) + columns / sum, sum,
+                                            __builtin_sqrt(variance)});
     }
 
     const PickArgs& a;
     const Images<T>& images_;
     const double* rows_;
     double noise2_, cutoff2_, peak2_;
+    Grown<Top> tops_ = {};    // pixels that may be the highest of a peak
 };
 
 template <class T> inline int32_t pick_as(const PickArgs& args) {
