@@ -21,9 +21,7 @@ def assert_twin(entries, frames, norm, place, *, columns, **arguments):
     pixels = PixelRows(norm)
     with np.errstate(divide="ignore"):
         places = PixelPlaces(place, np.where(norm > 0, 1.0 / norm, np.nan), entries.n_bins, columns)
-    wanted = reference_pick.pick(
-        reference_robust.Rings(entries, pixels), frames, places=places, **arguments
-    )
+    wanted = reference_pick.pick(reference_robust.Rings(entries, pixels), frames, places=places, **arguments)
     rings, native = cpu_robust.Rings(entries, pixels), cpu_pick.places(places)
     for isa in isas():
         together = cpu_pick.pick(rings, frames, places=native, **arguments, isa=isa)

@@ -239,7 +239,7 @@ def _checked(spec: IntegrationSpec) -> tuple[Clip, Axis]:
 
 def _places(radius: NDArray[np.float64], centres: NDArray[np.float64]) -> NDArray[np.float32]:
     width = (centres[-1] - centres[0]) / max(centres.size - 1, 1) or 1.0
-    place = np.nan_to_num((radius.reshape(-1) - centres[0]) / width)
+    place: NDArray[np.float64] = np.nan_to_num((radius.reshape(-1) - centres[0]) / width)
     return np.clip(place, 0.0, centres.size - 1).astype(np.float32)
 
 

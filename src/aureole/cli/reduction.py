@@ -132,7 +132,8 @@ def _add_pixels(group: argparse._ArgumentGroup) -> None:
         const="3,5",
         metavar="SIGMA[,ITER]",
         help="for spotty rings: of each bin, take out pixels farther from its mean than SIGMA standard "
-        "deviations of a pixel, which the error model gives, up to ITER times (3,5 where none are given)",
+        "deviations of a pixel, which the error model gives, up to ITER times (3,5 where none are given); "
+        "SIGMA can be auto: Chauvenet's criterion, which depends on the number of pixels in the bin",
     )
 
 
@@ -320,12 +321,12 @@ def _spec(
         azimuthal=axes[1],
         split=args.split,
         error_model=error_model,
-        mask=_image(args.mask),
+        mask=image_of(args.mask),
         detector_mask=not args.no_detector_mask,
         dummy=args.dummy,
         delta_dummy=args.delta_dummy,
         saturation=args.saturation,
-        absorption=_image(args.absorption),
+        absorption=image_of(args.absorption),
         solid_angle=not args.no_solid_angle,
         polarization_factor=args.polarization_factor,
         chi_discontinuity=args.chi_discontinuity,
@@ -335,19 +336,32 @@ def _spec(
 
 def _robust(args: argparse.Namespace) -> Trim | Clip | None:
     """Return which pixels of a bin do not count."""
-    from aureole.azimuthal import Clip, Trim
+    from aureole.azimuthal import Trim
 
-    option, text = ("--sigma-clip", args.sigma_clip) if args.trim is None else ("--trim", args.trim)
-    if text is None:
-        return None
+    if args.trim is None:
+        return None if args.sigma_clip is None else clip_of(args.sigma_clip)
+    first, _, second = args.trim.partition(",")
+    try:
+        return Trim(float(first), float(second))
+    except ValueError:
+        raise SpecError(f"--trim takes LOW,HIGH, not {args.trim!r} (FRAMES go before it)") from None
+
+
+def clip_of(text: str) -> Clip:
+    """Return what ``--sigma-clip`` means: SIGMA[,ITER], or auto[,ITER] for Chauvenet's criterion."""
+    from aureole.azimuthal import Clip
+
     first, comma, second = text.partition(",")
     try:
-        if option == "--trim":
-            return Trim(float(first), float(second))
-        return Clip(float(first), int(second) if comma else 5)
+        iterations = int(second) if comma else 5
+        if first == "auto":
+            # below all that Chauvenet's criterion gives for bins of a few pixels
+            return Clip(1.0, iterations, chauvenet=True)
+        return Clip(float(first), iterations)
     except ValueError:
-        form = "LOW,HIGH" if option == "--trim" else "SIGMA[,ITER]"
-        raise SpecError(f"{option} takes {form}, not {text!r} (FRAMES go before it)") from None
+        raise SpecError(
+            f"--sigma-clip takes SIGMA[,ITER] or auto[,ITER], not {text!r} (FRAMES go before it)"
+        ) from None
 
 
 def _corrected(args: argparse.Namespace, spec: IntegrationSpec) -> IntegrationSpec:
@@ -370,7 +384,8 @@ def _check_variance(args: argparse.Namespace) -> None:
         raise SpecError(f"--variance has no use with --error-model {args.error_model}")
 
 
-def _image(path: str | None) -> NamedArray | None:
+def image_of(path: str | None) -> NamedArray | None:
+    """Return the image of a file that an option named, where it did."""
     from aureole.azimuthal import NamedArray
     from aureole.io import read_image
 

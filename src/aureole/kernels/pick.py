@@ -1,4 +1,4 @@
-"""Pixels that stand out above the background of their radius: rules, and what goes into and out of the kernels."""
+"""Pixels that stand out above the background of their radius: rules, and what kernels take and give."""
 
 from __future__ import annotations
 
@@ -44,7 +44,9 @@ class Peaks:
         if self.patch not in range(3, _LARGEST_PATCH + 1, 2):
             raise SpecError(f"peaks in patches of {self.patch} pixels: 3, 5, ... {_LARGEST_PATCH} can be had")
         if self.connected not in range(1, self.patch**2 + 1):
-            raise SpecError(f"peaks of {self.connected} pixels: a patch of {self.patch} has 1 to {self.patch**2}")
+            raise SpecError(
+                f"peaks of {self.connected} pixels: a patch of {self.patch} has 1 to {self.patch**2}"
+            )
 
 
 @dataclass(frozen=True, slots=True)

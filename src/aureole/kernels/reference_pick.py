@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -76,7 +77,7 @@ def _filled(mean: F64, deviation: F64, there: NDArray[np.bool_]) -> tuple[F64, F
     for row in (mean, deviation):
         row = row.copy()
         row[: known[0]], row[known[-1] :] = row[known[0]], row[known[-1]]
-        for a, b in zip(known[:-1], known[1:], strict=True):
+        for a, b in pairwise(known):
             row[a + 1 : b] = row[a] + np.arange(1, b - a) / (b - a) * (row[b] - row[a])
         filled.append(row)
     return filled[0], filled[1]

@@ -134,7 +134,7 @@ class RobustSums:
 
 
 def checked_number(name: str, value: object) -> float:
-    """Return a number that is finite; raises `SpecError` for others, with the name of what it was given for."""
+    """Return a finite number; raises `SpecError` for others, with the name of what it was given for."""
     try:
         number = float(value)  # type: ignore[arg-type]
     except (TypeError, ValueError):

@@ -1,9 +1,9 @@
-"""Frames of which only the pixels that stand out are kept, with the background by radius; and back to images."""
+"""Frames of which the pixels that stand out are kept, with the background by radius; and back to images."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from math import nan
+from math import isfinite, nan
 from typing import Any, Literal, get_args
 
 import numpy as np
@@ -37,6 +37,11 @@ class SparseLayout:
     dtype : dtype
         Of the frames.
     picking : Picking
+
+    Raises
+    ------
+    SpecError
+        The dummy is no value of that type.
     """
 
     radius: F32
@@ -46,6 +51,10 @@ class SparseLayout:
     dummy: float
     dtype: np.dtype[np.generic]
     picking: Picking
+
+    def __post_init__(self) -> None:
+        if not _fits(self.dummy, self.dtype):
+            raise SpecError(f"a dummy of {self.dummy:g} cannot stand in frames of {self.dtype}")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -104,7 +113,7 @@ def densify(
     if noise not in (None, *get_args(Noise)):
         raise SpecError(f"noise {noise!r} is not known: there are {', '.join(get_args(Noise))}")
     size = layout.radius.size
-    if frame.mean.shape != layout.centres.shape or (frame.pixels.size and int(frame.pixels[-1]) >= size):
+    if frame.mean.shape != layout.centres.shape or int(frame.pixels.max(initial=0)) >= size:
         raise SpecError("a sparse frame is of another layout: its bins or pixels differ")
     valid = np.isfinite(layout.radius).reshape(-1)
     radius = layout.radius.reshape(-1)[valid]
@@ -123,18 +132,29 @@ def densify(
             layout.picking.noise, layout.picking.cutoff * np.hypot(deviation, layout.picking.noise)
         )
         background = np.minimum(drawn, (mean + most) * norm)
-    out = np.full(size, layout.dummy if layout.dtype.kind == "f" else 0.0)
-    out[valid] = background
-    if layout.dtype.kind in "iu":
-        info = np.iinfo(layout.dtype)
-        # halves away from zero: np.rint would take 0.5 down and 1.5 up
-        out = np.clip(np.trunc(out + np.copysign(0.5, out)), info.min, info.max)
-        out = np.nan_to_num(out)
-    image = out.astype(layout.dtype)
-    if layout.dtype.kind in "iu":
-        image[~valid] = layout.dtype.type(int(layout.dummy))
+    image = np.full(size, layout.dummy).astype(layout.dtype)
+    image[valid] = _as_pixels(background, layout.dtype)
     image[frame.pixels] = frame.values
     return image.reshape(layout.radius.shape)
+
+
+def _as_pixels(values: F64, dtype: np.dtype[np.generic]) -> NDArray[Any]:
+    if dtype.kind == "f":
+        return values.astype(dtype)
+    most: np.iinfo[Any] = np.iinfo(dtype.name)
+    # halves away from zero: np.rint would take 0.5 down and 1.5 up
+    whole: F64 = np.trunc(values + np.copysign(0.5, values))
+    pixels: NDArray[Any] = np.clip(np.nan_to_num(whole), most.min, np.nextafter(float(most.max), 0.0)).astype(
+        dtype
+    )
+    return pixels
+
+
+def _fits(value: float, dtype: np.dtype[np.generic]) -> bool:
+    if dtype.kind == "f":
+        return True
+    most: np.iinfo[Any] = np.iinfo(dtype.name)
+    return isfinite(value) and most.min <= value <= most.max and value == int(value)
 
 
 def no_frame(layout: SparseLayout) -> SparseFrame:
