@@ -4,8 +4,11 @@ from aureole.azimuthal.batches import Batch
 from aureole.azimuthal.plan import Plan
 from aureole.azimuthal.result import Bins, Cake, Difference, Pattern, Result, Sums, subtract
 from aureole.azimuthal.shortcuts import integrate1d, integrate2d
+from aureole.azimuthal.sparse import SparseBatch, SparsePlan
 from aureole.azimuthal.spec import IntegrationSpec, NamedArray
+from aureole.kernels.pick import Peaks, Picking
 from aureole.kernels.robust import Clip, Trim
+from aureole.kernels.sparse import SparseFrame, SparseLayout, densify
 
 __all__ = [
     "Batch",
@@ -16,10 +19,17 @@ __all__ = [
     "IntegrationSpec",
     "NamedArray",
     "Pattern",
+    "Peaks",
+    "Picking",
     "Plan",
     "Result",
+    "SparseBatch",
+    "SparseFrame",
+    "SparseLayout",
+    "SparsePlan",
     "Sums",
     "Trim",
+    "densify",
     "integrate1d",
     "integrate2d",
     "subtract",

@@ -57,7 +57,9 @@ class SparsePlan:
     Parameters
     ----------
     spec : IntegrationSpec
-        With a radial axis, ``split="no"``, ``robust=Clip(...)``, an error model and no dark.
+        With a radial axis, ``split="no"``, ``robust=Clip(...)``, an error model and no dark. Where a pixel
+        has less than about ten counts, ``"poisson_floor"`` is the error model to take: by the deviation of
+        ``"poisson"`` a background of 0.05 counts is clipped to its zeros.
     picking : Picking, optional
         What stands out.
     backend : str

@@ -96,9 +96,10 @@ def _add_background(group: argparse._ArgumentGroup) -> None:
     )
     group.add_argument(
         "--error-model",
-        choices=("poisson", "poisson_floor", "azimuthal"),
-        default="poisson",
-        help="what the standard deviation comes from: counts (default) or the scatter around the ring",
+        choices=("poisson_floor", "poisson", "azimuthal"),
+        default="poisson_floor",
+        help="what the standard deviation comes from: counts, at least one a pixel (default), so that a "
+        "background of few counts is not clipped away; counts alone; or the scatter around the ring",
     )
     group.add_argument("--mask", metavar="FILE", help="image that is not zero where pixels are invalid")
     group.add_argument("--no-detector-mask", action="store_true", help="use the pixels in gaps as well")

@@ -67,6 +67,8 @@ class SparseWriter:
         self._pending = PendingHdf5(Path(path), frames, overwrite=overwrite)
         with self._pending.or_nothing(), self._pending.writing() as file:
             entry = new_entry(file)
+            # by its first word FabIO knows that these are sparse frames
+            file.attrs["creator"] = "pyFAI's layout of sparse frames, written by aureole"
             entry.attrs["default"] = SPARSE
             entry.attrs["pyFAI_sparse_frames"] = f"/entry/{SPARSE}"
             write_site(entry, site or Site())

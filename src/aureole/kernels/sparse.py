@@ -144,9 +144,9 @@ def _as_pixels(values: F64, dtype: np.dtype[np.generic]) -> NDArray[Any]:
     most: np.iinfo[Any] = np.iinfo(dtype.name)
     # halves away from zero: np.rint would take 0.5 down and 1.5 up
     whole: F64 = np.trunc(values + np.copysign(0.5, values))
-    pixels: NDArray[Any] = np.clip(np.nan_to_num(whole), most.min, np.nextafter(float(most.max), 0.0)).astype(
-        dtype
-    )
+    # the largest integer of 64 bits is no float
+    top = float(most.max) if dtype.itemsize < 8 else np.nextafter(float(most.max), 0.0)
+    pixels: NDArray[Any] = np.clip(np.nan_to_num(whole), most.min, top).astype(dtype)
     return pixels
 
 
