@@ -133,12 +133,13 @@ def densify(
         )
         background = np.minimum(drawn, (mean + most) * norm)
     image = np.full(size, layout.dummy).astype(layout.dtype)
-    image[valid] = _as_pixels(background, layout.dtype)
+    image[valid] = as_pixels(background, layout.dtype)
     image[frame.pixels] = frame.values
     return image.reshape(layout.radius.shape)
 
 
-def _as_pixels(values: F64, dtype: np.dtype[np.generic]) -> NDArray[Any]:
+def as_pixels(values: F64, dtype: np.dtype[np.generic]) -> NDArray[Any]:
+    """Return values as pixels of a type: whole numbers are rounded, and kept within what it holds."""
     if dtype.kind == "f":
         return values.astype(dtype)
     most: np.iinfo[Any] = np.iinfo(dtype.name)
