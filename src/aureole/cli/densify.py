@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-from aureole.cli import inputs
+from aureole.cli import image_options, inputs
 from aureole.cli.terminal import progress_bar, tell
 from aureole.errors import SpecError
 
@@ -52,10 +52,8 @@ def add_parser(verbs: argparse._SubParsersAction[Any]) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Make images."""
-    from aureole.io.nexus import Site
     from aureole.io.sniff import NEXUS_ENDINGS
     from aureole.io.sparse_file import SparseFile
-    from aureole.runs.report import RunOptions
     from aureole.runs.sparsify import densify_series
 
     if args.output.suffix.lower() not in NEXUS_ENDINGS:
@@ -64,13 +62,7 @@ def run(args: argparse.Namespace) -> int:
         raise SpecError(f"--seed {args.seed}: it cannot be negative")
     noise = None if args.background_noise == "none" else args.background_noise
     with SparseFile(args.sparse) as sparse, progress_bar("reading", "making images") as progress:
-        options = RunOptions(
-            threads=args.threads,
-            overwrite=args.overwrite,
-            strict=args.strict,
-            site=Site(instrument=args.instrument, source=args.source),
-            parameters={"noise": args.background_noise, "seed": args.seed},
-            progress=progress,
-        )
+        settings = {"noise": args.background_noise, "seed": args.seed}
+        options = image_options.run_options(args, None, progress, **settings)
         report = densify_series(sparse, args.output, noise=noise, seed=args.seed, options=options)
     return tell(_PROG, report, where="all are in /entry/frame_message")

@@ -68,8 +68,33 @@ def add_options(parser: argparse.ArgumentParser, *, output: str, cakes: bool) ->
     return running
 
 
+def add_npt(group: argparse._ArgumentGroup) -> None:
+    """Add ``--npt``."""
+    group.add_argument(
+        "--npt",
+        type=_npt,
+        default=1000,
+        metavar="N",
+        help="number of bins, or auto: one a pixel from the beam to the farthest corner (default: 1000)",
+    )
+
+
+def _npt(text: str) -> int | None:
+    try:
+        return None if text == "auto" else int(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"a whole number or auto is needed, not {text!r}") from None
+
+
+def bins_of(npt: int | None, geometry: Geometry) -> int:
+    """Return how many bins ``--npt`` means for the detector, whose shape is known."""
+    from aureole.azimuthal import bins_along_radius
+
+    return bins_along_radius(geometry) if npt is None else npt
+
+
 def _add_axes(group: argparse._ArgumentGroup, *, cakes: bool) -> None:
-    group.add_argument("--npt", type=int, default=1000, metavar="N", help="number of bins (default: 1000)")
+    add_npt(group)
     if cakes:
         group.add_argument(
             "--npt-azim", type=int, metavar="N", help="number of azimuthal bins: makes cakes (2D)"
@@ -272,18 +297,19 @@ def reduction(
         if given:
             check_output(args.output, inputs.linked_files(given), overwrite=True)
     geometry = inputs.read_geometry(args)
-    axes = _axes(args)
+    axes = _axes(args, args.npt or 1)
     inputs.check_wavelength(geometry, axes, args.poni)
     with inputs.open_run(args, names, expected) as frames, ExitStack() as opened:
         geometry = inputs.fit_to_frames(geometry, frames, args.poni)
+        axes = _axes(args, bins_of(args.npt, geometry))
         model, why = _error_model(args, geometry, frames)
         spec = _corrected(args, _spec(args, geometry, axes, model))
         variance = opened.enter_context(inputs.open_series(args.variance)) if args.variance else None
         yield Reduction(frames, spec, args, variance, _monitor(args.monitor, frames), why, workers)
 
 
-def _axes(args: argparse.Namespace) -> tuple[Axis | None, Axis | None]:
-    """Return the radial and the azimuthal axis that the options mean."""
+def _axes(args: argparse.Namespace, npt: int) -> tuple[Axis | None, Axis | None]:
+    """Return the radial and the azimuthal axis that the options mean, with so many bins."""
     from aureole.axis import Axis
     from aureole.units import unit
 
@@ -295,16 +321,18 @@ def _axes(args: argparse.Namespace) -> tuple[Axis | None, Axis | None]:
             "--range-unit is that of --radial-range where --unit is an azimuth (chi_deg, chi_rad)"
         )
     if chosen.kind == "radial":
-        radial = Axis(chosen.name, args.npt, limits)
+        radial = Axis(chosen.name, npt, limits)
         if args.npt_azim is None and degrees is None:
             return radial, None
         return radial, Axis("chi_deg", args.npt_azim, degrees)
     if args.npt_azim is not None:
         raise SpecError(f"--npt-azim makes cakes, with a radial --unit; {chosen.name} is an azimuth")
+    if args.npt is None:
+        raise SpecError(f"--npt auto is for a radial --unit; {chosen.name} is an azimuth")
     scale = chosen.factor / unit("chi_deg").factor
     around = None if degrees is None else (degrees[0] * scale, degrees[1] * scale)
     radial_limits = None if limits is None else Axis(args.range_unit or "q_nm^-1", None, limits)
-    return radial_limits, Axis(chosen.name, args.npt, around)
+    return radial_limits, Axis(chosen.name, npt, around)
 
 
 def _spec(

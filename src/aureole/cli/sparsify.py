@@ -5,15 +5,12 @@ from __future__ import annotations
 import argparse
 from typing import TYPE_CHECKING, Any
 
-from aureole.cli import inputs
-from aureole.cli.reduction import clip_of, image_of
+from aureole.cli import image_options
+from aureole.cli.reduction import add_npt, clip_of
 from aureole.cli.terminal import progress_bar, tell
-from aureole.errors import SpecError
 
 if TYPE_CHECKING:
-    from aureole.azimuthal import IntegrationSpec
-    from aureole.geometry import Geometry
-    from aureole.kernels.pick import Picking
+    from aureole.azimuthal import Picking
 
 _PROG = "aureole sparsify"
 
@@ -44,14 +41,10 @@ def add_parser(verbs: argparse._SubParsersAction[Any]) -> None:
         epilog=_EPILOG,
     )
     parser.set_defaults(run=run)
-    files = parser.add_argument_group("files")
-    inputs.add_frames(files)
-    inputs.add_geometry(files, required=True)
-    inputs.add_output(files, "NeXus HDF5 file (.h5, .nxs), in the layout of pyFAI's sparsify")
+    image_options.add_files(parser, "NeXus HDF5 file (.h5, .nxs), in the layout of pyFAI's sparsify")
     _add_picking(parser.add_argument_group("what is kept"))
     _add_background(parser.add_argument_group("background"))
-    inputs.add_running(parser.add_argument_group("running"))
-    inputs.add_site(parser.add_argument_group("for the record"))
+    image_options.add_pixels(parser)
 
 
 def _add_picking(group: argparse._ArgumentGroup) -> None:
@@ -77,7 +70,7 @@ def _add_picking(group: argparse._ArgumentGroup) -> None:
 
 
 def _add_background(group: argparse._ArgumentGroup) -> None:
-    group.add_argument("--npt", type=int, default=1000, metavar="N", help="number of bins (default: 1000)")
+    add_npt(group)
     group.add_argument(
         "--unit", default="2th_deg", metavar="UNIT", help="of the radius, as for 'aureole integrate'"
     )
@@ -101,71 +94,32 @@ def _add_background(group: argparse._ArgumentGroup) -> None:
         help="what the standard deviation comes from: counts, at least one a pixel (default), so that a "
         "background of few counts is not clipped away; counts alone; or the scatter around the ring",
     )
-    group.add_argument("--mask", metavar="FILE", help="image that is not zero where pixels are invalid")
-    group.add_argument("--no-detector-mask", action="store_true", help="use the pixels in gaps as well")
-    group.add_argument("--dummy", type=float, metavar="VALUE", help="raw value of invalid pixels")
-    group.add_argument("--flat", metavar="FILE", help="image of the pixels' sensitivity")
-    group.add_argument(
-        "--polarization-factor", type=float, metavar="F", help="from -1 to 1 (default: no correction)"
-    )
-    group.add_argument("--no-solid-angle", action="store_true", help="do not divide by the solid angle")
 
 
 def run(args: argparse.Namespace) -> int:
     """Make frames sparse."""
-    from aureole.azimuthal.sparse import SparsePlan
-    from aureole.io.nexus import Site
-    from aureole.io.sniff import NEXUS_ENDINGS
-    from aureole.runs.report import RunOptions, check_output
+    from aureole.azimuthal import IntegrationSpec, SparsePlan
     from aureole.runs.sparsify import sparsify_series
 
-    if args.output.suffix.lower() not in NEXUS_ENDINGS:
-        raise SpecError(f"{args.output}: sparse frames are an HDF5 file; let its name end in .h5 or .nxs")
-    names = inputs.frame_names(args)
-    given = [args.poni, *(name for name in (args.mask, args.flat) if name), *args.list]
-    check_output(args.output, given, overwrite=args.overwrite)
-    inputs.refuse_output_among_frames(args.output, names)
-    geometry, picking = inputs.read_geometry(args), _picking(args)
-    with inputs.open_series(names, check_md5=args.check_md5) as frames:
-        geometry = inputs.fit_to_frames(geometry, frames, args.poni)
-        plan = SparsePlan(_spec(args, geometry), picking, threads=args.threads)
+    clip, picking = clip_of(args.sigma_clip), _picking(args)
+    with image_options.opened(args) as (frames, geometry):
+        spec = IntegrationSpec(
+            geometry,
+            radial=image_options.radial_axis(args, geometry),
+            split="no",
+            error_model=args.error_model,
+            robust=clip,
+            **image_options.spec_fields(args),
+        )
+        plan = SparsePlan(spec, picking, threads=args.threads)
         with progress_bar("reading", "keeping what stands out") as progress:
-            options = RunOptions(
-                threads=args.threads,
-                overwrite=args.overwrite,
-                strict=args.strict,
-                site=Site(instrument=args.instrument, source=args.source, wavelength=geometry.wavelength),
-                parameters={"poni": str(args.poni.resolve())},
-                progress=progress,
-            )
+            options = image_options.run_options(args, geometry, progress)
             report = sparsify_series(plan, frames, args.output, options=options)
     return tell(_PROG, report, where="all are in /entry/frame_message")
 
 
 def _picking(args: argparse.Namespace) -> Picking:
-    from aureole.kernels.pick import Peaks, Picking
+    from aureole.azimuthal import Peaks, Picking
 
     peaks = None if args.peaks is None else Peaks(args.peaks, args.patch, args.connected)
     return Picking(args.cutoff, args.noise, peaks)
-
-
-def _spec(args: argparse.Namespace, geometry: Geometry) -> IntegrationSpec:
-    from aureole.axis import Axis
-    from aureole.azimuthal import IntegrationSpec
-
-    limits = None if args.radial_range is None else (args.radial_range[0], args.radial_range[1])
-    axis = Axis(args.unit, args.npt, limits)
-    inputs.check_wavelength(geometry, [axis], args.poni)
-    return IntegrationSpec(
-        geometry,
-        radial=axis,
-        split="no",
-        error_model=args.error_model,
-        mask=image_of(args.mask),
-        detector_mask=not args.no_detector_mask,
-        dummy=args.dummy,
-        flat=image_of(args.flat),
-        solid_angle=not args.no_solid_angle,
-        polarization_factor=args.polarization_factor,
-        robust=clip_of(args.sigma_clip),
-    )

@@ -3,24 +3,18 @@
 from __future__ import annotations
 
 from contextlib import closing
-from functools import partial
 from pathlib import Path
 from time import perf_counter
-from typing import Any
 
-from numpy.typing import NDArray
-
-from aureole.azimuthal.batches import FramesLike, in_order
+from aureole.azimuthal.batches import FramesLike
 from aureole.azimuthal.sparse import SparsePlan
-from aureole.errors import FrameCorrupt, FrameError
-from aureole.frames import EncodedFrame
+from aureole.errors import FrameCorrupt
 from aureole.io.nexus import Provenance, Source
 from aureole.io.series import Frames
 from aureole.io.sparse_file import SparseFile, SparseWriter
-from aureole.io.stack import StackWriter
 from aureole.kernels.sparse import Noise, densify
+from aureole.runs.images import write_images
 from aureole.runs.report import FrameIssue, RunOptions, RunReport, check_output
-from aureole.threads import checked_threads
 
 
 def sparsify_series(
@@ -117,42 +111,16 @@ def densify_series(
     FrameError
         With ``options.strict`` the first frame that is not there.
     """
-    output, begin, total = Path(output), perf_counter(), len(sparse)
-    check_output(output, [sparse.path], overwrite=options.overwrite)
-    options.tell(0, total)
-    issues: list[FrameIssue] = []
     layout = sparse.layout
-    provenance = Provenance(
-        sources=[Source.of(str(sparse.path))],
-        parameters=options.parameters,
-        note="images of sparse frames: the background by radius, and the pixels that were kept",
+    return write_images(
+        lambda index: [densify(sparse[index], layout, noise=noise, seed=(seed, index))],
+        [Path(output)],
+        (len(sparse), (layout.radius.shape[0], layout.radius.shape[1]), layout.dtype),
+        inputs=[sparse.path],
+        provenance=Provenance(
+            sources=[Source.of(str(sparse.path))],
+            parameters=options.parameters,
+            note="images of sparse frames: the background by radius, and the pixels that were kept",
+        ),
+        options=options,
     )
-    with StackWriter(
-        output,
-        total,
-        layout.radius.shape,
-        dtype=layout.dtype,
-        provenance=provenance,
-        site=options.site,
-        overwrite=options.overwrite,
-    ) as writer:
-        make = partial(_image, sparse, noise, seed)
-        with closing(in_order(make, range(total), checked_threads(options.threads))) as images:
-            for index, image in enumerate(images):
-                if isinstance(image, FrameError):
-                    if options.strict:
-                        raise image
-                    issues.append(FrameIssue.of(index, image))
-                    writer.mark(index, issues[-1].status, str(image))
-                else:
-                    writer.write(index, EncodedFrame.from_array(image, f"{sparse.path}::{index}"))
-                options.tell(index + 1, total)
-    return RunReport(output, total, issues, perf_counter() - begin)
-
-
-def _image(sparse: SparseFile, noise: Noise | None, seed: int, index: int) -> NDArray[Any] | FrameError:
-    try:
-        frame = sparse[index]
-    except FrameError as error:
-        return error
-    return densify(frame, sparse.layout, noise=noise, seed=(seed, index))
