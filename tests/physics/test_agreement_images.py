@@ -65,3 +65,27 @@ def test_polarization(geometry):
     theirs = integrator(geometry).guess_polarization(image)
     assert theirs == pytest.approx(0.7, abs=0.1)
     assert fit_polarization(image, geometry).factor == pytest.approx(0.7, abs=0.01)
+
+
+def test_intensity_against_azimuth(geometry):
+    """pyFAI averages a cake along the radius; we sum the pixels of a ring: on a smooth image both are one."""
+    chi = np.radians(geometry.center_array("chi_deg"))
+    image = 100.0 * (2.0 + np.cos(chi)) * geometry.solid_angle()
+    spec = aureole.IntegrationSpec(
+        geometry,
+        radial=aureole.Axis("2th_deg", None, (8.0, 15.0)),
+        azimuthal=aureole.Axis("chi_deg", 60, (-180.0, 180.0)),
+    )
+    ours = spec.plan().integrate(image)
+    at, theirs = integrator(geometry).integrate_radial(
+        image,
+        60,
+        npt_rad=30,
+        radial_range=(8.0, 15.0),
+        radial_unit="2th_deg",
+        azimuth_range=(-180.0, 180.0),
+        unit="chi_deg",
+        method=("bbox", "csr", "cython"),
+    )
+    np.testing.assert_allclose(ours.azimuthal, at, atol=0.01)
+    np.testing.assert_allclose(ours.intensity, theirs, rtol=0.01)
