@@ -24,6 +24,9 @@ def test_there_and_back(spots, run):
     result = run(*arguments, "-o", sparse)
     assert result.code == 0, result
     assert "6 of 6 frames done" in result.out
+    told = run("info", sparse).out
+    assert "sparse frames" in told
+    assert "25 bins of 2th_deg" in told
     assert run("densify", sparse, "-o", dense).code == 0
     with h5py.File(dense) as file:
         images = file["entry/data/data"][()]

@@ -41,7 +41,8 @@ def fit_polarization(
     With I the intensity of a bin of the cake, corrected for all but polarization, each ring has I = a·½[1 +
     cos²2θ - f cos 2χ (1 - cos²2θ)] with an unknown a. That is linear in a and af: f is common to all rings,
     and follows by least squares, weighted by the number of pixels; bins more than four standard deviations
-    off are left out. Far from 2θ = 0 it is well determined; near to it, it is not: see the error.
+    off are left out. Far from 2θ = 0 it is well determined; near to it, it is not: see the error, which knows
+    nothing of texture.
 
     Parameters
     ----------

@@ -19,8 +19,10 @@ import numpy as np
 
 from aureole.errors import FormatError, FrameCorrupt, FrameError, FrameMissing
 from aureole.io.hdf5_files import TROUBLES, open_file, why
+from aureole.io.hdf5_links import attribute, get
 from aureole.io.nexus import Provenance, Site, new_entry, new_group, write_provenance, write_site
 from aureole.io.pending_hdf5 import PendingHdf5
+from aureole.io.sniff import kind_of_content
 from aureole.io.status import FrameStatus
 from aureole.io.stored import stored, stored_text
 from aureole.kernels.pick import Picking
@@ -261,6 +263,11 @@ class SparseFile:
             self.status = stored(entry, "frame_status", "u", shape=(frames,))[()]
             self._messages = stored(entry, "frame_message", "O", (frames,))
 
+    @property
+    def kept(self) -> int:
+        """Number of pixels that are kept, in all frames together."""
+        return int(self._ptr[-1])
+
     def __len__(self) -> int:
         return self.status.size
 
@@ -304,6 +311,17 @@ class SparseFile:
         self.close()
 
 
+def is_sparse(path: str | os.PathLike[str]) -> bool:
+    """Whether a file says that it holds sparse frames."""
+    if kind_of_content(str(path)) != "hdf5":
+        return False
+    try:
+        with open_file(str(path)) as file:
+            entry = get(file, _entry_of(file))
+            return entry is not None and bool(attribute(entry, "pyFAI_sparse_frames"))
+    except (*TROUBLES, FormatError):
+        return False
+
+
 def _entry_of(file: h5py.File) -> str:
-    name = file.attrs.get("default", "entry")
-    return name.decode() if isinstance(name, bytes) else str(name)
+    return attribute(file, "default") or "entry"
