@@ -2,54 +2,17 @@
 #include <nanobind/stl/optional.h>
 #include <nanobind/stl/tuple.h>
 
-#include <mutex>
 #include <new>
 #include <optional>
-#include <utility>
-#include <vector>
 
-#include "aureole/rings.hpp"
 #include "batch.hpp"
+#include "bound_rings.hpp"
 
 namespace nb = nanobind;
 using namespace nb::literals;
 
 namespace aureole {
 namespace {
-
-// Memory of batches, kept from one to the next: its first touch would cost as much as some of the work.
-class Pool {
-  public:
-    Array<uint8_t> take(size_t bytes) {
-        {
-            const std::lock_guard lock(mutex_);
-            for (auto it = free_.begin(); it != free_.end(); ++it)
-                if (it->size() >= bytes) {
-                    Array<uint8_t> found = std::move(*it);
-                    free_.erase(it);
-                    return found;
-                }
-        }
-        return Array<uint8_t>(bytes);
-    }
-
-    void give_back(Array<uint8_t> memory) {
-        const std::lock_guard lock(mutex_);
-        free_.push_back(std::move(memory));
-    }
-
-  private:
-    std::mutex mutex_;
-    std::vector<Array<uint8_t>> free_;
-};
-
-// A table by bin, and what its batches work in.
-struct BoundRings {
-    Rings rings;
-    mutable Pool pool;
-
-    RingsView view() const { return rings.view(); }
-};
 
 using Out3 = nb::ndarray<double, nb::ndim<3>, nb::c_contig, nb::device::cpu>;
 
@@ -81,11 +44,10 @@ nb::tuple robust(const BoundRings& rings, const Encoded& encoded, int dtype, In2
     int32_t outcome;
     {
         nb::gil_scoped_release release;
-        constexpr size_t LINE = 64;    // of the cache
-        Array<uint8_t> memory = rings.pool.take(RobustMemory(t, cell, variance == FRAMES).bytes + LINE);
-        args.memory = memory.data() + (LINE - size_t(memory.data()) % LINE) % LINE;
-        outcome = k.robust(args);
-        rings.pool.give_back(std::move(memory));
+        rings.pool.lend(RobustMemory(t, cell, variance == FRAMES).bytes, [&](uint8_t* memory) {
+            args.memory = memory;
+            outcome = k.robust(args);
+        });
     }
     if (outcome == NO_MEMORY) throw std::bad_alloc();
     return nb::make_tuple(status, blames_variance);

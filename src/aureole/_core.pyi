@@ -174,6 +174,34 @@ def field(
     threads: int = 1,
     isa: str = "",
 ) -> NDArray[np.float64]: ...
+
+class Places:
+    def __init__(
+        self,
+        place: NDArray[np.float32],
+        inverse: NDArray[np.float64],
+        n_bins: int,
+        columns: int,
+    ) -> None: ...
+
+def pick(
+    rings: Rings,
+    frames: Sequence[tuple[Buffer | FilePart, int]],
+    dtype: int,
+    invalid: NDArray[np.float64],
+    clip: tuple[float, int, bool],
+    variance: int,
+    variance_frames: Sequence[tuple[Buffer | FilePart, int]],
+    variance_dtype: int,
+    places: Places,
+    rule: tuple[float, float, float, int, int],
+    background: NDArray[np.float64],
+    isa: str = "",
+) -> tuple[
+    list[int],
+    list[int],
+    list[tuple[NDArray[np.uint32], NDArray[np.generic], NDArray[np.uint32], NDArray[np.float64]]],
+]: ...
 def project_rays(
     volume: NDArray[np.float32],
     sinogram: NDArray[np.float32],
