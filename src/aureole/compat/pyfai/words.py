@@ -70,3 +70,11 @@ def error_model_of(given: object, variance: object) -> ErrorModel | None:
         known = ", ".join(word for word in _MODELS if word)
         raise SpecError(f"error_model {given!r}: it is one of {known}")
     return _MODELS[name]
+
+
+def base_of(name: str) -> str:
+    """Return the unit in which pyFAI computes before it scales: rad, m or nm⁻¹."""
+    for start, base in (("2th", "2th_rad"), ("r_", "r_m"), ("chi", "chi_rad"), ("q_", "q_nm^-1")):
+        if name.startswith(start):
+            return base
+    return name

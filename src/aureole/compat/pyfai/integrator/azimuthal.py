@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, TypedDict, Unpack
@@ -12,13 +11,11 @@ from numpy.typing import NDArray
 
 from aureole.axis import Axis
 from aureole.azimuthal import Cake, Clip, IntegrationSpec, Pattern, Plan, Trim
-from aureole.compat.pyfai.geometry import Geometry
-from aureole.compat.pyfai.results import Called, Integrate1dResult, Integrate2dResult
+from aureole.compat.pyfai.containers import Called, Integrate1dResult, Integrate2dResult
+from aureole.compat.pyfai.integrator.images import Images
 from aureole.compat.pyfai.save import save1d, save2d
 from aureole.compat.pyfai.words import error_model_of, split_of, unit_of
 from aureole.errors import SpecError
-from aureole.geometry import Geometry as Pose
-from aureole.io import read_image
 
 Image = NDArray[Any]
 Range = tuple[float, float] | None
@@ -52,7 +49,7 @@ class Options(TypedDict, total=False):
     metadata: object
 
 
-class AzimuthalIntegrator(Geometry):
+class AzimuthalIntegrator(Images):
     """A geometry that integrates.
 
     The parameters are those of `Geometry`. Plans are kept by what was asked for, so that a loop over images
@@ -61,17 +58,10 @@ class AzimuthalIntegrator(Geometry):
     Attributes
     ----------
     mask, darkcurrent, flatfield : ndarray or None
-        Taken where a call gives none. A mask here or in a call replaces that of the detector.
+        Of the detector; taken where a call gives none. A mask replaces the gaps of the detector.
     empty : float
-        What empty bins hold where no dummy is given.
+        What empty bins hold.
     """
-
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
-        self.mask: Image | None = None
-        self.darkcurrent: Image | None = None
-        self.flatfield: Image | None = None
-        self.empty = 0.0
 
     def integrate1d(self, data: Image, npt: int, **options: Unpack[Options]) -> Integrate1dResult:
         """Integrate an image to intensity against a radial unit.
@@ -110,9 +100,10 @@ class AzimuthalIntegrator(Geometry):
         )
         found = self._integrated(data, axes, options)
         assert isinstance(found, Cake)
-        result = Integrate2dResult.of(found, _called(options), empty=self._filling(options))
+        result = Integrate2dResult.of(found, _called(options, "integrate2d"), empty=self.empty)
         if (filename := options.get("filename")) is not None:
-            save2d(filename, result)
+            names = zip(result.unit, (result.radial, result.azimuthal), strict=True)
+            save2d(filename, result.intensity, list(names))
         return result
 
     integrate2d_ng = integrate2d
@@ -187,29 +178,6 @@ class AzimuthalIntegrator(Geometry):
 
     medfilt1d_ng = medfilt1d
 
-    def set_mask(self, mask: Image | None) -> None:
-        """Take a mask for all calls that give none."""
-        self.mask = mask
-
-    def set_darkcurrent(self, dark: Image | None) -> None:
-        """Take a dark for all calls that give none."""
-        self.darkcurrent = dark
-
-    def set_flatfield(self, flat: Image | None) -> None:
-        """Take a flat for all calls that give none."""
-        self.flatfield = flat
-
-    def set_darkfiles(self, files: str | Sequence[str] | None = None, method: str = "mean") -> None:
-        """Take the mean or the median of images as the dark."""
-        self.darkcurrent = _averaged(files, method)
-
-    def set_flatfiles(self, files: str | Sequence[str] | None, method: str = "mean") -> None:
-        """Take the mean or the median of images as the flat."""
-        self.flatfield = _averaged(files, method)
-
-    def reset(self) -> None:
-        """Do nothing: plans follow what is asked for."""
-
     def _pattern(
         self, data: Image, npt: int, options: Options, robust: Clip | Trim | None = None
     ) -> Integrate1dResult:
@@ -220,9 +188,9 @@ class AzimuthalIntegrator(Geometry):
 
     def _finished(self, found: Pattern | Cake, options: Options) -> Integrate1dResult:
         assert isinstance(found, Pattern)
-        result = Integrate1dResult.of(found, _called(options), empty=self._filling(options))
+        result = Integrate1dResult.of(found, _called(options), empty=self.empty)
         if (filename := options.get("filename")) is not None:
-            save1d(filename, result)
+            save1d(filename, result, result.unit)
         return result
 
     def _integrated(
@@ -234,11 +202,13 @@ class AzimuthalIntegrator(Geometry):
     ) -> Pattern | Cake:
         if unknown := options.keys() - Options.__annotations__.keys():
             raise SpecError(f"{', '.join(sorted(unknown))}: no such argument")
-        image, variance = np.asarray(data), options.get("variance")
+        image, variance, own = np.asarray(data), options.get("variance"), self.detector
         dark, flat, mask = (
-            options[name] if options.get(name) is not None else own  # type: ignore[literal-required]
-            for name, own in (("dark", self.darkcurrent), ("flat", self.flatfield), ("mask", self.mask))
+            options[name] if options.get(name) is not None else given  # type: ignore[literal-required]
+            for name, given in (("dark", own.darkcurrent), ("flat", own.flatfield), ("mask", own.own_mask))
         )
+        dummy, delta = options.get("dummy"), options.get("delta_dummy")
+        dummy, delta = (own.dummy, own.delta_dummy) if dummy is None else (dummy, delta)
         factor, offset = _polarization(options.get("polarization_factor"))
         spec = IntegrationSpec(
             self.pose_for(image.shape),
@@ -248,8 +218,8 @@ class AzimuthalIntegrator(Geometry):
             error_model=error_model_of(options.get("error_model"), variance),
             mask=mask,
             detector_mask=mask is None,
-            dummy=options.get("dummy"),
-            delta_dummy=options.get("delta_dummy") if options.get("dummy") is not None else None,
+            dummy=dummy,
+            delta_dummy=delta if dummy is not None else None,
             dark=dark,
             flat=flat,
             absorption=options.get("absorption"),
@@ -259,36 +229,28 @@ class AzimuthalIntegrator(Geometry):
             normalization_factor=options.get("normalization_factor") or 1.0,
             chi_discontinuity=self.chi_discontinuity,
             robust=robust,
+            efficiency=False,
         )
         return _plan(spec).integrate(image, variance=variance)
 
-    def _filling(self, options: Options) -> float:
-        dummy = options.get("dummy")
-        return self.empty if dummy is None else dummy
 
+def load(filename: object, type_: str = "AzimuthalIntegrator") -> Any:
+    """Return the integrator of a PONI file, of a mapping with its numbers, or of another geometry.
 
-def load(filename: object) -> AzimuthalIntegrator:
-    """Return the integrator of a PONI file, of a mapping with its numbers, or of an `aureole.Geometry`.
+    Parameters
+    ----------
+    filename : str, Path, mapping, Geometry or aureole.Geometry
+    type_ : str
+        ``"AzimuthalIntegrator"`` or ``"Geometry"``.
 
     Raises
     ------
     GeometryError
-        The file is no PONI file.
+        It is none of these, or a file that is no PONI file.
     FileError
         It cannot be read.
     """
-    made = AzimuthalIntegrator()
-    if isinstance(filename, Geometry):
-        filename = filename.pose
-    if isinstance(filename, Pose):
-        made._pose, made._has_detector = filename, True
-        return made
-    if isinstance(filename, Mapping):
-        known = {
-            key: value for key, value in filename.items() if key not in ("poni_version", "detector_config")
-        }
-        return AzimuthalIntegrator(**known)
-    return made.load(filename)  # type: ignore[arg-type]
+    return AzimuthalIntegrator.sload(filename).promote(type_)
 
 
 @lru_cache(maxsize=8)
@@ -296,13 +258,14 @@ def _plan(spec: IntegrationSpec) -> Plan:
     return spec.plan()
 
 
-def _called(options: Options) -> Called:
+def _called(options: Options, name: str = "integrate1d") -> Called:
     given = options.get("polarization_factor")
     return Called(
         options.get("method", ("bbox", "csr", "cython")),
         given[0] if isinstance(given, tuple) else given,
         options.get("normalization_factor") or 1.0,
         options.get("metadata"),
+        method_called=name,
     )
 
 
@@ -314,13 +277,3 @@ def _polarization(given: float | tuple[float, float] | None) -> tuple[float | No
     if isinstance(given, tuple | list):
         return float(given[0]), float(given[1])
     return given, 0.0
-
-
-def _averaged(files: str | Sequence[str] | None, method: str) -> Image | None:
-    if files is None:
-        return None
-    if method not in ("mean", "median"):
-        raise SpecError(f"method {method!r}: images are averaged by their mean or median")
-    names = files.split(",") if isinstance(files, str) else list(files)
-    stack = np.array([read_image(name) for name in names], np.float64)
-    return np.asarray(np.mean(stack, axis=0) if method == "mean" else np.median(stack, axis=0))

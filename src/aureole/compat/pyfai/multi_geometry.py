@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 
 from aureole.axis import Axis
 from aureole.azimuthal import Cake, IntegrationSpec, MultiSpec, Pattern
-from aureole.compat.pyfai.integrator import AzimuthalIntegrator
-from aureole.compat.pyfai.results import Called, Integrate1dResult, Integrate2dResult
+from aureole.compat.pyfai.containers import Called, Integrate1dResult, Integrate2dResult
+from aureole.compat.pyfai.integrator.azimuthal import AzimuthalIntegrator
 from aureole.compat.pyfai.words import error_model_of, split_of, unit_of
 from aureole.errors import SpecError
 
@@ -85,6 +85,14 @@ class MultiGeometry:
             one.wavelength = value
 
     @property
+    def nb_geometry(self) -> int:
+        """Number of positions."""
+        return len(self.ais)
+
+    def reset(self, collect_garbage: bool | None = None) -> None:
+        """Do nothing: plans follow what is asked for."""
+
+    @property
     def wavelength(self) -> float | None:
         """That of the first integrator, in metres."""
         return self.ais[0].wavelength
@@ -136,7 +144,8 @@ class MultiGeometry:
         flats = self._each(options.get("lst_flat"))
         specs = []
         for one, image, mask, flat in zip(self.ais, data, masks, flats, strict=True):
-            mask = one.mask if mask is None else mask
+            own = one.detector
+            mask = own.own_mask if mask is None else mask
             specs.append(
                 IntegrationSpec(
                     one.pose_for(image.shape),
@@ -146,11 +155,14 @@ class MultiGeometry:
                     error_model=error_model_of(options.get("error_model"), variance),
                     mask=mask,
                     detector_mask=mask is None,
-                    dark=one.darkcurrent,
-                    flat=one.flatfield if flat is None else flat,
+                    dark=own.darkcurrent,
+                    flat=own.flatfield if flat is None else flat,
                     solid_angle=bool(options.get("correctSolidAngle", True)),
                     polarization_factor=options.get("polarization_factor"),
                     chi_discontinuity="pi" if self.chi_disc else "zero",
+                    dummy=own.dummy,
+                    delta_dummy=own.delta_dummy if own.dummy is not None else None,
+                    efficiency=False,
                 )
             )
         monitor = np.ones(len(specs))

@@ -1,0 +1,1 @@
+"""Integrators by pyFAI's names."""
