@@ -153,7 +153,8 @@ class Calibrant:
         at = np.linspace(place.min(), place.max(), int(np.hypot(*place.shape)))
         sigma = resolution / (2.0 * np.sqrt(2.0 * np.log(2.0)))
         rings = np.rad2deg([angle for angle in self.get_2th() if angle < pi])
-        heights = np.exp(-0.5 * np.square((at[:, None] - rings) / sigma)).sum(axis=1)
+        each = np.exp(-0.5 * np.square((at[:, None] - rings) / sigma))
+        heights = each.sum(axis=1) / each.max()
         return np.asarray(ai.calcfrom1d(at, Imin + Imax * heights, shape, mask=ai.mask, dim1_unit="2th_deg"))
 
     def __repr__(self) -> str:
