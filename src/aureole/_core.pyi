@@ -125,6 +125,17 @@ class Grid:
         column_edges: NDArray[np.float64],
     ) -> None: ...
 
+class Places:
+    def __init__(
+        self,
+        rows: NDArray[np.float64] | None = None,
+        columns: NDArray[np.float64] | None = None,
+        single: NDArray[np.float32] | None = None,
+        array: NDArray[np.float64] | None = None,
+        flipped: tuple[bool, bool] = ...,
+        origin: tuple[float, float, float] = ...,
+    ) -> None: ...
+
 class Coordinate:
     def __init__(
         self,
@@ -143,6 +154,7 @@ class Pixels:
         grid: Grid | None = None,
         period: float = 0.0,
         radius: bool = True,
+        places: Places | None = None,
     ) -> None: ...
 
 class SplitAxis:
@@ -173,6 +185,9 @@ def field(
     columns: NDArray[np.float64],
     threads: int = 1,
     isa: str = "",
+) -> NDArray[np.float64]: ...
+def field_at(
+    field: Field, places: Places, corner: int | None = None, threads: int = 1, isa: str = ""
 ) -> NDArray[np.float64]: ...
 def project_rays(
     volume: NDArray[np.float32],

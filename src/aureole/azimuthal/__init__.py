@@ -1,10 +1,11 @@
 """Azimuthal integration: a spec says what is wanted, a plan is made of it once, results add up."""
 
+from aureole.arrays import NamedArray
 from aureole.azimuthal.batches import Batch
 from aureole.azimuthal.plan import Plan
 from aureole.azimuthal.result import Bins, Cake, Difference, Pattern, Result, Sums, subtract
 from aureole.azimuthal.shortcuts import integrate1d, integrate2d
-from aureole.azimuthal.spec import IntegrationSpec, NamedArray
+from aureole.azimuthal.spec import IntegrationSpec
 from aureole.kernels.robust import Clip, Trim
 
 __all__ = [
