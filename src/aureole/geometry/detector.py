@@ -350,6 +350,8 @@ class Detector:
         }
         if self.sensor is not None:
             known["sensor"] = asdict(self.sensor)
+        if isinstance(self.surface, Cylinder):
+            known["radius"] = self.surface.radius
         if not self.is_named():
             known["layout"] = asdict(self.layout)
             known["binning"] = list(self.binning)
@@ -395,6 +397,7 @@ class Detector:
                     shape=shape,
                     orientation=known["orientation"],
                     sensor=sensor,
+                    radius=known.get("radius"),
                 )
             surface, recorded = known.get("surface"), known.get("recorded")
             stored = dict(known["layout"])
