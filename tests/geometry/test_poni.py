@@ -162,8 +162,8 @@ def test_real_files(data):
         (config("Detector", '{"splineFile": "a.spline"}'), "distortion by the file 'a.spline'"),
         (config("Pilatus2M", '{"curvature": 3}'), "unknown key 'curvature'"),
         (config("Pilatus2M", '{"sensor": "thick"}'), "sensor must have a material"),
-        (config("NexusDetector", '{"filename": "d.h5"}'), "a detector in a file"),
-        ("Detector: /data/d.h5\n" + POSE, "described in a NeXus file"),
+        (config("NexusDetector", '{"filename": "d.h5"}'), "described in the file"),
+        ("Detector: /data/d.h5\n" + POSE, "described in the file"),
         (GENERIC + "Parallax: True\n", "parallax correction is not made"),
     ],
 )

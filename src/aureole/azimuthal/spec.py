@@ -126,6 +126,10 @@ class IntegrationSpec:
             object.__setattr__(self, name, bool(getattr(self, name)))
         for name in _NUMBERS:
             object.__setattr__(self, name, _number(name, getattr(self, name)))
+        recorded = self.geometry.detector.recorded
+        for name in ("flat", "dark"):
+            if getattr(self, name) is None and recorded is not None:
+                object.__setattr__(self, name, getattr(recorded, name))
         for name in _ARRAYS:
             wrapped = NamedArray.wrap(name, getattr(self, name), bool if name == "mask" else None)
             object.__setattr__(self, name, wrapped)
@@ -136,6 +140,13 @@ class IntegrationSpec:
     def arrays(self) -> dict[str, NamedArray]:
         """The arrays that are there, by the name of their field."""
         return {name: getattr(self, name) for name in _ARRAYS if getattr(self, name) is not None}
+
+    @property
+    def embedded(self) -> dict[str, NamedArray]:
+        """All arrays that `from_json` needs: these, and what a file recorded of the detector."""
+        recorded = self.geometry.detector.recorded
+        own = {} if recorded is None else recorded.arrays
+        return self.arrays | {f"detector_{name}": named for name, named in own.items()}
 
     @property
     def shape(self) -> tuple[int, int] | None:
@@ -290,7 +301,7 @@ def _from_plain(name: str, value: Any, arrays: Mapping[str, NDArray[Any]]) -> An
     if value is None:
         return None
     if name == "geometry":
-        return Geometry.from_dict(value)
+        return Geometry.from_dict(value, arrays)
     if name in ("radial", "azimuthal"):
         return Axis(value["unit"], value["bins"], value["range"])
     if name in _ARRAYS:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import re
-from dataclasses import asdict, dataclass
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, replace
 from difflib import get_close_matches
 from math import isfinite
 from typing import Any, NoReturn
@@ -13,6 +14,7 @@ from aureole.errors import GeometryError
 from aureole.geometry.catalogue import GENERIC, find_model
 from aureole.geometry.detector import Detector, Sensor, detector
 from aureole.geometry.pose import Geometry
+from aureole.geometry.surface import Cylinder
 
 _VERSIONS = (1.0, 2.0, 2.1, 3.0)
 _NUMBERS = {
@@ -44,12 +46,25 @@ _PLAIN = re.compile(
     r"[-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?|[-+]?(?:nan|inf(?:inity)?)", re.ASCII | re.IGNORECASE
 )
 _FILES = ("splinefile", "x_offset_file", "y_offset_file")
-_CONFIG_KEYS = {"pixel1", "pixel2", "max_shape", "orientation", "sensor", "module_size", "binning", *_FILES}
+_CONFIG_KEYS = {
+    "pixel1",
+    "pixel2",
+    "max_shape",
+    "orientation",
+    "sensor",
+    "module_size",
+    "binning",
+    "radius",
+    *_FILES,
+}
+_FILE_KEYS = {"pixel1", "pixel2", "max_shape", "orientation", "sensor", "filename"}
+_IN_FILE = "NexusDetector"
+"""What stands in the place of the name of a detector that a file describes."""
 _MOST_BINNING = 1024
 _SPLINE = "distortion by the file {!r} is not corrected here: undistort the images first and remove the entry"
 
 
-def parse_poni(text: str) -> Geometry:
+def parse_poni(text: str, *, open_detector: Callable[[str], Detector] | None = None) -> Geometry:
     """Read the text of a PONI file.
 
     Several blocks may follow each other, as they do where calibrations were appended: the last value of each
@@ -59,6 +74,8 @@ def parse_poni(text: str) -> Geometry:
     ----------
     text : str
         The whole file.
+    open_detector : callable, optional
+        Reads a detector from a file, by its name; `aureole.io.load` gives one that does.
 
     Returns
     -------
@@ -68,15 +85,18 @@ def parse_poni(text: str) -> Geometry:
     Raises
     ------
     GeometryError
-        A line or value that cannot be understood, a missing key, an unknown detector, or a correction that
-        Aureole does not make (spline files, offset files, parallax).
+        A line or value that cannot be understood, a missing key, an unknown detector, one that a file
+        describes where there is nothing to read it with, or a correction that Aureole does not make (spline
+        files, offset files, parallax).
     """
     entries = _entries(text)
     version = _version(entries)
     numbers = {name: _required(entries, key) for key, name in _NUMBERS.items()}
     wavelength = _number(entries.get("wavelength"))
     _refuse(entries)
-    if version < 2.0 or "detector_config" not in entries:
+    if _is_in_file(entries):
+        found = _recorded_detector(entries, open_detector)
+    elif version < 2.0 or "detector_config" not in entries:
         found = _old_detector(entries)
     else:
         found = _configured_detector(entries)
@@ -105,17 +125,21 @@ def format_poni(geometry: Geometry, *, version: float = 2.1) -> str:
     if float(version) not in _VERSIONS:
         raise GeometryError(f"PONI version {version} is not one of 1, 2, 2.1 and 3")
     pixels = geometry.detector
-    if not pixels.is_named():
+    if pixels.recorded is None and not pixels.is_named():
         raise GeometryError(
-            f"PONI: detector {pixels.name} is not in the catalogue, so its layout would be lost"
+            f"PONI: detector {pixels.name} is not in the catalogue, so its layout would be lost: write it to "
+            "a file with aureole.io.save_detector, and take the one that load_detector reads from there"
         )
+    if version < 2 and pixels.recorded is not None:
+        raise GeometryError("PONI version 1 knows no detectors in files: use 2.1")
     if version < 2.1 and pixels.orientation != 3:
         raise GeometryError(
             f"PONI version {version} has no orientation, and this is {pixels.orientation}: use 2.1"
         )
     lines = ["# Nota: C-Order, 1 refers to the Y axis, 2 to the X axis"]
     if version >= 2:
-        lines += [f"poni_version: {version:g}", f"Detector: {pixels.name}"]
+        name = pixels.name if pixels.recorded is None else _IN_FILE
+        lines += [f"poni_version: {version:g}", f"Detector: {name}"]
         lines.append(f"Detector_config: {json.dumps(_config(pixels, float(version)))}")
     else:
         if pixels.name != GENERIC and pixels.shape != _usual_shape(pixels):
@@ -141,8 +165,12 @@ def _usual_shape(pixels: Detector) -> tuple[int, int] | None:
 
 def _config(pixels: Detector, version: float) -> dict[str, Any]:
     config: dict[str, Any] = {"pixel1": pixels.pixel1, "pixel2": pixels.pixel2}
-    if pixels.name == GENERIC or pixels.shape != _usual_shape(pixels):
+    if pixels.recorded is not None:
+        config = {"filename": pixels.recorded.file}
+    elif pixels.name == GENERIC or pixels.shape != _usual_shape(pixels):
         config["max_shape"] = None if pixels.shape is None else list(pixels.shape)
+    if isinstance(pixels.surface, Cylinder):
+        config["radius"] = pixels.surface.radius
     if version >= 2.1:
         config["orientation"] = pixels.orientation
     if version >= 3 and pixels.sensor is not None:
@@ -234,13 +262,35 @@ def _detector_name(entries: dict[str, _Entry]) -> str:
     entry = entries.get("detector")
     if entry is None or entry.is_none:
         return GENERIC
-    lowered = entry.value.casefold()
-    if lowered == "nexusdetector" or lowered.endswith((".h5", ".hdf5", ".nxs")):
-        raise GeometryError(
-            f"PONI line {entry.line}: detector {entry.value!r} is described in a NeXus file, which is not "
-            "supported: give a detector by name or by pixel size"
-        )
     return entry.value
+
+
+def _is_in_file(entries: dict[str, _Entry]) -> bool:
+    entry = entries.get("detector")
+    lowered = "" if entry is None else entry.value.casefold()
+    return lowered == _IN_FILE.casefold() or lowered.endswith((".h5", ".hdf5", ".nxs"))
+
+
+def _recorded_detector(
+    entries: dict[str, _Entry], open_detector: Callable[[str], Detector] | None
+) -> Detector:
+    """Return the detector that a file describes, with what the PONI file says otherwise."""
+    entry = entries["detector"]
+    config = _config_of(entries, _FILE_KEYS)
+    file = config.get("filename", None if entry.value.casefold() == _IN_FILE.casefold() else entry.value)
+    if not isinstance(file, str):
+        raise entry.wrong("in a file needs its 'filename' in the Detector_config")
+    if open_detector is None:
+        raise GeometryError(
+            f"PONI line {entry.line}: the detector is described in the file {_short(file)!r}: "
+            "read the PONI file with aureole.load"
+        )
+    found = open_detector(file)
+    orientation, sensor = config.get("orientation"), _sensor(entry, config.get("sensor"))
+    try:
+        return replace(found, orientation=orientation or found.orientation, sensor=sensor or found.sensor)
+    except GeometryError as error:
+        raise GeometryError(f"PONI line {entry.line}: {error}") from None
 
 
 def _build(entries: dict[str, _Entry], name: str, **facts: Any) -> Detector:
@@ -273,18 +323,22 @@ def _no_number(name: str) -> NoReturn:
     raise ValueError(name)
 
 
-def _configured_detector(entries: dict[str, _Entry]) -> Detector:
-    entry = entries["detector_config"]
-    loaded = {} if entry.is_none else _json(entry)
+def _config_of(entries: dict[str, _Entry], known: set[str]) -> dict[str, Any]:
+    entry = entries.get("detector_config")
+    loaded = {} if entry is None or entry.is_none else _json(entry)
+    if entry is None or loaded == {}:
+        return {}
     if not isinstance(loaded, dict):
         raise entry.wrong("must be a JSON object")
     config = {key.casefold(): value for key, value in loaded.items() if value is not None}
-    if "filename" in config:
-        raise GeometryError(
-            f"PONI line {entry.line}: a detector in a file ({_shown(config['filename'])}) is not supported"
-        )
-    if unknown := sorted(config.keys() - _CONFIG_KEYS):
+    if unknown := sorted(config.keys() - known):
         raise GeometryError(f"PONI line {entry.line}: Detector_config has the unknown key {unknown[0]!r}")
+    return config
+
+
+def _configured_detector(entries: dict[str, _Entry]) -> Detector:
+    entry = entries["detector_config"]
+    config = _config_of(entries, _CONFIG_KEYS)
     for key in _FILES:
         if config.get(key):
             raise GeometryError(f"PONI line {entry.line}: {_SPLINE.format(config[key])}")
@@ -300,6 +354,7 @@ def _configured_detector(entries: dict[str, _Entry]) -> Detector:
         shape=config.get("max_shape"),
         orientation=config.get("orientation") or 3,
         sensor=_sensor(entry, config.get("sensor")),
+        radius=_length(entry, config, "radius"),
     )
     module = config.get("module_size")
     if module is not None and module != list(found.layout.module or ()):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -73,10 +73,6 @@ class Recorded:
         for named in self.arrays.values():
             return named.array.shape[0], named.array.shape[1]
         return None
-
-    def without_images(self) -> Recorded:
-        """Return the same without flat and dark."""
-        return replace(self, flat=None, dark=None)
 
     def to_dict(self) -> dict[str, Any]:
         """Return what JSON can hold; arrays stand in it as name, shape, dtype and SHA-256."""

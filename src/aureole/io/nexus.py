@@ -184,7 +184,7 @@ def _write_arrays(group: h5py.Group, arrays: Mapping[str, NDArray[np.generic]]) 
             name, data=array, chunks=array.shape, **hdf5plugin.Bitshuffle(cname="lz4")
         )
         dataset.attrs["sha256"] = digest
-        dataset.attrs["interpretation"] = "image"
+        dataset.attrs["interpretation"] = "image" if array.ndim == 2 else "vertex"
 
 
 def write_status(entry: h5py.Group, status: NDArray[np.uint8], messages: Mapping[int, str]) -> None:
