@@ -15,6 +15,7 @@ from aureole._core import Places as KernelPlaces
 from aureole.errors import GeometryError, SpecError
 from aureole.geometry import fields
 from aureole.geometry.detector import Detector
+from aureole.geometry.distortion import Distortion
 from aureole.geometry.fields import FloatArray, Grid, Places, Plane
 from aureole.geometry.fit2d import Fit2D, fit2d_to_pose, pose_to_fit2d
 from aureole.units import HC_KEV_M, Unit, unit
@@ -148,9 +149,8 @@ class Geometry:
         if detector.is_grid:
             return self.grid()
         origin = self.poni1, self.poni2, -self.dist
-        recorded = detector.recorded
-        if recorded is not None and recorded.corners is not None:
-            array = recorded.corners.array
+        if detector.is_listed:
+            array = detector.listed()
             turned = detector.orientation in (1, 2), detector.orientation in (1, 4)
             kind = "single" if array.dtype == np.float32 else "array"
             corners = KernelPlaces(**{kind: array}, flipped=turned, origin=origin)
@@ -229,9 +229,13 @@ class Geometry:
         """Return the solid angle of each pixel over that of one of the same size at the PONI, (n1, n2).
 
         It is cos α (dist / R)², with the angle of incidence α and the distance R from the sample; on a flat
-        detector that is cos³α: the pixel is cos⁻¹α times farther away, and seen at a slant. `threads` is as
-        in `center_array`.
+        detector that is cos³α: the pixel is cos⁻¹α times farther away, and seen at a slant. Behind a taper
+        its area counts too. `threads` is as in `center_array`.
         """
+        surface = self.detector.surface
+        if isinstance(surface, Distortion):
+            areas = surface.areas(self.shape)[:: self._step(0), :: self._step(1)]
+            return areas * self.pixels().at_centres(self._plane().solid_angle(), threads)
         if self.detector.is_flat:
             return self.pixels().at_centres(self._plane().solid_angle(), threads)
         cosine = self.cos_incidence()
@@ -245,7 +249,7 @@ class Geometry:
         first and its third, and its second and its fourth corner.
         """
         if self.detector.is_flat:
-            return np.cbrt(self.solid_angle())
+            return np.cbrt(self.pixels().at_centres(self._plane().solid_angle()))
         n1, n2 = self.shape
         cosine = np.empty((n1, n2))
         for first in range(0, n1, step := max(1, _BLOCK // n2)):
@@ -364,6 +368,10 @@ class Geometry:
             return cls(found, **numbers, wavelength=known["wavelength"])
         except (KeyError, TypeError) as error:
             raise GeometryError(f"the description of a geometry is not usable: {error!r}") from error
+
+    def _step(self, axis: int) -> int:
+        """Return the direction in which the stored pixels stand along an axis."""
+        return -1 if self.detector.orientation in ((1, 2), (1, 4))[axis] else 1
 
     def _nearest_to_beam(self) -> tuple[float, float]:
         angle = np.nan_to_num(self.center_array("2th_rad"), nan=np.inf)

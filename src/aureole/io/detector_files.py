@@ -1,4 +1,4 @@
-"""NeXus files that describe a detector pixel by pixel, as pyFAI writes and reads them.
+"""Files that describe a detector: spline files of Fit2D, and NeXus files, as pyFAI writes and reads them.
 
 An ``NXdetector`` in an ``NXinstrument`` (or ``NXsubentry``) of an ``NXentry`` holds ``pixel_size`` (m),
 ``shape``, ``orientation`` and, where they are needed, ``pixel_corners`` of shape (n1, n2, 4 or 6, 3) along
@@ -12,6 +12,7 @@ import os
 from collections.abc import Iterator
 from dataclasses import replace
 from math import ceil, isfinite
+from pathlib import Path
 from typing import Any
 
 import h5py
@@ -21,6 +22,8 @@ from numpy.typing import NDArray
 from aureole.arrays import NamedArray
 from aureole.errors import FormatError, GeometryError, OutputError
 from aureole.geometry import Detector, Sensor
+from aureole.geometry.catalogue import GENERIC
+from aureole.geometry.distortion import parse_spline
 from aureole.geometry.recorded import Recorded
 from aureole.io.hdf5_files import TROUBLES, open_file, why
 from aureole.io.nexus import new_group, now
@@ -30,12 +33,13 @@ from aureole.version import __version__
 _HOLDERS = ("NXinstrument", "NXsubentry")
 _MOST_PIXELS = 1 << 28
 _MOST_INVALID = 64
+_LARGEST_SPLINE = 1 << 22
 _API = "1.2"
 """Version of the description, as pyFAI counts them."""
 
 
 def load_detector(path: str | os.PathLike[str]) -> Detector:
-    """Read a detector from a NeXus file; of several descriptions the one of the newest entry.
+    """Read a detector from a NeXus file (of several descriptions that of the newest entry) or a spline file.
 
     Parameters
     ----------
@@ -44,7 +48,8 @@ def load_detector(path: str | os.PathLike[str]) -> Detector:
     Returns
     -------
     Detector
-        Its `recorded` holds the arrays; `Detector.orientation` is that of the file.
+        From a NeXus file its `recorded` holds the arrays, and its orientation is that of the file; from a
+        spline file its `surface` is a `Distortion`.
 
     Raises
     ------
@@ -52,6 +57,12 @@ def load_detector(path: str | os.PathLike[str]) -> Detector:
         The file cannot be read, or describes no detector.
     """
     name = os.fspath(path)
+    if (text := _spline_text(name)) is not None:
+        try:
+            distortion, shape, size = parse_spline(text, name)
+            return Detector(GENERIC, *size, shape, surface=distortion)
+        except GeometryError as error:
+            raise FormatError(f"{name}: {error}") from None
     try:
         file = open_file(name)
     except FileNotFoundError:
@@ -98,6 +109,17 @@ def save_detector(detector: Detector, path: str | os.PathLike[str], *, overwrite
 
 
 # reading
+
+
+def _spline_text(name: str) -> str | None:
+    """Return the text of a file that calls itself a spline file; None of any other."""
+    try:
+        with Path(name).open("rb") as file:
+            data = file.read(_LARGEST_SPLINE)
+    except (OSError, ValueError):
+        return None
+    text = data.decode("latin-1")
+    return text if "SPATIAL DISTORTION" in text[:200].upper() else None
 
 
 def _groups(parent: h5py.Group, *classes: str) -> Iterator[h5py.Group]:
