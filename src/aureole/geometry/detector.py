@@ -244,7 +244,7 @@ class Detector:
             raise GeometryError(f"detector {self.name}: the corners of its pixels are known one by one")
         if self.surface is None:
             return grid_parts(self.edges(0), self.edges(1))
-        found = self.surface.parts(Pixels(self.known_shape, (self.pixel1, self.pixel2), self.layout))
+        found = _parts(self.surface, Pixels(self.known_shape, (self.pixel1, self.pixel2), self.layout))
         rows, columns = (
             np.ascontiguousarray(part[::-1]) if self._reversed(axis) else part
             for axis, part in enumerate((found.rows, found.columns))
@@ -503,6 +503,14 @@ def _bent(name: str, surface: Surface | None, radius: float | None) -> Surface |
     if not isinstance(surface, Cylinder):
         raise GeometryError(f"detector {name} is not bent to a radius")
     return Cylinder(float(radius))
+
+
+@lru_cache(maxsize=4)
+def _parts(surface: Surface, pixels: Pixels) -> Parts:
+    found = surface.parts(pixels)
+    for part in (found.rows, found.columns):
+        part.setflags(write=False)
+    return found
 
 
 def _surface_to_dict(surface: Surface | Distortion) -> dict[str, Any]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from math import cos, isfinite, pi, sin
 from typing import Any, Literal
@@ -26,7 +26,7 @@ _WAVELENGTHS = 1e-13, 1e-7
 """Shortest and longest wavelength (m) that is believed: one in other units is not."""
 
 _NUMBERS = ("dist", "poni1", "poni2", "rot1", "rot2", "rot3")
-_BLOCK = 1 << 18
+_BLOCK = 1 << 15
 """Pixels whose corners are worked on at once."""
 _NEAREST, _FARTHEST = 1e-9, 1e6
 """Lengths (m) within which a detector stands."""
@@ -238,9 +238,10 @@ class Geometry:
             return areas * self.pixels().at_centres(self._plane().solid_angle(), threads)
         if self.detector.is_flat:
             return self.pixels().at_centres(self._plane().solid_angle(), threads)
-        cosine = self.cos_incidence()
-        squared = sum(np.square(at) for at in self.positions())
-        return cosine * (self.dist**2 / squared)
+        found = np.empty(self.shape)
+        for rows, cosine, squared in self._slants():
+            found[rows] = cosine * (self.dist**2 / squared)
+        return found
 
     def cos_incidence(self) -> FloatArray:
         """Return the cosine of the angle between ray and normal of each pixel, (n1, n2).
@@ -250,17 +251,25 @@ class Geometry:
         """
         if self.detector.is_flat:
             return np.cbrt(self.pixels().at_centres(self._plane().solid_angle()))
+        found = np.empty(self.shape)
+        for rows, cosine, _ in self._slants():
+            found[rows] = cosine
+        return found
+
+    def _slants(self) -> Iterator[tuple[slice, FloatArray, FloatArray]]:
+        """Yield rows, the cosines of incidence of their pixels, and their squared distances (m²)."""
         n1, n2 = self.shape
-        cosine = np.empty((n1, n2))
-        for first in range(0, n1, step := max(1, _BLOCK // n2)):
+        step = max(1, _BLOCK // n2)
+        for first in range(0, n1, step):
             rows = slice(first, first + step)
-            corners = self.detector.corners(rows)
-            first_diagonal, second_diagonal = (corners[..., k + 2, :] - corners[..., k, :] for k in (0, 1))
-            normal = np.cross(first_diagonal, second_diagonal)
-            ray = corners.mean(axis=2) - (self.poni1, self.poni2, -self.dist)
-            lengths = np.linalg.norm(normal, axis=-1) * np.linalg.norm(ray, axis=-1)
-            cosine[rows] = np.abs(np.einsum("ijk,ijk->ij", normal, ray)) / lengths
-        return cosine
+            corners = np.moveaxis(self.detector.corners(rows), (2, 3), (0, 1))
+            a, b = corners[2] - corners[0], corners[3] - corners[1]
+            normal = a[1] * b[2] - a[2] * b[1], a[2] * b[0] - a[0] * b[2], a[0] * b[1] - a[1] * b[0]
+            middle = corners.mean(axis=0)
+            ray = middle[0] - self.poni1, middle[1] - self.poni2, middle[2] + self.dist
+            along = sum(n * r for n, r in zip(normal, ray, strict=True))
+            area, squared = (sum(np.square(part) for part in vector) for vector in (normal, ray))
+            yield rows, np.abs(along) / np.sqrt(area * squared), squared
 
     def polarization(
         self, factor: float, axis_offset: float = 0.0, *, threads: int | None = None

@@ -20,7 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from aureole.arrays import NamedArray
-from aureole.errors import FormatError, GeometryError, OutputError
+from aureole.errors import FormatError, GeometryError, InputError, OutputError
 from aureole.geometry import Detector, Sensor
 from aureole.geometry.catalogue import GENERIC
 from aureole.geometry.distortion import parse_spline
@@ -28,6 +28,7 @@ from aureole.geometry.recorded import Recorded
 from aureole.io.hdf5_files import TROUBLES, open_file, why
 from aureole.io.nexus import new_group, now
 from aureole.io.publish import publication
+from aureole.io.sniff import kind_of_content
 from aureole.version import __version__
 
 _HOLDERS = ("NXinstrument", "NXsubentry")
@@ -77,6 +78,18 @@ def load_detector(path: str | os.PathLike[str]) -> Detector:
             raise FormatError(f"{name}: its detector cannot be read ({why(error)})") from None
         except GeometryError as error:
             raise FormatError(f"{name}: {error}") from None
+
+
+def is_detector_file(path: str | os.PathLike[str]) -> bool:
+    """Whether `load_detector` would find a detector in a file."""
+    name = os.fspath(path)
+    if kind_of_content(name) != "hdf5":
+        return _spline_text(name) is not None
+    try:
+        with open_file(name) as file:
+            return _find(file) is not None
+    except (*TROUBLES, AttributeError, InputError):
+        return False
 
 
 def save_detector(detector: Detector, path: str | os.PathLike[str], *, overwrite: bool = False) -> None:
