@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from aureole.runs.executors import Executor
     from aureole.runs.report import Progress
 
-_COUNTERS = ("pilatus", "eiger", "lambda")
+_COUNTERS = ("pilatus", "eiger", "lambda", "mythen", "maxipix", "pixirad", "imxpad", "xpad", "cirpad")
 """Beginnings of the names of detectors whose pixels hold numbers of photons."""
 
 UNITS_EPILOG = """\

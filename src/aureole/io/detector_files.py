@@ -1,4 +1,4 @@
-"""Files that describe a detector: spline files of Fit2D, and NeXus files, as pyFAI writes and reads them.
+"""Files that describe a detector: NeXus, as pyFAI writes and reads it, and texts of Fit2D and CrystFEL.
 
 An ``NXdetector`` in an ``NXinstrument`` (or ``NXsubentry``) of an ``NXentry`` holds ``pixel_size`` (m),
 ``shape``, ``orientation`` and, where they are needed, ``pixel_corners`` of shape (n1, n2, 4 or 6, 3) along
@@ -24,23 +24,26 @@ from aureole.errors import FormatError, GeometryError, InputError, OutputError
 from aureole.geometry import Detector, Sensor
 from aureole.geometry.catalogue import GENERIC
 from aureole.geometry.distortion import parse_spline
+from aureole.geometry.panels_file import is_panels_file, parse_panels
 from aureole.geometry.recorded import Recorded
 from aureole.io.hdf5_files import TROUBLES, open_file, why
 from aureole.io.nexus import new_group, now
 from aureole.io.publish import publication
-from aureole.io.sniff import kind_of_content
+from aureole.io.sniff import kind_of_content, what_is
 from aureole.version import __version__
 
 _HOLDERS = ("NXinstrument", "NXsubentry")
 _MOST_PIXELS = 1 << 28
 _MOST_INVALID = 64
-_LARGEST_SPLINE = 1 << 22
+_START, _LARGEST_TEXT = 512, 1 << 22
 _API = "1.2"
 """Version of the description, as pyFAI counts them."""
 
 
 def load_detector(path: str | os.PathLike[str]) -> Detector:
-    """Read a detector from a NeXus file (of several descriptions that of the newest entry) or a spline file.
+    """Read a detector from a NeXus file, a spline file of Fit2D or a geometry file of CrystFEL.
+
+    Of several descriptions in a NeXus file that of the newest entry is taken.
 
     Parameters
     ----------
@@ -50,7 +53,8 @@ def load_detector(path: str | os.PathLike[str]) -> Detector:
     -------
     Detector
         From a NeXus file its `recorded` holds the arrays, and its orientation is that of the file; from a
-        spline file its `surface` is a `Distortion`.
+        spline file its `surface` is a `Distortion`. A CrystFEL file has the beam at the origin: there both
+        poni1 and poni2 are 0.
 
     Raises
     ------
@@ -58,10 +62,9 @@ def load_detector(path: str | os.PathLike[str]) -> Detector:
         The file cannot be read, or describes no detector.
     """
     name = os.fspath(path)
-    if (text := _spline_text(name)) is not None:
+    if (text := _text_of(name)) is not None:
         try:
-            distortion, shape, size = parse_spline(text, name)
-            return Detector(GENERIC, *size, shape, surface=distortion)
+            return _from_text(text, name)
         except GeometryError as error:
             raise FormatError(f"{name}: {error}") from None
     try:
@@ -84,7 +87,7 @@ def is_detector_file(path: str | os.PathLike[str]) -> bool:
     """Whether `load_detector` would find a detector in a file."""
     name = os.fspath(path)
     if kind_of_content(name) != "hdf5":
-        return _spline_text(name) is not None
+        return _text_of(name) is not None
     try:
         with open_file(name) as file:
             return _find(file) is not None
@@ -124,15 +127,34 @@ def save_detector(detector: Detector, path: str | os.PathLike[str], *, overwrite
 # reading
 
 
-def _spline_text(name: str) -> str | None:
-    """Return the text of a file that calls itself a spline file; None of any other."""
+def _text_of(name: str) -> str | None:
+    """Return the text of a spline file or of a geometry file of CrystFEL; None of any other file."""
     try:
+        if what_is(name) != "file":
+            return None
         with Path(name).open("rb") as file:
-            data = file.read(_LARGEST_SPLINE)
-    except (OSError, ValueError):
+            start = file.read(_START)
+            if b"\0" in start:
+                return None
+            text = (start + file.read(_LARGEST_TEXT)).decode("latin-1")
+    except OSError:
         return None
-    text = data.decode("latin-1")
-    return text if "SPATIAL DISTORTION" in text[:200].upper() else None
+    return text if _is_spline(text) or is_panels_file(text) else None
+
+
+def _is_spline(text: str) -> bool:
+    return "SPATIAL DISTORTION" in text[:_START].upper()
+
+
+def _from_text(text: str, name: str) -> Detector:
+    if _is_spline(text):
+        distortion, shape, size = parse_spline(text, name)
+        return Detector(GENERIC, *size, shape, surface=distortion)
+    corners, pixel = parse_panels(text)
+    nowhere: NDArray[np.bool_] = np.isnan(corners[..., 0, 0])
+    mask = NamedArray(f"{name}::mask", nowhere) if nowhere.any() else None
+    recorded = Recorded(name, NamedArray(f"{name}::corners", corners), mask)
+    return Detector(Path(name).stem, pixel, pixel, nowhere.shape, recorded=recorded)
 
 
 def _groups(parent: h5py.Group, *classes: str) -> Iterator[h5py.Group]:
