@@ -1,3 +1,4 @@
+import io
 import json
 from contextlib import suppress
 from dataclasses import replace
@@ -5,7 +6,9 @@ from dataclasses import replace
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from pyFAI.detectors import detector_factory
+from pyFAI.detectors import ALL_DETECTORS, detector_factory
+from pyFAI.detectors import Detector as Generic
+from pyFAI.geometry import Geometry as PeerGeometry
 from pyFAI.io.ponifile import PoniFile
 
 from aureole.errors import GeometryError
@@ -375,3 +378,20 @@ def test_what_a_version_cannot_hold():
         format_poni(ours, version=5)
     with pytest.raises(GeometryError, match="not in the catalogue"):
         format_poni(Geometry(Detector("mine", 1e-4, 1e-4, (5, 5), invalid=(-1,)), 1.0))
+
+
+@pytest.mark.parametrize("cls", sorted(set(ALL_DETECTORS.values()) - {Generic}, key=lambda cls: cls.__name__))
+def test_poni_files_of_all_detectors_there_and_back(cls, tmp_path):
+    theirs = PeerGeometry(dist=0.1, poni1=0.01, rot1=0.1, detector=cls(orientation=2), wavelength=1e-10)
+    text = io.StringIO()
+    PoniFile(theirs).write(text)
+    ours = parse_poni(text.getvalue())
+    assert ours.detector == detector(cls.__name__, orientation=2)
+    assert parse_poni(format_poni(ours)) == ours
+    path = tmp_path / "ours.poni"
+    for version in (2.1, 3):
+        path.write_text(format_poni(ours, version=version))
+        again = PoniFile(str(path)).detector
+        assert type(again) is cls
+        assert tuple(again.shape) == ours.shape
+        assert again.orientation == 2

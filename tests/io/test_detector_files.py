@@ -111,6 +111,8 @@ def test_all_that_a_file_holds(full, tmp_path):
     np.testing.assert_array_equal(theirs.flatfield, full.recorded.flat.array)
     np.testing.assert_array_equal(theirs.darkcurrent, full.recorded.dark.array)
     np.testing.assert_array_equal(theirs.mask != 0, full.mask)
+    for found, expected in zip(again.positions(), theirs.calc_cartesian_positions(), strict=True):
+        np.testing.assert_allclose(found, expected, rtol=0, atol=1e-8)
     # once more through the peer
     theirs.save(str(tmp_path / "theirs.h5"))
     third = load_detector(tmp_path / "theirs.h5")

@@ -99,7 +99,7 @@ def test_solid_angles_agree(path):
     np.testing.assert_allclose(ours.solid_angle(), ai.solidAngleArray(SHAPE), rtol=3e-6)
     turned = replace(ours, detector=replace(ours.detector, orientation=1))
     np.testing.assert_allclose(turned.solid_angle(), ours.solid_angle()[::-1, ::-1])
-    np.testing.assert_allclose(ours.cos_incidence(), ours.dist / np.linalg.norm(ours.positions(), axis=0))
+    np.testing.assert_allclose(ours.incidence(), ours.dist / np.linalg.norm(ours.positions(), axis=0))
 
 
 @pytest.mark.parametrize("mode", ["no", "bbox", "full"])

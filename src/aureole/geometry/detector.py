@@ -17,6 +17,7 @@ from aureole.geometry.catalogue import GENERIC, choose_mode, find_model
 from aureole.geometry.distortion import Distortion
 from aureole.geometry.layout import BoolArray, FloatArray, Layout, Pair, checked_seams
 from aureole.geometry.recorded import Recorded
+from aureole.geometry.sensor import Sensor, usual_sensor
 from aureole.geometry.surface import (
     Cylinder,
     Panels,
@@ -33,14 +34,6 @@ _LONGEST_SIDE, _MOST_PIXELS = 1 << 20, 1 << 28
 
 _PIXELS = 1e-9, 1.0
 """Sizes of pixels (m) that are believed."""
-
-
-@dataclass(frozen=True, slots=True)
-class Sensor:
-    """What the photons are absorbed in: material, and thickness in metres where it is known."""
-
-    material: str
-    thickness: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +55,7 @@ class Detector:
         1 to 4 as in EXIF: where the first pixel stands. 3 (default): as stored; 1: both axes reversed; 2: the
         slow one; 4: the fast one. It re-indexes positions; frames and masks stay as they are stored.
     sensor : Sensor or None
-        For the record; no correction uses it.
+        As it was given; see `known_sensor`.
     layout : Layout
         Modules and gaps at full resolution.
     binning : tuple of int
@@ -137,6 +130,11 @@ class Detector:
                 f"detector {self.name} has no shape: give max_shape, or the shape of an image"
             )
         return self.shape
+
+    @property
+    def known_sensor(self) -> Sensor | None:
+        """The sensor that was given, or else the one that detectors of this name have; None if unknown."""
+        return self.sensor or usual_sensor(self.name)
 
     def with_shape(self, shape: tuple[int, ...]) -> Detector:
         """Return the detector for images of this shape.
@@ -464,7 +462,7 @@ def detector(
     orientation : int
         1 to 4, see `Detector`.
     sensor : Sensor, optional
-        For the record.
+        In the place of that which detectors of this name have.
     radius : float, optional
         To which a bent detector is bent, in metres, where it is not that of the catalogue.
 

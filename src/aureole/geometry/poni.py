@@ -12,9 +12,10 @@ from typing import Any, NoReturn
 
 from aureole.errors import GeometryError
 from aureole.geometry.catalogue import GENERIC, find_model
-from aureole.geometry.detector import Detector, Sensor, detector
+from aureole.geometry.detector import Detector, detector
 from aureole.geometry.distortion import Distortion
 from aureole.geometry.pose import Geometry
+from aureole.geometry.sensor import Sensor
 from aureole.geometry.surface import Cylinder
 
 Opener = Callable[[str], Detector]
@@ -442,7 +443,7 @@ def _sensor(entry: _Entry, given: Any) -> Sensor | None:
         thickness = given.get("thickness")
         number = _float(thickness)
         if thickness is None or number is not None:
-            return Sensor(given["material"], number)
+            return Sensor(given["material"], number or None)
     raise GeometryError(
         f"PONI line {entry.line}: sensor must have a material and a thickness, not {_shown(given)}"
     )

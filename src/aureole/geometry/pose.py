@@ -243,12 +243,16 @@ class Geometry:
             found[rows] = cosine * (self.dist**2 / squared)
         return found
 
-    def cos_incidence(self) -> FloatArray:
-        """Return the cosine of the angle between ray and normal of each pixel, (n1, n2).
+    def incidence(self) -> FloatArray:
+        """Return cos α of the angles of incidence α upon the pixels, (n1, n2).
 
         The normal of a pixel that is not on the plane of the detector is that of the diagonals between its
         first and its third, and its second and its fourth corner.
         """
+        if self.detector.is_grid:
+            grid = self.grid()
+            slant = np.square(grid.rows)[:, np.newaxis] + np.square(grid.columns) + self.dist**2
+            return np.asarray(self.dist / np.sqrt(slant))
         if self.detector.is_flat:
             return np.cbrt(self.pixels().at_centres(self._plane().solid_angle()))
         found = np.empty(self.shape)
