@@ -147,6 +147,13 @@ def test_pixels_without_a_place_are_masked(tmp_path):
         file["entry/instrument/Pixirad1/pixel_corners"][2, 3, 1, 1] = np.nan
     ours = load_detector(tmp_path / "a.h5")
     assert np.argwhere(ours.mask).tolist() == [[2, 3]]
+    turned = replace(ours, orientation=4)
+    assert (
+        np.argwhere(turned.mask).tolist() == np.argwhere(np.isnan(turned.positions()[0])).tolist() == [[2, 3]]
+    )
+    spec = IntegrationSpec(Geometry(ours, 0.1, wavelength=1e-10), radial=Axis("q_nm^-1", 5))
+    pattern = spec.plan().integrate(np.ones((1, 6, 7)))
+    np.testing.assert_allclose(pattern.sum_signal.sum(), 6 * 7 - 1, rtol=1e-6)
 
 
 def test_of_several_descriptions_the_newest_counts(tmp_path):

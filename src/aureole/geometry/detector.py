@@ -117,6 +117,8 @@ class Detector:
         mask = self.layout.mask(self.known_shape, self.binning)
         if self.recorded is not None and self.recorded.mask is not None:
             mask = mask | self.recorded.mask.array
+        if self.recorded is not None and self.recorded.corners is not None:
+            mask = mask | self._turned(_nowhere(self.recorded.corners))
         if isinstance(self.surface, Distortion) and self.surface.masks:
             mask = mask | self._turned(self.surface.outside(self.known_shape))
         mask.setflags(write=False)
@@ -519,6 +521,13 @@ def _surface_to_dict(surface: Surface | Distortion) -> dict[str, Any]:
 
 def _surface_from_dict(known: Mapping[str, Any]) -> Surface | Distortion:
     return Distortion.from_dict(known) if known["kind"] == "distortion" else surface_from_dict(known)
+
+
+@lru_cache(maxsize=8)
+def _nowhere(corners: NamedArray) -> BoolArray:
+    """Return which pixels have no place, (n1, n2)."""
+    found: BoolArray = ~np.isfinite(corners.array).all(axis=(2, 3))
+    return found
 
 
 @lru_cache(maxsize=8)

@@ -151,10 +151,8 @@ def _from_text(text: str, name: str) -> Detector:
         distortion, shape, size = parse_spline(text, name)
         return Detector(GENERIC, *size, shape, surface=distortion)
     corners, pixel = parse_panels(text)
-    nowhere: NDArray[np.bool_] = np.isnan(corners[..., 0, 0])
-    mask = NamedArray(f"{name}::mask", nowhere) if nowhere.any() else None
-    recorded = Recorded(name, NamedArray(f"{name}::corners", corners), mask)
-    return Detector(Path(name).stem, pixel, pixel, nowhere.shape, recorded=recorded)
+    recorded = Recorded(name, NamedArray(f"{name}::corners", corners))
+    return Detector(Path(name).stem, pixel, pixel, recorded=recorded)
 
 
 def _groups(parent: h5py.Group, *classes: str) -> Iterator[h5py.Group]:
@@ -219,9 +217,6 @@ def _read(group: h5py.Group, name: str) -> Detector:
     invalid = None if mask is None else mask != 0
     if corners is not None:
         corners = _binned(corners, shape)[..., [1, 2, 0]]
-        nowhere = ~np.isfinite(corners).all(axis=(2, 3))
-        if nowhere.any():
-            invalid = nowhere if invalid is None else invalid | nowhere
         arrays["corners"] = NamedArray(f"{name}::pixel_corners", corners)
     if invalid is not None and invalid.any():
         arrays["mask"] = NamedArray(f"{name}::mask", invalid)
