@@ -21,8 +21,8 @@ struct Places {
     size_t n_bins, columns;
 };
 
-// (sigma, iterations, whether Chauvenet's criterion holds)
-using Clip = std::tuple<double, size_t, bool>;
+// (sigma, iterations, whether Chauvenet's criterion holds, whether by the scatter)
+using Clip = std::tuple<double, size_t, bool, bool>;
 // (cut-off, noise, cut-off of peaks, reach, connected)
 using Rule = std::tuple<double, double, double, size_t, size_t>;
 
@@ -61,7 +61,7 @@ nb::tuple pick(const BoundRings& rings, const Encoded& encoded, int dtype, In2<d
     Frames frames(encoded, dtype, ROBUST_LANES), others(encoded_variances, variance_dtype, ROBUST_LANES);
     const RingsView t = rings.view();
     const size_t n = frames.sources.size();
-    const auto& [sigma, iterations, chauvenet] = clip;
+    const auto& [sigma, iterations, chauvenet, by_scatter] = clip;
     const auto& [cutoff, noise, peak_cutoff, reach, connected] = rule;
     require(variance >= SAME && variance <= SCATTER, "unknown variance mode");
     require(variance != FRAMES || others.sources.size() == n, "one variance for each frame");
@@ -76,7 +76,7 @@ nb::tuple pick(const BoundRings& rings, const Encoded& encoded, int dtype, In2<d
     double* const out = sums.data();
     PickArgs args = {
         {t, invalid_of(invalid), n, frames.sources.data(), others.sources.data(), variance, false, 0.0, 0.0, sigma,
-         iterations, chauvenet, nullptr, out, out + part, out + 2 * part, out + 3 * part, out + 4 * part,
+         iterations, chauvenet, by_scatter, nullptr, out, out + part, out + 2 * part, out + 3 * part, out + 4 * part,
          out + 5 * part, status.data(), blames_variance.data()},
         places.place.data(), places.inverse.data(), cutoff, noise,
         peak_cutoff, places.columns, reach, connected, background.data(), background.data() + part, picked.data()};

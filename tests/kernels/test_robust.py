@@ -83,7 +83,7 @@ rules = st.one_of(
     .filter(lambda rule: rule.high > rule.low),
     st.just(Trim()),
     st.just(Trim(0.0, 100.0)),
-    st.builds(Clip, st.floats(0.1, 6.0), st.integers(1, 7), st.booleans()),
+    st.builds(Clip, st.floats(0.1, 6.0), st.integers(1, 7), st.booleans(), st.booleans()),
 )
 
 

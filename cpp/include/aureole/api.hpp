@@ -255,6 +255,7 @@ struct RobustArgs {
     double sigma;                  // what is farther from the mean than this many standard deviations is clipped
     size_t iterations;
     bool chauvenet;                // sigma is at least that of Chauvenet's criterion
+    bool by_scatter;               // standard deviations are the scatter within the bin, whatever the variance
     uint8_t* memory;               // RobustMemory::bytes
     double *signal, *normalization, *normalization2, *variance_out, *dark_out, *count;    // out: n_frames * n_bins
     int32_t* status;               // out: n_frames

@@ -258,7 +258,7 @@ class IntegrationSpec:
             elif isinstance(value, NamedArray):
                 value = value.describe()
             elif isinstance(value, Trim | Clip):
-                value = {type(value).__name__.lower(): asdict(value)}
+                value = {type(value).__name__.lower(): _rule(value)}
             if field.name != "robust" or value is not None:  # specs from before that field keep their digest
                 content[field.name] = value
         return json.dumps(content, sort_keys=True, separators=(",", ":"), allow_nan=False)
@@ -294,6 +294,14 @@ class IntegrationSpec:
         except (LookupError, TypeError, ValueError, AttributeError, ArithmeticError) as error:
             raise SpecError(f"the integration spec has a broken field {name!r}: {error!r}") from None
         return cls(content.pop("geometry"), **content)
+
+
+def _rule(rule: Trim | Clip) -> dict[str, Any]:
+    """Return the fields of a rule; specs from before ``by_scatter`` keep their digest."""
+    known = asdict(rule)
+    if not known.get("by_scatter", True):
+        del known["by_scatter"]
+    return known
 
 
 _NUMBERS = (

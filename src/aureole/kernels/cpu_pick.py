@@ -65,7 +65,7 @@ def pick(
         encoded(frames),
         common_dtype(frames),
         np.ascontiguousarray(invalid, np.float64),
-        (clip.sigma, clip.iterations, clip.chauvenet),
+        (clip.sigma, clip.iterations, clip.chauvenet, clip.by_scatter),
         VARIANCE[variance],
         encoded(variance_frames),
         common_dtype(variance_frames),
