@@ -30,8 +30,7 @@ def pick(
     frames: Sequence[EncodedFrame],
     *,
     places: _core.Places,
-    clip: Clip,
-    picking: Picking,
+    rule: tuple[Clip, Picking],
     invalid: F64,
     variance: str,
     variance_frames: Sequence[EncodedFrame] = (),
@@ -46,9 +45,8 @@ def pick(
         At most `aureole.kernels.cpu_robust.MAX_FRAMES`, all of one dtype.
     places : Places
         Of the pixels of these rings.
-    clip : Clip
-        What pixels are no background.
-    picking : Picking
+    rule : tuple of Clip and Picking
+        What pixels are no background, and which stand out above it.
     invalid, variance, variance_frames, isa
         As for `aureole.kernels.cpu_robust.robust`; the variance is not ``"none"``.
 
@@ -57,6 +55,7 @@ def pick(
     PickedFrames
         Of each frame; its bits do not depend on the other frames of the batch.
     """
+    clip, picking = rule
     background = np.empty((2, len(frames), rings.n_bins))
     peaks = picking.peaks
     shape = (inf, 0, 0) if peaks is None else (peaks.cutoff, peaks.patch // 2, peaks.connected)
