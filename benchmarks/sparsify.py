@@ -62,6 +62,7 @@ def our_plan(geometry: aureole.Geometry, *, peaks: bool) -> SparsePlan:
         split="no",
         error_model="poisson_floor",
         solid_angle=False,
+        efficiency=False,
         robust=aureole.Clip(3.0, 5, chauvenet=True),
     )
     return SparsePlan(spec, Picking(**PICKING, peaks=Peaks(**PEAKS) if peaks else None))

@@ -3,6 +3,7 @@
 from aureole.azimuthal.batches import Batch
 from aureole.azimuthal.bins import bins_along_radius, most_bins
 from aureole.azimuthal.inpaint import Inpainter, inpaint
+from aureole.azimuthal.multi import MultiSpec
 from aureole.azimuthal.plan import Plan
 from aureole.azimuthal.polarization import Polarization, fit_polarization
 from aureole.azimuthal.project import back_project
@@ -23,6 +24,7 @@ __all__ = [
     "Difference",
     "Inpainter",
     "IntegrationSpec",
+    "MultiSpec",
     "NamedArray",
     "Pattern",
     "Peaks",

@@ -6,7 +6,7 @@ import argparse
 from typing import Any
 
 from aureole.cli import image_options
-from aureole.cli.reduction import add_npt
+from aureole.cli.reduction_options import add_npt
 from aureole.cli.terminal import progress_bar, tell
 from aureole.errors import SpecError
 

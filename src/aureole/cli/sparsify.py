@@ -6,7 +6,8 @@ import argparse
 from typing import TYPE_CHECKING, Any
 
 from aureole.cli import image_options
-from aureole.cli.reduction import add_npt, clip_of
+from aureole.cli.reduction import clip_of
+from aureole.cli.reduction_options import add_npt
 from aureole.cli.terminal import progress_bar, tell
 
 if TYPE_CHECKING:
