@@ -11,6 +11,7 @@ from aureole.calibration.catalogue import calibrant_aliases
 from aureole.cli import make_parser
 from aureole.geometry import model_names
 from aureole.geometry.catalogue import Model, find_model
+from aureole.geometry.surface import Cylinder, Hexagons, Panels
 
 HERE = Path(__file__).resolve().parent / "reference"
 NOTE = "<!-- Written by docs/make_reference.py: change the source, then run it. -->"
@@ -78,7 +79,9 @@ def detectors_page() -> str:
     lines += [
         'Known by name, in PONI files and in `aureole.detector("...")`. Case, spaces, dashes and underscores',
         "do not matter: `Pilatus3 2M CdTe`, `pilatus-cdte-2m` and `PilatusCdTe2M` are one. Any other",
-        "detector with rectangular pixels is `Detector`, with its pixel size.",
+        "detector with rectangular pixels is `Detector`, with its pixel size. `aureole info --detectors`",
+        "lists the names too. A detector of any other pixels comes from a file: see `load_detector` in",
+        "[Python](python.md).",
         "",
         "Invalid: raw values that mean “no value”; −1 stands for all bits set in unsigned frames.",
         "",
@@ -100,8 +103,10 @@ def _detector_row(model: Model) -> str:
         shapes.append("from the image" if mode.shape is None else f"{mode.shape[0]} × {mode.shape[1]}")
         sizes.append(" × ".join(dict.fromkeys(f"{size * 1e6:g}" for size in mode.pixel)))
     binned = ", and binned" if model.free_binning and model.modes[0].shape is not None else ""
+    kinds = {Hexagons: ", hexagons", Cylinder: ", on a cylinder", Panels: ", in panels"}
+    kind = kinds.get(type(model.surface), "")
     invalid = ", ".join(str(value).replace("-", "−") for value in model.invalid) or "none"
-    return f"| {model.name} | {'; '.join(shapes)}{binned} | {'; '.join(sizes)} | {invalid} |"
+    return f"| {model.name} | {'; '.join(shapes)}{kind}{binned} | {'; '.join(sizes)} | {invalid} |"
 
 
 def calibrants_page() -> str:

@@ -15,14 +15,14 @@ namespace {
 using Out3 = nb::ndarray<double, nb::ndim<3>, nb::c_contig, nb::device::cpu>;
 
 // Where the pixels of an image lie among the bins, and what is known of them; with the arrays of Python.
-struct Places {
+struct PixelPlaces {
     In<float> place;
     In<double> inverse;
     size_t n_bins, columns;
 };
 
-// (sigma, iterations, whether Chauvenet's criterion holds)
-using Clip = std::tuple<double, size_t, bool>;
+// (sigma, iterations, whether Chauvenet's criterion holds, whether by the scatter)
+using Clip = std::tuple<double, size_t, bool, bool>;
 // (cut-off, noise, cut-off of peaks, reach, connected)
 using Rule = std::tuple<double, double, double, size_t, size_t>;
 
@@ -56,12 +56,12 @@ template <class T> nb::tuple given(Picked& picked) {
 
 // Gives the status of each frame, whether it is that of its variance, and what was picked.
 nb::tuple pick(const BoundRings& rings, const Encoded& encoded, int dtype, In2<double> invalid, const Clip& clip,
-               int variance, const Encoded& encoded_variances, int variance_dtype, const Places& places, const Rule& rule,
+               int variance, const Encoded& encoded_variances, int variance_dtype, const PixelPlaces& places, const Rule& rule,
                Out3 background, const std::string& isa) {
     Frames frames(encoded, dtype, ROBUST_LANES), others(encoded_variances, variance_dtype, ROBUST_LANES);
     const RingsView t = rings.view();
     const size_t n = frames.sources.size();
-    const auto& [sigma, iterations, chauvenet] = clip;
+    const auto& [sigma, iterations, chauvenet, by_scatter] = clip;
     const auto& [cutoff, noise, peak_cutoff, reach, connected] = rule;
     require(variance >= SAME && variance <= SCATTER, "unknown variance mode");
     require(variance != FRAMES || others.sources.size() == n, "one variance for each frame");
@@ -76,7 +76,7 @@ nb::tuple pick(const BoundRings& rings, const Encoded& encoded, int dtype, In2<d
     double* const out = sums.data();
     PickArgs args = {
         {t, invalid_of(invalid), n, frames.sources.data(), others.sources.data(), variance, false, 0.0, 0.0, sigma,
-         iterations, chauvenet, nullptr, out, out + part, out + 2 * part, out + 3 * part, out + 4 * part,
+         iterations, chauvenet, by_scatter, nullptr, out, out + part, out + 2 * part, out + 3 * part, out + 4 * part,
          out + 5 * part, status.data(), blames_variance.data()},
         places.place.data(), places.inverse.data(), cutoff, noise,
         peak_cutoff, places.columns, reach, connected, background.data(), background.data() + part, picked.data()};
@@ -104,16 +104,16 @@ nb::tuple pick(const BoundRings& rings, const Encoded& encoded, int dtype, In2<d
 }  // namespace
 
 void register_pick(nb::module_& m) {
-    nb::class_<Places>(m, "Places")
+    nb::class_<PixelPlaces>(m, "PixelPlaces")
         .def(
             "__init__",
-            [](Places* self, In<float> place, In<double> inverse, size_t n_bins, size_t columns) {
+            [](PixelPlaces* self, In<float> place, In<double> inverse, size_t n_bins, size_t columns) {
                 const size_t n = place.size();
                 require(inverse.size() == n, "place, inverse: shape (n_pixels,)");
                 require(columns > 0 && n % columns == 0, "columns must divide the number of pixels");
                 for (size_t p = 0; p < n; ++p)
                     require(place.data()[p] >= 0.0f && place.data()[p] < float(n_bins), "place: from 0 to n_bins - 1");
-                new (self) Places{place, inverse, n_bins, columns};
+                new (self) PixelPlaces{place, inverse, n_bins, columns};
             },
             "place"_a, "inverse"_a, "n_bins"_a, "columns"_a);
     m.def("pick", &pick, "rings"_a, "frames"_a, "dtype"_a, "invalid"_a, "clip"_a, "variance"_a, "variance_frames"_a,

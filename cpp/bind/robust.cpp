@@ -16,8 +16,8 @@ namespace {
 
 using Out3 = nb::ndarray<double, nb::ndim<3>, nb::c_contig, nb::device::cpu>;
 
-// Whether it trims, and (low, high, 0) or (sigma, iterations, whether Chauvenet's criterion holds).
-using Rule = std::tuple<bool, double, double, bool>;
+// Whether it trims, and (low, high) or (sigma, iterations, whether Chauvenet's criterion holds, whether by the scatter).
+using Rule = std::tuple<bool, double, double, bool, bool>;
 
 // Gives the status of each frame, and whether it is that of its variance.
 nb::tuple robust(const BoundRings& rings, const Encoded& encoded, int dtype, In2<double> invalid, const Rule& rule,
@@ -26,7 +26,7 @@ nb::tuple robust(const BoundRings& rings, const Encoded& encoded, int dtype, In2
     Frames frames(encoded, dtype, ROBUST_LANES), others(encoded_variances, variance_dtype, ROBUST_LANES);
     const RingsView t = rings.view();
     const size_t n = frames.sources.size();
-    const auto& [trims, first, second, chauvenet] = rule;
+    const auto& [trims, first, second, chauvenet, by_scatter] = rule;
     require(variance >= NONE && variance <= SCATTER, "unknown variance mode");
     require(variance != FRAMES || others.sources.size() == n, "one variance for each frame");
     require(sums.shape(0) == 6 && sums.shape(1) == n && sums.shape(2) == t.n_bins, "sums: shape (6, frames, n_bins)");
@@ -38,7 +38,7 @@ nb::tuple robust(const BoundRings& rings, const Encoded& encoded, int dtype, In2
     double* const out = sums.data();
     RobustArgs args = {t, invalid_of(invalid), n, frames.sources.data(), others.sources.data(), variance, trims,
                        trims ? first : 0.0, trims ? second : 0.0, trims ? 0.0 : first, trims ? 0 : size_t(second),
-                       chauvenet, nullptr, out, out + part, out + 2 * part, out + 3 * part, out + 4 * part,
+                       chauvenet, by_scatter, nullptr, out, out + part, out + 2 * part, out + 3 * part, out + 4 * part,
                        out + 5 * part, status.data(), blames_variance.data()};
     const Kernels& k = kernels_for(isa);
     int32_t outcome;

@@ -1,5 +1,7 @@
 """Sparse frames: what is kept of crystals on a background, and what comes back."""
 
+import pickle
+
 import numpy as np
 import pytest
 
@@ -9,7 +11,6 @@ from aureole.azimuthal import Peaks, Picking, SparsePlan, densify
 from aureole.errors import FrameCorrupt, SpecError
 
 SHAPE = (90, 110)
-MARK = 2**31 - 1
 
 
 @pytest.fixture(scope="module")
@@ -143,6 +144,13 @@ def test_masked_pixels_have_what_the_detector_marks_invalid_ones_with(geometry):
     )
     assert plan.layout(np.int32).dummy in (-1.0, -2.0)
     assert plan.layout(np.uint32).dummy in (2.0**32 - 1, 2.0**32 - 2)
+
+
+def test_plans_can_be_pickled(spec_of, crystals):
+    plan = SparsePlan(spec_of(), Picking(cutoff=4.0, peaks=Peaks()))
+    assert_equal(
+        pickle.loads(pickle.dumps(plan)).sparsify(crystals[0][0])[0], plan.sparsify(crystals[0][0])[0]
+    )
 
 
 def test_a_bad_frame_stops_nothing(spec_of, crystals):

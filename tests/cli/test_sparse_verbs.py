@@ -70,7 +70,8 @@ def test_a_missing_frame_is_told_and_stays_missing(spots, run):
         (("--cutoff", "0"), "above zero"),
         (("--noise", "-1"), "negative"),
         (("--peaks", "5", "--patch", "4"), "patches of 4"),
-        (("--sigma-clip", "x"), "auto[,ITER]"),
+        (("--sigma-clip", "x"), "SIGMA[,ITER[,scatter]]"),
+        (("--sigma-clip", "3,5,6"), "SIGMA[,ITER[,scatter]]"),
         (("--radial-range", "200", "300"), "no valid pixel"),
         (("--npt", "0"), "one bin"),
         (("--unit", "chi_deg"), "radial"),
@@ -95,3 +96,6 @@ def test_chauvenet_is_an_option_of_integrate(spots, run):
     assert run(*arguments, "--sigma-clip", "auto,4", "-o", out).code == 0
     assert read_image(spots.files[0]).max() == 9000
     assert np.loadtxt(out)[:, 1].max() < 1000
+    by_scatter = spots.out / "by_scatter.xye"
+    assert run(*arguments, "--sigma-clip", "3,4,scatter", "-o", by_scatter).code == 0
+    assert (np.loadtxt(by_scatter)[:, 1] != np.loadtxt(out)[:, 1]).any()

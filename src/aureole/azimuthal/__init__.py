@@ -1,5 +1,6 @@
 """Azimuthal integration: a spec says what is wanted, a plan is made of it once, results add up."""
 
+from aureole.arrays import NamedArray
 from aureole.azimuthal.batches import Batch
 from aureole.azimuthal.bins import bins_along_radius, most_bins
 from aureole.azimuthal.inpaint import Inpainter, inpaint
@@ -11,7 +12,7 @@ from aureole.azimuthal.result import Bins, Cake, Difference, Pattern, Result, Su
 from aureole.azimuthal.separate import Separation, Separator, separate
 from aureole.azimuthal.shortcuts import integrate1d, integrate2d
 from aureole.azimuthal.sparse import SparseBatch, SparsePlan
-from aureole.azimuthal.spec import IntegrationSpec, NamedArray
+from aureole.azimuthal.spec import IntegrationSpec
 from aureole.kernels.pick import Peaks, Picking
 from aureole.kernels.robust import Clip, Trim
 from aureole.kernels.sparse import SparseFrame, SparseLayout, densify

@@ -12,8 +12,8 @@ from typing import Any, TypeVar
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from aureole.arrays import unmasked
 from aureole.azimuthal.result import Cake, Pattern
-from aureole.azimuthal.spec import unmasked
 from aureole.errors import FrameCorrupt, FrameError, SpecError
 from aureole.frames import EncodedFrame, FrameSource, check_pixels
 

@@ -7,7 +7,8 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
-from aureole.azimuthal.spec import IntegrationSpec, NamedArray
+from aureole.arrays import NamedArray
+from aureole.azimuthal.spec import IntegrationSpec
 from aureole.errors import SpecError
 from aureole.geometry import Detector, Geometry
 from aureole.kernels.sums import is_invalid

@@ -23,9 +23,6 @@ from aureole.kernels.sums import is_invalid
 
 F64 = NDArray[np.float64]
 
-_HALF_WINDOW = 0.5
-"""Percent of the pixels on both sides of a percentile of which the mean is taken."""
-
 
 class Separation(NamedTuple):
     """Two images whose sum is the frame, and the pattern that one of them is made of.
@@ -43,10 +40,10 @@ class Separation(NamedTuple):
 
 
 def at_percentile(percentile: float) -> Trim:
-    """Return the rule that takes a percentile of each bin: the mean of half a percent on both sides of it."""
+    """Return the rule that takes the pixels at a percentile of each bin."""
     if not 0.0 <= percentile <= 100.0:
         raise SpecError(f"percentile {percentile:g}: it lies between 0 and 100")
-    return Trim(max(0.0, percentile - _HALF_WINDOW), min(100.0, percentile + _HALF_WINDOW))
+    return Trim(percentile, percentile)
 
 
 class Separator:

@@ -52,7 +52,7 @@ class SparsePlan:
 
     The background is the mean of each radial bin after sigma clipping. Pixels that stand out keep their raw
     values; so do those that are invalid in a frame, such as saturated ones. Immutable: any number of threads
-    may use it at once. Source: see `Picking`.
+    may use it at once; pickle takes its spec, to make it again. Source: see `Picking`.
 
     Parameters
     ----------
@@ -193,6 +193,9 @@ class SparsePlan:
         spans = [range(i, min(i + size, len(reading))) for i in range(0, len(reading), size)]
         return in_order(partial(self._batch, reading), spans, threads)
 
+    def __reduce__(self) -> tuple[partial[SparsePlan], tuple[IntegrationSpec, Picking]]:
+        return partial(SparsePlan, backend=self.backend), (self.spec, self.picking)
+
     def _batch(self, reading: Reading, span: range) -> SparseBatch:
         failures: dict[int, FrameError] = {}
         kinds: dict[tuple[object, ...], list[Item]] = {}
@@ -209,8 +212,7 @@ class SparsePlan:
                 self._rings,
                 [item.frame for item in items],
                 places=self._places,
-                clip=self._clip,
-                picking=self.picking,
+                rule=(self._clip, self.picking),
                 invalid=invalid_in_frames(self.spec, self._detector, items[0].frame.dtype),
                 variance=variance_of_pixels(self.spec, VARIANCE[self.spec.error_model]),
                 variance_frames=[item.variance for item in items if item.variance is not None],

@@ -176,7 +176,6 @@ def _pixels(
     infinite = rho.function in _BEYOND
     if infinite and split != "no":
         _mask_beam(geometry, masked)
-    grid = geometry.grid()
     rho_field, chi_field = (
         _core.Coordinate(geometry.field(known, chi_discontinuity=chi_discontinuity)) for known in (rho, chi)
     )
@@ -185,9 +184,9 @@ def _pixels(
         rho_field,
         chi_field,
         masked.view(np.uint8),
-        _core.Grid(grid.rows, grid.columns, grid.row_edges, grid.column_edges),
-        period,
-        rho.positive and not infinite,
+        period=period,
+        radius=rho.positive and not infinite,
+        **geometry.pixels().for_kernels(),
     )
 
 

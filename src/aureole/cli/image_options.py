@@ -43,6 +43,9 @@ def add_pixels(parser: argparse.ArgumentParser) -> None:
         "--polarization-factor", type=float, metavar="F", help="from -1 to 1 (default: no correction)"
     )
     group.add_argument("--no-solid-angle", action="store_true", help="do not count with the solid angle")
+    group.add_argument(
+        "--no-efficiency", action="store_true", help="do not count with the efficiency of the sensor"
+    )
     inputs.add_running(parser.add_argument_group("running"))
     inputs.add_site(parser.add_argument_group("for the record"))
 
@@ -90,6 +93,7 @@ def spec_fields(args: argparse.Namespace) -> dict[str, Any]:
         "saturation": args.saturation,
         "flat": image_of(args.flat),
         "solid_angle": not args.no_solid_angle,
+        "efficiency": not args.no_efficiency,
         "polarization_factor": args.polarization_factor,
     }
 

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from aureole.runs.executors import Executor
     from aureole.runs.report import Progress
 
-_COUNTERS = ("pilatus", "eiger", "lambda")
+_COUNTERS = ("pilatus", "eiger", "lambda", "mythen", "maxipix", "pixirad", "imxpad", "xpad", "cirpad")
 """Beginnings of the names of detectors whose pixels hold numbers of photons."""
 
 
@@ -221,19 +221,23 @@ def _robust(args: argparse.Namespace) -> Trim | Clip | None:
 
 
 def clip_of(text: str) -> Clip:
-    """Return what ``--sigma-clip`` means: SIGMA[,ITER], or auto[,ITER] for Chauvenet's criterion."""
+    """Return what ``--sigma-clip`` means: SIGMA or auto, ITER, and scatter; only the first is needed."""
     from aureole.azimuthal import Clip
 
-    first, comma, second = text.partition(",")
+    first, *rest = text.split(",")
+    by_scatter = len(rest) > 1 and rest[-1] == "scatter"
+    iterations = rest[: len(rest) - by_scatter]
     try:
-        iterations = int(second) if comma else 5
-        if first == "auto":
-            # below all that Chauvenet's criterion gives for bins of a few pixels
-            return Clip(1.0, iterations, chauvenet=True)
-        return Clip(float(first), iterations)
+        if len(iterations) > 1:
+            raise ValueError
+        automatic = first == "auto"
+        # one is below all that Chauvenet's criterion gives but for bins of a few pixels
+        sigma = 1.0 if automatic else float(first)
+        return Clip(sigma, int(iterations[0]) if iterations else 5, automatic, by_scatter)
     except ValueError:
         raise SpecError(
-            f"--sigma-clip takes SIGMA[,ITER] or auto[,ITER], not {text!r} (FRAMES go before it)"
+            f"--sigma-clip takes SIGMA[,ITER[,scatter]] with auto for SIGMA at will, not {text!r} (FRAMES go "
+            "before it)"
         ) from None
 
 

@@ -128,10 +128,11 @@ def _add_pixels(group: argparse._ArgumentGroup) -> None:
         "--sigma-clip",
         nargs="?",
         const="3,5",
-        metavar="SIGMA[,ITER]",
+        metavar="SIGMA[,ITER[,scatter]]",
         help="for spotty rings: of each bin, take out pixels farther from its mean than SIGMA standard "
         "deviations of a pixel, which the error model gives, up to ITER times (3,5 where none are given); "
-        "SIGMA can be auto: Chauvenet's criterion, which depends on the number of pixels in the bin",
+        "SIGMA can be auto: Chauvenet's criterion, which depends on the number of pixels in the bin; with "
+        "scatter the scatter in the bin is the standard deviation, whatever the error model",
     )
 
 

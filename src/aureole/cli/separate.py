@@ -53,7 +53,7 @@ def add_parser(verbs: argparse._SubParsersAction[Any]) -> None:
         help="of the pixels of a bin (default: 50, the median)",
     )
     either.add_argument(
-        "--sigma-clip", metavar="SIGMA[,ITER]", help="in its place: as for 'aureole integrate'"
+        "--sigma-clip", metavar="SIGMA[,ITER[,scatter]]", help="in its place: as for 'aureole integrate'"
     )
     image_options.add_pixels(parser)
 

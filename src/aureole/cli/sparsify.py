@@ -85,7 +85,7 @@ def _add_background(group: argparse._ArgumentGroup) -> None:
     group.add_argument(
         "--sigma-clip",
         default="auto",
-        metavar="SIGMA[,ITER]",
+        metavar="SIGMA[,ITER[,scatter]]",
         help="what is no background: as for 'aureole integrate' (default: auto)",
     )
     group.add_argument(

@@ -12,6 +12,8 @@ if TYPE_CHECKING:
     from aureole.io.cbf import parse_cbf as parse_cbf
     from aureole.io.cbf import read_cbf as read_cbf
     from aureole.io.cbf_write import write_cbf as write_cbf
+    from aureole.io.detector_files import load_detector as load_detector
+    from aureole.io.detector_files import save_detector as save_detector
     from aureole.io.images import load as load
     from aureole.io.images import read_image as read_image
     from aureole.io.names import natural_sorted as natural_sorted
@@ -57,6 +59,7 @@ _HOME = {
     "find_positioners": "positioners",
     "header_number": "scalars",
     "load": "images",
+    "load_detector": "detector_files",
     "natural_sorted": "names",
     "open_frames": "series",
     "parse_cbf": "cbf",
@@ -69,6 +72,7 @@ _HOME = {
     "read_scalars": "scalars",
     "read_scan_result": "scan_results",
     "read_text": "read_text",
+    "save_detector": "detector_files",
     "write_cbf": "cbf_write",
     "write_text": "text",
 }

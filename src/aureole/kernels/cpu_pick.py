@@ -15,9 +15,9 @@ from aureole.kernels.pick import Picked, PickedFrames, Picking, PixelPlaces
 from aureole.kernels.robust import F64, Clip
 
 
-def places(given: PixelPlaces) -> _core.Places:
+def places(given: PixelPlaces) -> _core.PixelPlaces:
     """Return the places of pixels as the kernel takes them."""
-    return _core.Places(
+    return _core.PixelPlaces(
         np.ascontiguousarray(given.place, np.float32),
         np.ascontiguousarray(given.inverse, np.float64),
         given.n_bins,
@@ -29,9 +29,8 @@ def pick(
     rings: Rings,
     frames: Sequence[EncodedFrame],
     *,
-    places: _core.Places,
-    clip: Clip,
-    picking: Picking,
+    places: _core.PixelPlaces,
+    rule: tuple[Clip, Picking],
     invalid: F64,
     variance: str,
     variance_frames: Sequence[EncodedFrame] = (),
@@ -44,11 +43,10 @@ def pick(
     rings : Rings
     frames : sequence of EncodedFrame
         At most `aureole.kernels.cpu_robust.MAX_FRAMES`, all of one dtype.
-    places : Places
+    places : PixelPlaces
         Of the pixels of these rings.
-    clip : Clip
-        What pixels are no background.
-    picking : Picking
+    rule : tuple of Clip and Picking
+        What pixels are no background, and which stand out above it.
     invalid, variance, variance_frames, isa
         As for `aureole.kernels.cpu_robust.robust`; the variance is not ``"none"``.
 
@@ -57,6 +55,7 @@ def pick(
     PickedFrames
         Of each frame; its bits do not depend on the other frames of the batch.
     """
+    clip, picking = rule
     background = np.empty((2, len(frames), rings.n_bins))
     peaks = picking.peaks
     shape = (inf, 0, 0) if peaks is None else (peaks.cutoff, peaks.patch // 2, peaks.connected)
@@ -65,7 +64,7 @@ def pick(
         encoded(frames),
         common_dtype(frames),
         np.ascontiguousarray(invalid, np.float64),
-        (clip.sigma, clip.iterations, clip.chauvenet),
+        (clip.sigma, clip.iterations, clip.chauvenet, clip.by_scatter),
         VARIANCE[variance],
         encoded(variance_frames),
         common_dtype(variance_frames),

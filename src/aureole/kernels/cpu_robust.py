@@ -78,9 +78,9 @@ def robust(
     """
     sums = np.empty((6, len(frames), rings.n_bins))
     numbers = (
-        (True, rule.low / 100.0, rule.high / 100.0, False)
+        (True, rule.low / 100.0, rule.high / 100.0, False, False)
         if isinstance(rule, Trim)
-        else (False, rule.sigma, float(rule.iterations), rule.chauvenet)
+        else (False, rule.sigma, float(rule.iterations), rule.chauvenet, rule.by_scatter)
     )
     statuses, of_variance = _core.robust(
         rings.native,

@@ -21,13 +21,13 @@ def pick(
     frames: Sequence[EncodedFrame],
     *,
     places: PixelPlaces,
-    clip: Clip,
-    picking: Picking,
+    rule: tuple[Clip, Picking],
     invalid: F64,
     variance: str,
     variance_frames: Sequence[EncodedFrame] = (),
 ) -> PickedFrames:
     """Pick the pixels that stand out; see `aureole.kernels.cpu_pick.pick`."""
+    clip, picking = rule
     sums = robust(
         rings, frames, rule=clip, invalid=invalid, variance=variance, variance_frames=variance_frames
     )

@@ -65,6 +65,9 @@ class Clip:
     chauvenet : bool
         Whether the cut-off is at least √(2 ln(N/√(2π))) in a bin of N pixels: Chauvenet's criterion, which
         spares pixels of large bins that are far off by chance.
+    by_scatter : bool
+        Whether the standard deviation is the scatter within the bin whatever the error model, which then is
+        that of the pixels kept (pyFAI calls this "hybrid").
 
     Raises
     ------
@@ -75,6 +78,7 @@ class Clip:
     sigma: float = 3.0
     iterations: int = 5
     chauvenet: bool = False
+    by_scatter: bool = False
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "sigma", checked_number("clipping: sigma", self.sigma))
@@ -84,7 +88,8 @@ class Clip:
         if steps < 1.0 or steps != int(steps):
             raise SpecError(f"clipping in {self.iterations} iterations: a whole number from 1 on is needed")
         object.__setattr__(self, "iterations", int(steps))
-        object.__setattr__(self, "chauvenet", bool(self.chauvenet))
+        for name in ("chauvenet", "by_scatter"):
+            object.__setattr__(self, name, bool(getattr(self, name)))
 
 
 Rule = Trim | Clip
