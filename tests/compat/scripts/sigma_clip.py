@@ -8,7 +8,7 @@ ai = pyFAI.load("detector.poni")
 img = fabio.open("frame_0000.edf").data.astype(np.float32)
 between = {"unit": "2th_deg", "radial_range": (13.3, 14.4)}  # no ring is there
 clipped = ai.sigma_clip(img, 20, thres=4, max_iter=5, error_model="poisson", **between)
-intensity, sigma = clipped.intensity, clipped.sigma
+intensity, sigma = clipped.intensity[1:], clipped.sigma[1:]
 rng = np.random.default_rng(1)
 img[rng.integers(0, 619, 300), rng.integers(0, 487, 300)] = 1e5
 scatter = ai.sigma_clip_ng(img, 100, thres=0, error_model="azimuthal")

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from aureole.errors import GeometryError
 from aureole.geometry import Detector as Known
 from aureole.geometry import detector, model_names
+from aureole.io import load_detector, save_detector
 
 Shape = tuple[int, int]
 F64 = NDArray[np.float64]
@@ -30,8 +31,8 @@ class Detector:
     ----------
     pixel1, pixel2 : float, optional
         In metres, along the slow and the fast axis.
-    splinefile : None
-        Distortion is part of a detector file here.
+    splinefile : str, optional
+        A file of distortions, in the place of the sizes of pixels.
     max_shape : tuple of int, optional
         Number of pixels (slow, fast).
     orientation : int
@@ -48,7 +49,9 @@ class Detector:
     Raises
     ------
     GeometryError
-        A number that cannot be, or a file of distortions.
+        A number that cannot be.
+    FormatError
+        A file that cannot be read.
     """
 
     def __init__(
@@ -59,16 +62,15 @@ class Detector:
         max_shape: Shape | None = None,
         orientation: int = 0,
     ) -> None:
-        if splinefile is not None:
-            raise GeometryError(f"{splinefile}: name it in a PONI file; detectors are not made from it here")
         self._start: dict[str, Any] = {
             "pixel1": pixel1,
             "pixel2": pixel2,
             "shape": max_shape,
             "orientation": orientation or 3,
         }
-        self._known: Known | None = None
-        self._complete()
+        self._known: Known | None = None if splinefile is None else load_detector(splinefile)
+        if self._known is None:
+            self._complete()
         self._mask: NDArray[Any] | None = None
         self.dummy: float | None = None
         self.delta_dummy: float | None = None
@@ -190,8 +192,8 @@ class Detector:
 
     def calc_cartesian_positions(
         self, d1: Any = None, d2: Any = None, center: bool = True
-    ) -> tuple[F64, F64, None]:
-        """Return positions (m) along the slow and the fast axis of points on the detector, and None.
+    ) -> tuple[F64, F64, F64 | None]:
+        """Return where points are: along the slow axis, the fast one, and behind a flat detector, in metres.
 
         Parameters
         ----------
@@ -203,21 +205,20 @@ class Detector:
         Raises
         ------
         GeometryError
-            The pixels form no grid.
+            The pixels form no grid, and others than all of them are asked for.
         """
         known, half = self.known, 0.5 if center else 0.0
         if d1 is None or d2 is None:
-            d1, d2 = np.indices(known.known_shape, dtype=np.float64)
+            return known.positions()
         return _along(known, 0, np.add(d1, half)), _along(known, 1, np.add(d2, half)), None
 
     def get_pixel_corners(self) -> F64:
-        """Return the corners of each pixel, (n1, n2, 4, 3) as (0, slow, fast) in metres."""
-        rows, columns = (self.known.edges(axis) for axis in (0, 1))
-        corners = np.zeros((rows.size - 1, columns.size - 1, 4, 3))
-        for corner, (down, right) in enumerate(((0, 0), (1, 0), (1, 1), (0, 1))):
-            corners[..., corner, 1] = rows[down : rows.size - 1 + down, None]
-            corners[..., corner, 2] = columns[right : columns.size - 1 + right]
-        return corners
+        """Return the corners of each pixel, (n1, n2, 4, 3): behind, along the slow axis, along the fast."""
+        return np.roll(self.known.corners(), 1, axis=-1)
+
+    def save(self, filename: str | Path) -> None:
+        """Write a NeXus file of the detector; one that is there is replaced."""
+        save_detector(self.known, filename, overwrite=True)
 
     def __repr__(self) -> str:
         return f"Detector({self.known if self.is_known else 'of unknown pixels'})"
@@ -240,7 +241,7 @@ def detector_factory(name: str, config: Mapping[str, Any] | None = None) -> Dete
     Parameters
     ----------
     name : str
-        Any name that Aureole knows, pyFAI's among them, or a NeXus file of a detector.
+        Any name that Aureole knows, pyFAI's among them, or a file of a detector.
     config : mapping, optional
         ``pixel1``, ``pixel2`` (m), ``max_shape`` and ``orientation``.
 
@@ -250,7 +251,7 @@ def detector_factory(name: str, config: Mapping[str, Any] | None = None) -> Dete
         No such detector, or a configuration that means nothing here.
     """
     if Path(name).suffix.casefold() in (".h5", ".nxs", ".hdf5"):
-        raise GeometryError(f"{name}: detector files are read where a PONI file names them")
+        return Detector.of(load_detector(name))
     given = {key: value for key, value in (config or {}).items() if value is not None}
     shape = given.pop("max_shape", given.pop("shape", None))
     shape = None if shape is None else tuple(shape)

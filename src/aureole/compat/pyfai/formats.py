@@ -50,7 +50,7 @@ class Formats(Pixels):
     ) -> Self:
         """Set the geometry in the words of Fit2D: mm, pixels, degrees, µm and Å."""
         if splinefile is not None:
-            raise GeometryError(f"{splinefile}: name it in a PONI file, not as splinefile")
+            detector = Detector(splinefile=splinefile)
         if detector is not None:
             self.detector = detector
         elif pixelX is not None and pixelY is not None:

@@ -42,8 +42,8 @@ class Placed:
         In radians.
     pixel1, pixel2 : float, optional
         In metres, where no detector is given.
-    splinefile : None
-        Distortion is part of the detector here.
+    splinefile : str, optional
+        A file of distortions, in the place of a detector.
     detector : Detector or str, optional
     wavelength : float, optional
         In metres.
@@ -72,7 +72,7 @@ class Placed:
         orientation: int = 0,
     ) -> None:
         if splinefile is not None:
-            raise GeometryError(f"{splinefile}: name it in a PONI file, not as splinefile")
+            detector = Detector(splinefile=splinefile)
         self._detector = detector_of(detector, pixel1, pixel2, orientation)
         # the detector in here is none: it can change, and is put in where the geometry is asked for
         self._numbers = Pose(

@@ -41,9 +41,10 @@ class Points(Placed):
         if corners or d0:
             raise SpecError("calc_pos_zyx gives points of the detector: corners and d0 are not there")
         placed = self._with(param)
-        along1, along2, _ = self.detector.calc_cartesian_positions(d1, d2)
-        p1, p2 = np.broadcast_arrays(along1 - placed.poni1, along2 - placed.poni2)
-        turned = np.tensordot(placed.rotation_matrix(), np.stack([p1, p2, np.full(p1.shape, placed.dist)]), 1)
+        along1, along2, behind = self.detector.calc_cartesian_positions(d1, d2)
+        away = placed.dist + (0.0 if behind is None else behind)
+        place = np.broadcast_arrays(along1 - placed.poni1, along2 - placed.poni2, away)
+        turned = np.tensordot(placed.rotation_matrix(), np.stack(place), 1)
         return turned[2], turned[0], turned[1]
 
     def tth(self, d1: Any, d2: Any, param: Param = None, path: str = "") -> F64:

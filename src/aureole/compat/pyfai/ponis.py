@@ -8,6 +8,7 @@ from typing import Any
 
 from aureole.geometry import Geometry as Pose
 from aureole.geometry import parse_poni
+from aureole.io import load_detector
 
 _KEYS = {
     "detector": "Detector",
@@ -55,7 +56,8 @@ def pose_from(given: Mapping[str, Any]) -> Pose:
     else:
         version = 1
     version = 3 if "parallax" in found and version > 1 else version
-    return parse_poni("\n".join([f"poni_version: {version}", *lines, ""]))
+    text = "\n".join([f"poni_version: {version}", *lines, ""])
+    return parse_poni(text, open_detector=load_detector)
 
 
 def _text(value: Any) -> str:
