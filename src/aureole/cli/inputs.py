@@ -94,7 +94,13 @@ def named_files(args: argparse.Namespace) -> list[str]:
 
     monitor = None if args.monitor is None else file_of(args.monitor)
     several = (args.dark, args.flat, args.variance, args.list)
-    names = [args.poni, args.mask, args.absorption, *(name for given in several for name in given or ())]
+    names = [
+        args.poni,
+        getattr(args, "pyfai_config", None),
+        args.mask,
+        args.absorption,
+        *(name for given in several for name in given or ()),
+    ]
     files = [split_dataset(str(name)).path for name in names if name is not None]
     return [*files, monitor] if monitor else files
 
@@ -174,10 +180,15 @@ def add_geometry(group: argparse._ActionsContainer, *, required: bool) -> None:
 
 
 def read_geometry(args: argparse.Namespace) -> Geometry:
-    """Read the PONI file and apply ``--energy`` or ``--wavelength``."""
+    """Read the PONI file, or take what another file said, and apply ``--energy`` or ``--wavelength``."""
     from aureole.io import load
 
-    geometry = load(args.poni)
+    if args.poni is not None:
+        geometry = load(args.poni)
+    elif getattr(args, "geometry", None) is not None:
+        geometry = args.geometry
+    else:
+        raise InputError("no geometry: give --poni FILE, or --pyfai-config FILE")
     if args.energy is not None:
         if args.energy > _HIGHEST_KEV:
             raise GeometryError(f"--energy {args.energy:g}: is in keV; did you mean {args.energy / 1e3:g}?")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
+from aureole.cli.pyfai_config import apply_pyfai_config
 from aureole.cli.reduction import reduction
 from aureole.cli.reduction_options import UNITS_EPILOG, add_options
 from aureole.cli.terminal import progress_bar, tell
@@ -50,6 +51,7 @@ def run(args: argparse.Namespace) -> int:
     """Integrate."""
     from aureole.runs.integrate import check_ending, integrate_series
 
+    apply_pyfai_config(args)
     with reduction(args) as job:
         check_ending(args.output, frames=len(job.frames), cake=args.npt_azim is not None)
         with progress_bar("making the table", "integrating") as progress:

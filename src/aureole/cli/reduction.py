@@ -77,7 +77,7 @@ class Reduction:
         """Tell what the user should know of the frames; not before the run has ended well."""
         marked = self._args.mask or self._args.dummy is not None
         gaps = None if marked else inputs.unmarked_gaps(self.spec.geometry, self.frames)
-        for line in filter(None, [*self.frames.notes, self._why, gaps]):
+        for line in filter(None, [*self._args.config_notes, *self.frames.notes, self._why, gaps]):
             note(prog, line)
 
 
@@ -123,12 +123,13 @@ def reduction(
     if args.sensor is not None:
         geometry = replace(geometry, detector=replace(geometry.detector, sensor=_sensor(args.sensor)))
     axes = _axes(args, args.npt or 1)
-    inputs.check_wavelength(geometry, axes, args.poni)
+    where = args.poni or args.pyfai_config
+    inputs.check_wavelength(geometry, axes, where)
     with inputs.open_run(args, names, expected) as frames, ExitStack() as opened:
-        geometry = inputs.fit_to_frames(geometry, frames, args.poni)
+        geometry = inputs.fit_to_frames(geometry, frames, where)
         axes = _axes(args, bins_of(args.npt, geometry))
         model, why = _error_model(args, geometry, frames)
-        spec = _corrected(args, _spec(args, geometry, axes, model))
+        spec = _corrected(args, replace(_spec(args, geometry, axes, model), **args.fields))
         variance = opened.enter_context(inputs.open_series(args.variance)) if args.variance else None
         yield Reduction(frames, spec, args, variance, _monitor(args.monitor, frames), why, workers)
 
@@ -302,7 +303,8 @@ def _monitor(source: str | None, frames: Frames) -> Any:
 
 def _parameters(args: argparse.Namespace) -> dict[str, str]:
     """Return what is worth finding in the output beside the spec."""
-    known = {"poni": str(Path(args.poni).resolve())}
+    files = {"poni": args.poni, "pyfai_config": args.pyfai_config}
+    known = {name: str(Path(path).resolve()) for name, path in files.items() if path is not None}
     for name in ("mask", "dark", "flat", "absorption", "monitor", "variance", "trim", "sigma_clip"):
         given = getattr(args, name)
         if given is not None:

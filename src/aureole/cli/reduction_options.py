@@ -6,6 +6,7 @@ import argparse
 
 from aureole.cli import inputs
 from aureole.cli.cluster import add_cluster
+from aureole.cli.pyfai_config import add_pyfai_config
 
 UNITS_EPILOG = """\
 units of --unit (default q_nm^-1):
@@ -28,7 +29,8 @@ def add_options(parser: argparse.ArgumentParser, *, output: str, cakes: bool) ->
     """
     files = parser.add_argument_group("files")
     inputs.add_frames(files)
-    inputs.add_geometry(files, required=True)
+    inputs.add_geometry(files, required=False)
+    add_pyfai_config(parser, files)
     inputs.add_output(files, output)
     parser.set_defaults(npt_azim=None, range_unit=None)
     _add_axes(parser.add_argument_group("axes"), cakes=cakes)

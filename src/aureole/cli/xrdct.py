@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from aureole.cli.images import add_images, image_files, read_images, windows
 from aureole.cli.inputs import add_wait
+from aureole.cli.pyfai_config import apply_pyfai_config
 from aureole.cli.reduction import reduction
 from aureole.cli.reduction_options import UNITS_EPILOG, add_options
 from aureole.cli.scan_options import add_xrdct_scan, expected_frames, read_xrdct_scan, scan_files
@@ -129,6 +130,7 @@ def run(args: argparse.Namespace) -> int:
     from aureole.io.scalars import file_of
     from aureole.mapping.xrdct import xrdct_series
 
+    apply_pyfai_config(args)
     transmission = None if args.transmission is None else file_of(args.transmission)
     others = [*scan_files(args), *image_files(args), *([transmission] if transmission else [])]
     with reduction(args, others=others, expected=expected_frames(args)) as job:

@@ -7,6 +7,7 @@ from typing import Any
 
 from aureole.cli.images import add_images, image_files, read_images
 from aureole.cli.inputs import add_wait
+from aureole.cli.pyfai_config import apply_pyfai_config
 from aureole.cli.reduction import reduction
 from aureole.cli.reduction_options import UNITS_EPILOG, add_options
 from aureole.cli.scan_options import add_map_scan, expected_frames, read_map_scan, scan_files
@@ -48,6 +49,7 @@ def run(args: argparse.Namespace) -> int:
     """Integrate, and make images."""
     from aureole.mapping.xrdmap import map_series
 
+    apply_pyfai_config(args)
     images = read_images(args)
     others = [*scan_files(args), *image_files(args)]
     with reduction(args, others=others, expected=expected_frames(args)) as job:

@@ -28,7 +28,7 @@ class Geometry(Formats):
         ------
         GeometryError
             It is none of these.
-        FileError
+        FormatError
             The file cannot be read.
         """
         if isinstance(filename, Placed):

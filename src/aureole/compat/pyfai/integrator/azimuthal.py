@@ -247,7 +247,7 @@ def load(filename: object, type_: str = "AzimuthalIntegrator") -> Any:
     ------
     GeometryError
         It is none of these, or a file that is no PONI file.
-    FileError
+    FormatError
         It cannot be read.
     """
     return AzimuthalIntegrator.sload(filename).promote(type_)
