@@ -329,12 +329,12 @@ def _spec(
         solid_angle=not args.no_solid_angle,
         polarization_factor=args.polarization_factor,
         chi_discontinuity=args.chi_discontinuity,
-        robust=_robust(args),
+        robust=read_robust(args),
     )
 
 
-def _robust(args: argparse.Namespace) -> Trim | Clip | None:
-    """Return which pixels of a bin do not count."""
+def read_robust(args: argparse.Namespace) -> Trim | Clip | None:
+    """Return what ``--trim`` or ``--sigma-clip`` says of values that do not count."""
     from aureole.azimuthal import Clip, Trim
 
     option, text = ("--sigma-clip", args.sigma_clip) if args.trim is None else ("--trim", args.trim)

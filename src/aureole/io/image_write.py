@@ -15,6 +15,8 @@ from aureole.io.publish import publication
 
 IMAGE_ENDINGS = (".tif", ".tiff", ".edf", ".cbf", ".npy")
 """Endings of the single images that are written."""
+MASK_ENDINGS = (*IMAGE_ENDINGS, ".msk")
+"""Endings of the masks that are written; ``.msk`` is FIT2D's, which holds nothing else."""
 
 
 def write_image(
@@ -46,14 +48,18 @@ def write_image(
     """
     ending = Path(path).suffix.lower()
     texts = {key: shown(value) for key, value in (header or {}).items()}
-    if ending not in IMAGE_ENDINGS:
+    if ending not in MASK_ENDINGS:
         raise SpecError(f"{path}: the ending says what is written; known are {', '.join(IMAGE_ENDINGS)}")
     if ending == ".cbf":
         lines = "\n".join(f"{key} {value}" for key, value in texts.items()).encode("ascii", "replace")
         write_cbf(path, _whole(path, image), lines.decode(), overwrite=overwrite)
         return
     with publication(path, overwrite=overwrite) as temporary:
-        if ending == ".npy":
+        if ending == ".msk":
+            from fabio.fit2dmaskimage import Fit2dMaskImage
+
+            Fit2dMaskImage(data=image).write(str(temporary))
+        elif ending == ".npy":
             with temporary.open("wb") as file:
                 np.save(file, image)
         elif ending == ".edf":
@@ -70,10 +76,13 @@ def _whole(path: str | Path, image: NDArray[np.generic]) -> NDArray[np.int32]:
     """Return an image as the whole numbers that a CBF holds."""
     values = image.astype(np.float64)
     there = np.isfinite(values)
-    limits = np.iinfo(np.int32)
     known = values[there]
-    if known.size and (known.min() < limits.min or known.max() > limits.max or (known != np.rint(known)).any()):
-        raise SpecError(f"{path}: a CBF holds whole numbers of 32 bits; let the name end in .h5, .edf or .tif")
+    limits = np.iinfo(np.int32)
+    if ((known < limits.min) | (known > limits.max) | (known != np.rint(known))).any():
+        raise SpecError(
+            f"{path}: a CBF holds whole numbers of 32 bits, and this image others; let the name end in .h5, "
+            ".edf or .tif"
+        )
     if not there.all() and known.size and known.min() < 0:
         raise SpecError(
             f"{path}: a CBF marks pixels without a value as -1, and others are negative; let the name end in "

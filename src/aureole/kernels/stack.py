@@ -1,7 +1,7 @@
 """Statistics of each pixel over many images: running sums, and order statistics of a stack.
 
-The sums of squares are taken about a first image, K: with d = x - K, the variance Σd² - (Σd)²/n loses no digits
-where K is as near to the mean as any frame is (Chan, Golub & LeVeque, Am. Stat. 37 (1983) 242).
+The sums of squares are taken about a first image, K: with d = x - K, the variance Σd² - (Σd)²/n loses no
+digits where K is as near to the mean as any frame is (Chan, Golub & LeVeque, Am. Stat. 37 (1983) 242).
 """
 
 from __future__ import annotations
@@ -131,7 +131,8 @@ class Moments:
         return np.where(self.count > 0, found, np.nan)
 
 
-class Reduced(NamedTuple):
+@dataclass(frozen=True, slots=True, eq=False)
+class Reduced:
     """What a stack was reduced to; each of shape (n_pixels,).
 
     Attributes
@@ -203,13 +204,12 @@ def _percentile(ordered: F64, count: NDArray[np.int32], fraction: float) -> F64:
 
 
 def _trimmed(ordered: F64, count: NDArray[np.int32], low: float, high: float) -> Reduced:
-    number = count[:, None].astype(np.float64)
+    number = count[:, None]
     place = np.arange(ordered.shape[1])
     # how much of the value at each place lies between the percentiles
     share = np.clip(np.minimum(place + 1, high * number) - np.maximum(place, low * number), 0.0, 1.0)
     plain = np.where(place < number, ordered, 0.0)
-    kept = (high - low) * number[:, 0]
-    mean = _per((share * plain).sum(axis=1), kept)
+    mean = _per((share * plain).sum(axis=1), (high - low) * count.astype(np.float64))
     last = np.maximum(count - 1, 0)
     first_kept = np.minimum(np.floor(low * count).astype(np.intp), last)[:, None]
     last_kept = np.clip(np.ceil(high * count).astype(np.intp) - 1, 0, last)[:, None]
@@ -217,7 +217,7 @@ def _trimmed(ordered: F64, count: NDArray[np.int32], low: float, high: float) ->
     moved = np.where(place < number, np.clip(plain, floor, ceiling), 0.0)
     centre = _per(moved.sum(axis=1), count)[:, None]
     about = (np.where(place < number, moved - centre, 0.0) ** 2).sum(axis=1)
-    variance = _per(_per(about, count - 1), (high - low) ** 2 * count)
+    variance = _per(_per(about, count - 1), np.asarray((high - low) ** 2 * count, np.float64))
     return Reduced(mean, variance, count)
 
 
@@ -258,6 +258,7 @@ def _cut_offs(most: int, rule: Clip) -> F64:
     return found
 
 
-def _per(sums: F64, number: NDArray[np.floating] | NDArray[np.integer]) -> F64:
+def _per(sums: F64, number: F64 | NDArray[np.int32]) -> F64:
     """Divide; NaN where the number is not above zero."""
-    return np.divide(sums, number, out=np.full(sums.shape, np.nan), where=number > 0)
+    quotient: F64 = np.divide(sums, number, out=np.full(sums.shape, np.nan), where=number > 0)
+    return quotient

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from contextlib import closing
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, NamedTuple
 
@@ -13,8 +14,8 @@ from numpy.typing import NDArray
 from aureole.azimuthal import Clip, IntegrationSpec, NamedArray, Trim
 from aureole.azimuthal.batches import FramesLike, in_order
 from aureole.errors import FrameError, SpecError
-from aureole.io.average_file import stored_variance
 from aureole.io.images import read_image, to_array
+from aureole.io.nexus_image import stored_variance
 from aureole.io.series import open_frames
 from aureole.kernels.stack import Median, Moments, Reduced, reduce_stack
 from aureole.kernels.sums import is_invalid
@@ -33,7 +34,8 @@ _SORTED = 1 << 21
 _BYTES_A_SUM = 48
 
 
-class Averaged(NamedTuple):
+@dataclass(frozen=True, slots=True, eq=False)
+class Averaged:
     """What many frames were reduced to.
 
     Attributes
@@ -57,7 +59,8 @@ class Averaged(NamedTuple):
     issues: list[FrameIssue]
 
 
-class Statistics(NamedTuple):
+@dataclass(frozen=True, slots=True, eq=False)
+class Statistics:
     """Statistics of each pixel over frames; all of shape (slow, fast), NaN where there is nothing to say.
 
     Attributes
@@ -283,15 +286,34 @@ class Average(NamedTuple):
 
 
 def average(sources: Sequence[str], spec: IntegrationSpec) -> Average:
-    """Read images for a reduction, darks or flats, and average them.
+    """Read images for a reduction, darks or flats, and average them: `read_average` with what a spec says.
+
+    Parameters
+    ----------
+    sources : sequence of str
+    spec : IntegrationSpec
+        Says which values are invalid. The gaps of its detector keep theirs.
+
+    Raises
+    ------
+    InputError, FrameError
+        An image cannot be used.
+    """
+    detector = spec.geometry.detector
+    marks = Treatment(detector=detector, detector_mask=False, dummy=spec.dummy, delta_dummy=spec.delta_dummy)
+    return read_average(sources, marks)
+
+
+def read_average(sources: Sequence[str], treatment: Treatment) -> Average:
+    """Read images and average them.
 
     Parameters
     ----------
     sources : sequence of str
         Whatever `aureole.open_frames` takes. A single image is left as it is; one that `aureole average` made
         has its variance with it (HDF5).
-    spec : IntegrationSpec
-        Says which values are invalid.
+    treatment : Treatment
+        Says which values of several images are invalid.
 
     Raises
     ------
@@ -305,13 +327,7 @@ def average(sources: Sequence[str], spec: IntegrationSpec) -> Average:
         if len(frames) == 1:
             image, variance = to_array(frames[0]), stored_variance(sources[0], frames.shape)
         else:
-            marks = Treatment(
-                detector=spec.geometry.detector,
-                detector_mask=False,
-                dummy=spec.dummy,
-                delta_dummy=spec.delta_dummy,
-            )
-            found = average_frames(frames, treatment=marks, options=RunOptions(strict=True))
+            found = average_frames(frames, treatment=treatment, options=RunOptions(strict=True))
             image, variance = found.image, found.variance
     named = None if variance is None else NamedArray(f"variance of {name}", variance)
     return Average(NamedArray(name, image), named)

@@ -81,12 +81,10 @@ class Treatment:
             bad |= self.mask != 0
         for image in (self.dark, self.flat):
             if image is not None:
-                values = no_values(
-                    self.detector, image.dtype, dummy=self.dummy, delta_dummy=self.delta_dummy
-                )
+                values = no_values(self.detector, image.dtype, dummy=self.dummy, delta_dummy=self.delta_dummy)
                 bad |= is_invalid(image.astype(np.float64), values)
         if self.flat is not None:
-            bad |= ~(self.flat > 0)
+            bad |= ~np.greater(self.flat, 0)
         return bad
 
 

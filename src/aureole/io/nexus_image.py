@@ -1,4 +1,4 @@
-"""NeXus files of one image that was made of many frames: what an average is, and how sure."""
+"""NeXus files of one image: an average of frames with what belongs to it, a mask."""
 
 from __future__ import annotations
 
@@ -16,30 +16,34 @@ from aureole.io.pending_hdf5 import PendingHdf5
 from aureole.io.sniff import kind_of_content
 from aureole.io.status import FrameStatus
 
-_PROCESS, _IMAGE, _VARIANCE, _COUNT = "average", "data", "variance", "count"
+AVERAGE = "average"
+"""The process that makes one image of many frames."""
 
 
-def write_average(
+def write_nexus_image(
     path: str | Path,
+    process: str,
     images: Mapping[str, NDArray[np.generic]],
-    status: Mapping[int, tuple[FrameStatus, str]],
     *,
-    frames: int,
     provenance: Provenance,
+    frames: int = 0,
+    unused: Mapping[int, tuple[FrameStatus, str]] | None = None,
     overwrite: bool = False,
 ) -> None:
-    """Write an average with what belongs to it; the file appears whole or not at all.
+    """Write an image with what belongs to it; the file appears whole or not at all.
 
     Parameters
     ----------
     path : path
+    process : str
+        What made it.
     images : mapping of str to ndarray, shape (slow, fast)
-        ``"data"``, the average; ``"variance"`` of it and ``"count"`` of frames, where they are known.
-    status : mapping of int to (FrameStatus, str)
-        What was wrong with the frames that are not in it.
-    frames : int
-        How many there were.
+        ``"data"``, the image; ``"variance"`` of it and ``"count"`` of frames, where they are known.
     provenance : Provenance
+    frames : int
+        How many it was made of.
+    unused : mapping of int to (FrameStatus, str), optional
+        What was wrong with those that are not in it.
     overwrite : bool
 
     Raises
@@ -53,9 +57,9 @@ def write_average(
     with pending.or_nothing():
         with pending.writing() as file:
             entry = new_entry(file)
-            write_provenance(entry, _PROCESS, provenance)
+            write_provenance(entry, process, provenance)
             data = new_group(entry, "data", "NXdata")
-            data.attrs["signal"] = _IMAGE
+            data.attrs["signal"] = "data"
             data.attrs["interpretation"] = "image"
             for name, image in images.items():
                 stored = data.create_dataset(
@@ -63,7 +67,7 @@ def write_average(
                 )
                 stored.attrs["interpretation"] = "image"
             pending.status[:] = FrameStatus.DONE
-        for frame, (state, message) in status.items():
+        for frame, (state, message) in (unused or {}).items():
             pending.mark(frame, state, message)
     pending.close()
 
@@ -84,11 +88,12 @@ def stored_variance(source: str, shape: tuple[int, int]) -> NDArray[np.float64] 
     try:
         with open_file(item.path) as file:
             entry = file.get("entry")
-            if not isinstance(entry, h5py.Group) or _PROCESS not in entry:
+            if not isinstance(entry, h5py.Group) or AVERAGE not in entry:
                 return None
-            variance = entry.get(f"data/{_VARIANCE}")
+            variance = entry.get("data/variance")
             if not isinstance(variance, h5py.Dataset) or variance.shape != shape:
                 return None
-            return variance[()].astype(np.float64)
+            found: NDArray[np.float64] = variance[()].astype(np.float64)
+            return found
     except TROUBLES:
         return None
