@@ -52,7 +52,7 @@ def beam_stop(image: F64, geometry: Geometry, noise: F64 | float = 0.0) -> Mask:
         There is no such shadow: the intensity does not fall towards the centre, the centre is not on the
         image, or the shadow would cover more than a quarter of it.
     """
-    from scipy.ndimage import binary_opening, label, uniform_filter
+    from scipy.ndimage import binary_opening, distance_transform_edt, label, uniform_filter
 
     row, column = geometry.beam_center()
     at = f"around row {row:.1f}, column {column:.1f}"
@@ -78,7 +78,9 @@ def beam_stop(image: F64, geometry: Geometry, noise: F64 | float = 0.0) -> Mask:
     error = np.sqrt(np.broadcast_to(np.asarray(noise, np.float64), shape)) / _BOX
     with np.errstate(invalid="ignore"):
         dark = seen & (smooth < _DARK * usual) & (usual - smooth > _SURE * np.nan_to_num(error))
-    dark = binary_opening(dark | ~seen, np.ones((3, 3), bool)) & (dark | ~seen)
+    # a gap is as dark as the pixel beside it
+    dark = dark[tuple(distance_transform_edt(~seen, return_distances=False, return_indices=True))]
+    dark = binary_opening(dark, np.ones((3, 3), bool))
     parts, _ = label(dark, np.ones((3, 3), int))
     inner = parts[radius <= max(3.0, 0.2 * edge)]
     inner = inner[inner > 0]
