@@ -155,7 +155,7 @@ class Median:
     """The median of each pixel; of an even number of values the mean of the two in the middle."""
 
 
-def reduce_stack(values: F64, rule: Median | Trim | Clip, *, quantum: float | F64 = 0.0) -> Reduced:
+def reduce_stack(values: F64, rule: Median | Trim | Clip, *, quantum: float = 0.0) -> Reduced:
     """Reduce a stack of images to one.
 
     Parameters
@@ -171,7 +171,7 @@ def reduce_stack(values: F64, rule: Median | Trim | Clip, *, quantum: float | F6
         follows Student's distribution of the number of frames, since few frames know their own scatter
         badly and no value of n can be more than (n - 1)/√n standard deviations from their mean (F. E. Grubbs,
         Technometrics 11 (1969) 1).
-    quantum : float or ndarray (n_pixels,)
+    quantum : float
         Least difference of two values: the standard deviation for clipping is not believed to be lower, lest
         single counts in dark pixels be outliers.
 
@@ -182,9 +182,10 @@ def reduce_stack(values: F64, rule: Median | Trim | Clip, *, quantum: float | F6
         Sankhya A 25 (1963) 331); of the median and of a single percentile none is known.
     """
     if isinstance(rule, Clip):
-        return _clipped(values, rule, np.asarray(quantum, np.float64))
+        return _clipped(values, rule, quantum)
     # one pixel's values side by side, those that are NaN last
-    ordered = np.sort(values.T, axis=1)
+    ordered = np.ascontiguousarray(values.T)
+    ordered.sort(axis=1)
     count = np.isfinite(ordered).sum(axis=1, dtype=np.int32)
     if isinstance(rule, Median):
         return Reduced(_percentile(ordered, count, 0.5), None, count)
@@ -204,26 +205,51 @@ def _percentile(ordered: F64, count: NDArray[np.int32], fraction: float) -> F64:
 
 
 def _trimmed(ordered: F64, count: NDArray[np.int32], low: float, high: float) -> Reduced:
-    number = count[:, None]
-    place = np.arange(ordered.shape[1])
-    # how much of the value at each place lies between the percentiles
-    share = np.clip(np.minimum(place + 1, high * number) - np.maximum(place, low * number), 0.0, 1.0)
-    plain = np.where(place < number, ordered, 0.0)
-    mean = _per((share * plain).sum(axis=1), (high - low) * count.astype(np.float64))
-    last = np.maximum(count - 1, 0)
-    first_kept = np.minimum(np.floor(low * count).astype(np.intp), last)[:, None]
-    last_kept = np.clip(np.ceil(high * count).astype(np.intp) - 1, 0, last)[:, None]
-    floor, ceiling = (np.take_along_axis(ordered, at, axis=1) for at in (first_kept, last_kept))
-    moved = np.where(place < number, np.clip(plain, floor, ceiling), 0.0)
-    centre = _per(moved.sum(axis=1), count)[:, None]
-    about = (np.where(place < number, moved - centre, 0.0) ** 2).sum(axis=1)
-    variance = _per(_per(about, count - 1), np.asarray((high - low) ** 2 * count, np.float64))
+    mean, variance = np.full(count.size, np.nan), np.full(count.size, np.nan)
+    for number in np.unique(count[count > 0]):
+        rows = np.flatnonzero(count == number)
+        sorted_ = ordered[rows, :number] if rows.size < count.size else ordered[:, :number]
+        place = np.arange(number)
+        # how much of the value at each place lies between the percentiles
+        share = np.minimum(place + 1, high * number) - np.maximum(place, low * number)
+        share = np.maximum(share, 0.0)
+        mean[rows] = sorted_ @ share / share.sum()
+        if number > 1:
+            # values beyond stand where the outermost of the others do
+            first, last = int(low * number), int(np.ceil(high * number))
+            times = np.where((place >= first) & (place < last), 1.0, 0.0)
+            times[first] += first
+            times[last - 1] += number - last
+            about = sorted_ - (sorted_ @ times / number)[:, None]
+            about *= about
+            variance[rows] = about @ times / ((number - 1.0) * (high - low) ** 2 * number)
     return Reduced(mean, variance, count)
 
 
-def _clipped(values: F64, rule: Clip, quantum: F64) -> Reduced:
-    kept = np.isfinite(values)
+def _clipped(values: F64, rule: Clip, quantum: float) -> Reduced:
     cut_offs = _cut_offs(len(values), rule)
+    total = len(values)
+    mean = values.mean(axis=0)
+    about = values - mean
+    square = np.einsum("ij,ij->j", about, about)
+    count = np.full(mean.size, total, np.int32)
+    if total > 2:
+        largest = np.maximum(about.max(axis=0), -about.min(axis=0))
+        limit = cut_offs[total] * np.maximum(np.sqrt(square / (total - 1.0)), quantum)
+        # also where there is no value, since nothing can be said of NaN
+        again = np.flatnonzero(~(largest <= limit))
+    else:
+        again = np.flatnonzero(np.isnan(mean))
+    if again.size:
+        mean[again], square[again], count[again] = _clipped_again(values[:, again], rule, quantum, cut_offs)
+    return Reduced(mean, _per(_per(square, count - 1), count), count)
+
+
+def _clipped_again(
+    values: F64, rule: Clip, quantum: float, cut_offs: F64
+) -> tuple[F64, F64, NDArray[np.int32]]:
+    """Return mean, sum of squares about it and number of the values that are kept."""
+    kept = np.isfinite(values)
     plain = np.where(kept, values, 0.0)
     for step in range(rule.iterations + 1):
         count = kept.sum(axis=0, dtype=np.int32)
@@ -237,7 +263,7 @@ def _clipped(values: F64, rule: Clip, quantum: F64) -> Reduced:
         if np.array_equal(inside, kept):
             break
         kept = inside
-    return Reduced(mean, _per(_per(square, count - 1), count), count)
+    return mean, square, count
 
 
 def _cut_offs(most: int, rule: Clip) -> F64:

@@ -184,7 +184,7 @@ def _summed(work: Work, *, squares: bool, extremes: bool) -> Moments:
         origin[part] = values if bad is None else np.where(bad, 0.0, values)
     total = len(work)
     # by the number of frames alone, so that the sums do not depend on that of threads
-    together = min(_MOST_TOGETHER, max(1, total // 16))
+    together = min(_MOST_TOGETHER, max(1, total // 8))
     lots = [range(start, min(start + together, total)) for start in range(0, total, together)]
 
     def sum_of(lot: range) -> tuple[Moments, dict[int, FrameError]]:
