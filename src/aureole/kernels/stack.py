@@ -213,16 +213,18 @@ def _trimmed(ordered: F64, count: NDArray[np.int32], low: float, high: float) ->
         # how much of the value at each place lies between the percentiles
         share = np.minimum(place + 1, high * number) - np.maximum(place, low * number)
         share = np.maximum(share, 0.0)
-        mean[rows] = sorted_ @ share / share.sum()
+        mean[rows] = np.einsum("ij,j->i", sorted_, share) / share.sum()
         if number > 1:
             # values beyond stand where the outermost of the others do
             first, last = int(low * number), int(np.ceil(high * number))
             times = np.where((place >= first) & (place < last), 1.0, 0.0)
             times[first] += first
             times[last - 1] += number - last
-            about = sorted_ - (sorted_ @ times / number)[:, None]
+            about = sorted_ - (np.einsum("ij,j->i", sorted_, times) / number)[:, None]
             about *= about
-            variance[rows] = about @ times / ((number - 1.0) * (high - low) ** 2 * number)
+            variance[rows] = np.einsum("ij,j->i", about, times) / (
+                (number - 1.0) * (high - low) ** 2 * number
+            )
     return Reduced(mean, variance, count)
 
 
