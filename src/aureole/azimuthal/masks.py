@@ -191,6 +191,30 @@ def peers_beside(values: F64, noise: F64 | float = 0.0) -> Peers:
     return Peers(low, high, np.maximum(mean / _SIDES, np.sqrt(np.maximum(usual, 0.0))))
 
 
+def dead_pixels(highest: F64, peers: Peers, frames: int, sigma: float, *, counts: bool = True) -> Mask:
+    """Return which pixels are zero in all frames where their peers are not.
+
+    Parameters
+    ----------
+    highest : ndarray, shape (n1, n2)
+        Of non-negative values, the highest over the frames.
+    peers : Peers
+        What mean they make one expect.
+    frames : int
+        How many.
+    sigma : float
+        Counts have to be expected in such a number, over all frames, that none is as improbable as so many
+        standard deviations are: more than sigma². Of other values, zero has to be so far off.
+    counts : bool
+        Whether values are counts.
+    """
+    dark = highest == 0.0
+    if not counts:
+        return np.asarray(dark & peers.below(highest, sigma))
+    with np.errstate(invalid="ignore"):
+        return np.asarray(dark & (peers.low * frames > sigma**2))
+
+
 def flickering(scatter: F64, peers: Peers, frames: int, sigma: float) -> Mask:
     """Return which pixels scatter more from frame to frame than their peers do.
 

@@ -169,6 +169,8 @@ class Rules:
     def _values(self, statistics: Statistics, *, whole: bool) -> Iterator[tuple[str, Mask]]:
         import numpy as np
 
+        from aureole.azimuthal import masks
+
         args, mean = self._args, statistics.mean
         yield "no value", (statistics.count == 0) & ~self._gaps(mean.shape)
         looked_at = {
@@ -195,8 +197,9 @@ class Rules:
             if args.cold is not None:
                 yield f"cold ({args.cold:g} sigma)", peers.below(mean, args.cold)
             if args.dead is not None:
-                dark = (statistics.lowest == 0.0) & (statistics.highest == 0.0)
-                yield f"dead ({args.dead:g} sigma)", dark & peers.below(mean, args.dead)
+                used = statistics.total - len(statistics.issues)
+                dead = masks.dead_pixels(statistics.highest, peers, used, args.dead, counts=whole)
+                yield f"dead ({args.dead:g} sigma)", dead & (statistics.lowest == 0.0)
         if args.flicker is not None:
             yield f"flickering ({args.flicker:g} sigma)", self._flickering(statistics, whole=whole)
 

@@ -84,7 +84,9 @@ class Moments:
                     (self.lowest, np.minimum, np.inf),
                     (self.highest, np.maximum, -np.inf),
                 ):
-                    extreme(found[part], values if bad is None else np.where(bad, worst, values), found[part])
+                    extreme(
+                        found[part], values if bad is None else np.where(bad, worst, values), out=found[part]
+                    )
             values -= self.origin[part]
             if bad is None:
                 self.count[part] += 1
@@ -103,9 +105,9 @@ class Moments:
         if self.square is not None and other.square is not None:
             self.square += other.square
         if self.lowest is not None and other.lowest is not None:
-            np.minimum(self.lowest, other.lowest, self.lowest)
+            np.minimum(self.lowest, other.lowest, out=self.lowest)
         if self.highest is not None and other.highest is not None:
-            np.maximum(self.highest, other.highest, self.highest)
+            np.maximum(self.highest, other.highest, out=self.highest)
 
     def mean(self) -> F64:
         """Return the mean; NaN where nothing was counted."""
@@ -179,7 +181,8 @@ def reduce_stack(values: F64, rule: Median | Trim | Clip, *, quantum: float = 0.
     -------
     Reduced
         The variance of a trimmed mean is that of the winsorised values (J. W. Tukey & D. H. McLaughlin,
-        Sankhya A 25 (1963) 331); of the median and of a single percentile none is known.
+        Sankhya A 25 (1963) 331), NaN where less than two of them are left; of the median and of a single
+        percentile none is known.
     """
     if isinstance(rule, Clip):
         return _clipped(values, rule, quantum)
@@ -214,18 +217,21 @@ def _trimmed(ordered: F64, count: NDArray[np.int32], low: float, high: float) ->
         share = np.minimum(place + 1, high * number) - np.maximum(place, low * number)
         share = np.maximum(share, 0.0)
         mean[rows] = np.einsum("ij,j->i", sorted_, share) / share.sum()
-        if number > 1:
-            # values beyond stand where the outermost of the others do
-            first, last = int(low * number), int(np.ceil(high * number))
-            times = np.where((place >= first) & (place < last), 1.0, 0.0)
-            times[first] += first
-            times[last - 1] += number - last
-            about = sorted_ - (np.einsum("ij,j->i", sorted_, times) / number)[:, None]
-            about *= about
-            variance[rows] = np.einsum("ij,j->i", about, times) / (
-                (number - 1.0) * (high - low) ** 2 * number
-            )
+        if (high - low) * number >= 2.0:
+            ends = (_between(sorted_, low * number), _between(sorted_, (1.0 - high) * number, last=True))
+            about = np.clip(sorted_, *ends)
+            about -= about.mean(axis=1)[:, None]
+            scatter = np.einsum("ij,ij->i", about, about) / (number - 1.0)
+            variance[rows] = scatter / ((high - low) ** 2 * number)
     return Reduced(mean, variance, count)
+
+
+def _between(ordered: F64, taken: float, *, last: bool = False) -> F64:
+    """Return where values end of which a number are taken off, be it a broken one, shape (rows, 1)."""
+    whole = int(taken)
+    at, beside = (-1 - whole, -2 - whole) if last else (whole, whole + 1)
+    outer, inner = ordered[:, at, None], ordered[:, beside, None]
+    return np.asarray(outer + (taken - whole) * (inner - outer))
 
 
 def _clipped(values: F64, rule: Clip, quantum: float) -> Reduced:

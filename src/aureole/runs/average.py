@@ -43,7 +43,8 @@ class Averaged:
     image : ndarray of float64, shape (slow, fast)
         NaN where no frame had a value.
     variance : ndarray of float64, shape (slow, fast), or None
-        Of a mean, by the scatter of the frames; NaN where that is less than two values.
+        Of a mean, by the scatter of the frames; NaN where that is less than two values, None where it is so
+        everywhere.
     count : ndarray of int32, shape (slow, fast)
         Of how many frames each pixel was made; after clipping, of how many that were kept.
     total : int
@@ -135,7 +136,7 @@ def average_frames(
     else:
         found = _by_sums(work, method)
     variance = None
-    if found.variance is not None:
+    if found.variance is not None and np.isfinite(found.variance).any():
         variance = work.finished(found.variance + work.of_dark(), power=2)
     image = work.finished(found.value, power=2 if method == "variance" else 1)
     return Averaged(image, variance, work.counted(found.count), len(work), work.issues)
