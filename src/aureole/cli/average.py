@@ -259,7 +259,7 @@ def told_of_marks(treatment: Treatment, frames: Frames) -> list[str]:
         return []
     return [
         f"{number} pixels of the first frame {what} and count as intensities, as no detector is known that "
-        "marks gaps so; name it (--detector or --poni), or give --mask or --dummy"
+        "marks gaps so; name it with --detector or --poni"
     ]
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from aureole.cli import inputs
+from aureole.cli.average import told_of_marks
 from aureole.cli.mask_rules import Marked, Rules
 from aureole.cli.terminal import note, progress_bar, tell_unused
 from aureole.errors import InputError, SpecError
@@ -201,7 +202,10 @@ def _statistics(args: argparse.Namespace, rules: Rules, frames: Frames) -> Stati
     with progress_bar("reading", "looking at frames") as progress:
         options = RunOptions(threads=args.threads, strict=args.strict, progress=progress)
         treatment = Treatment(detector=rules.detector, detector_mask=not args.no_detector_mask)
-        return frame_statistics(frames, treatment=treatment, options=options)
+        found = frame_statistics(frames, treatment=treatment, options=options)
+    for line in told_of_marks(treatment, frames):
+        note(_PROG, line)
+    return found
 
 
 def _write(args: argparse.Namespace, found: Marked, frames: Frames | None) -> None:
