@@ -89,7 +89,8 @@ def add_method(group: argparse._ActionsContainer) -> None:
         const="3,5",
         metavar="SIGMA[,ITER]",
         help="mean without outliers, such as cosmic rays: values as improbable as SIGMA standard deviations, "
-        "for that number of frames, are taken out up to ITER times (3,5 where none are given)",
+        "for that number of frames, are taken out up to ITER times (3,5 where none are given); with auto for "
+        "SIGMA, those that Chauvenet's criterion finds too improbable",
     )
 
 

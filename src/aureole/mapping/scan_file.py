@@ -14,7 +14,7 @@ from aureole.errors import FormatError, OutputError, SpecError
 from aureole.io.grids import GridAxis, GridEntry, new_data, point_at, write_entry, write_scan
 from aureole.io.hdf5_files import TROUBLES, open_file
 from aureole.io.nexus import write_source_facts
-from aureole.io.patterns import AxisData
+from aureole.io.pattern_layout import AxisData
 from aureole.io.pending_hdf5 import PendingHdf5
 from aureole.io.sniff import NEXUS_ENDINGS
 from aureole.io.status import FrameStatus

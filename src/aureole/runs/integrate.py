@@ -15,7 +15,8 @@ from aureole.axis import Axis
 from aureole.azimuthal import Plan
 from aureole.errors import FormatError, OutputError, SpecError
 from aureole.io.hdf5_files import TROUBLES, open_file
-from aureole.io.patterns import AxisData, PatternLayout, PatternWriter
+from aureole.io.pattern_layout import AxisData, PatternLayout
+from aureole.io.patterns import PatternWriter
 from aureole.io.series import Frames
 from aureole.io.sniff import NEXUS_ENDINGS
 from aureole.io.status import FrameStatus
@@ -177,6 +178,7 @@ def _layout(plan: Plan, run: Run, options: RunOptions, monitor: F64 | None) -> P
         norm=plan.normalization,
         sigma=spec.error_model is not None,
         solid_angle=spec.solid_angle,
+        efficiency=spec.efficiency_of is not None,
         polarization=spec.polarization_factor is not None,
         monitor=monitor,
         site=options.site,

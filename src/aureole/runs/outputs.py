@@ -36,7 +36,7 @@ def provenance(plan: Plan, run: Run, options: RunOptions) -> Provenance:
         spec=spec.to_json(),
         sources=run.manifest.sources,
         parameters=parameters,
-        arrays={name: named.array for name, named in spec.arrays.items()},
+        arrays={name: named.array for name, named in spec.embedded.items()},
         note=f"made by aureole {__version__}; sigma is the standard error of the mean",
     )
 

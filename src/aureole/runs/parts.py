@@ -25,12 +25,11 @@ from numpy.typing import NDArray
 from aureole.errors import OutputError
 from aureole.io.publish import AlreadyThereError, publication, sweep
 from aureole.io.status import FrameStatus
+from aureole.io.stored_rows import LABEL_BYTES, MAGIC
 from aureole.runs.sources import Late
 
 F32 = NDArray[np.float32]
 
-_BLOCK = 512
-_MAGIC = "aureole-part-1"
 _ARRAYS = ("intensity", "sigma", "monitor", "status")
 _NAME = re.compile(r"part-(\d{6,})-([0-9a-f]{12})-g(\d+)\.h5")
 
@@ -227,7 +226,7 @@ def let_go(descriptors: list[int], folder: Path | None) -> None:
 def _format(rows: Rows, label: Label) -> bytearray:
     """Return the bytes of a part."""
     memory = BytesIO()
-    with h5py.File(memory, "w", userblock_size=_BLOCK) as file:
+    with h5py.File(memory, "w", userblock_size=LABEL_BYTES) as file:
         file.attrs["frames"] = (rows.frames.start, rows.frames.stop)
         for name, values in rows.arrays():
             file[name] = values
@@ -237,15 +236,15 @@ def _format(rows: Rows, label: Label) -> bytearray:
             late = [(number, *facts) for number, facts in rows.late.items()]
             file["late_sources"] = np.array(late, np.int64)
     data = bytearray(memory.getbuffer())
-    checksum = hashlib.sha256(memoryview(data)[_BLOCK:]).hexdigest()
-    data[:_BLOCK] = " ".join((_MAGIC, checksum, *label)).encode().ljust(_BLOCK, b"\n")
+    checksum = hashlib.sha256(memoryview(data)[LABEL_BYTES:]).hexdigest()
+    data[:LABEL_BYTES] = " ".join((MAGIC, checksum, *label)).encode().ljust(LABEL_BYTES, b"\n")
     return data
 
 
 def _read(path: Path, owner: str, frames: range) -> tuple[Label, Rows]:
     data = path.read_bytes()
-    magic, checksum, *label = data[:_BLOCK].decode("ascii", "replace").split() or [""] * 5
-    if magic != _MAGIC or hashlib.sha256(memoryview(data)[_BLOCK:]).hexdigest() != checksum:
+    magic, checksum, *label = data[:LABEL_BYTES].decode("ascii", "replace").split() or [""] * 5
+    if magic != MAGIC or hashlib.sha256(memoryview(data)[LABEL_BYTES:]).hexdigest() != checksum:
         raise ValueError("its checksum is wrong")
     if label[0] != owner:
         raise ValueError("it is of another run")
