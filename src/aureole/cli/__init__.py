@@ -30,6 +30,8 @@ example:
 
 
 _VERBS = (
+    "average",
+    "mask",
     "integrate",
     "xrdmap",
     "xrdct",
@@ -43,8 +45,6 @@ _VERBS = (
     "plot",
     "export",
     "convert",
-    "average",
-    "mask",
     "simulate",
     "demo",
 )
