@@ -30,6 +30,8 @@ example:
 
 
 _VERBS = (
+    "average",
+    "mask",
     "integrate",
     "xrdmap",
     "xrdct",

@@ -191,7 +191,7 @@ def _spec(
         solid_angle=not args.no_solid_angle,
         polarization_factor=args.polarization_factor,
         chi_discontinuity=args.chi_discontinuity,
-        robust=_robust(args),
+        robust=read_robust(args),
         efficiency=not args.no_efficiency,
     )
 
@@ -208,8 +208,8 @@ def _sensor(text: str) -> Sensor:
     return sensor
 
 
-def _robust(args: argparse.Namespace) -> Trim | Clip | None:
-    """Return which pixels of a bin do not count."""
+def read_robust(args: argparse.Namespace) -> Trim | Clip | None:
+    """Return what ``--trim`` or ``--sigma-clip`` says of values that do not count."""
     from aureole.azimuthal import Trim
 
     if args.trim is None:
