@@ -14,6 +14,7 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
+from aureole.compat.pyfai.accessors import give_pair
 from aureole.errors import GeometryError
 from aureole.geometry import Detector as Known
 from aureole.geometry import detector, model_names
@@ -216,12 +217,31 @@ class Detector:
         """Return the corners of each pixel, (n1, n2, 4, 3): behind, along the slow axis, along the fast."""
         return np.roll(self.known.corners(), 1, axis=-1)
 
+    def dynamic_mask(self, img: NDArray[Any]) -> NDArray[Any]:
+        """Return the mask of an image: not zero in gaps, and where its values say that there is none."""
+        mask = (
+            np.zeros(img.shape, np.int8)
+            if self.mask is None
+            else (np.asarray(self.mask) != 0).astype(np.int8)
+        )
+        intervals = self.known.invalid_values(img.dtype)
+        if self.dummy is not None:
+            delta = self.delta_dummy or 0.0
+            intervals = [(self.dummy - delta, self.dummy + delta)]
+        for low, high in intervals:
+            mask |= (img >= low) & (img <= high)
+        return mask
+
     def save(self, filename: str | Path) -> None:
         """Write a NeXus file of the detector; one that is there is replaced."""
         save_detector(self.known, filename, overwrite=True)
 
     def __repr__(self) -> str:
         return f"Detector({self.known if self.is_known else 'of unknown pixels'})"
+
+
+for _name in ("pixel1", "pixel2", "mask", "darkcurrent", "flatfield", "name", "binning"):
+    give_pair(Detector, _name)
 
 
 def _along(known: Known, axis: int, index: Any) -> F64:

@@ -112,6 +112,7 @@ class Geometry(Formats):
         """Do nothing: what is kept follows what is asked for."""
 
     collect_garbage = reset
+    reset_engines = reset
 
     def __copy__(self) -> Self:
         made = type(self).__new__(type(self))
