@@ -121,7 +121,7 @@ def same(page, heading):
 
 
 def test_what_the_page_calls_the_same_is_there(page):
-    ai = door.AzimuthalIntegrator(0.1, 0.01, 0.04, detector="Pilatus100k")
+    ai = door.AzimuthalIntegrator(0.1, 0.01, 0.04, detector="Pilatus100k", wavelength=1e-10)
     image = np.ones((195, 487))
     results = (
         ai.integrate1d(image, 10, unit="2th_deg"),
