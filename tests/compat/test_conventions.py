@@ -54,6 +54,18 @@ def test_empty_bins_hold_what_is_asked_for(ai, image):
     assert result.intensity[-1] == -7.0 == result.dummy
 
 
+def test_azimuths_go_over_the_discontinuity(ai, image):
+    over, beyond = (
+        ai.integrate1d(image, 50, azimuth_range=given, method="no") for given in ((170, -170), (170, 190))
+    )
+    assert np.array_equal(over.intensity, beyond.intensity)
+    ai.setChiDiscAtZero()
+    ring = ai.integrate_radial(image, 18, radial_range=(10, 60), unit="chi_rad", azimuth_range=(90, 270))
+    assert ring.radial[[0, -1]] == pytest.approx(np.radians([95, 265]))
+    assert ring.method_called == "integrate1d_ng"
+    assert ai.medfilt1d(image, 50, percentile=(10, 90)).percentile == (10, 90)
+
+
 def test_clipping_without_an_error_model_has_errors(ai, image):
     assert (ai.sigma_clip(image, 50).sigma > 0).all()
 

@@ -21,6 +21,7 @@ Image = NDArray[Any]
 Range = tuple[float, float] | None
 
 _LEAST_SIGMA = 1e-9
+_NAMES = {type(None): "integrate1d_ng", Clip: "sigma_clip_ng", Trim: "medfilt1d_ng"}
 
 
 class Options(TypedDict, total=False):
@@ -96,11 +97,11 @@ class AzimuthalIntegrator(Images):
         radial, azimuthal = units if isinstance(units, tuple | list) else (units, "chi_deg")
         axes = (
             Axis(unit_of(radial).name, npt_rad, _pair(options.get("radial_range"))),
-            Axis(unit_of(azimuthal).name, npt_azim, _pair(options.get("azimuth_range"))),
+            Axis(unit_of(azimuthal).name, npt_azim, self._around(options, azimuthal)),
         )
         found = self._integrated(data, axes, options)
         assert isinstance(found, Cake)
-        result = Integrate2dResult.of(found, _called(options, "integrate2d"), empty=self.empty)
+        result = Integrate2dResult.of(found, _called(options, "integrate2d_ng"), empty=self.empty)
         if (filename := options.get("filename")) is not None:
             names = zip(result.unit, (result.radial, result.azimuthal), strict=True)
             save2d(filename, result.intensity, list(names))
@@ -124,7 +125,8 @@ class AzimuthalIntegrator(Images):
         """
         given = _pair(options.get("radial_range"))
         radial = None if given is None else Axis(unit_of(radial_unit).name, None, given)
-        around = Axis(unit_of(options.get("unit", "chi_deg")).name, npt, _pair(options.get("azimuth_range")))
+        unit = options.get("unit", "chi_deg")
+        around = Axis(unit_of(unit).name, npt, self._around(options, unit))
         return self._finished(self._integrated(data, (radial, around), options), options)
 
     def sigma_clip(
@@ -182,13 +184,29 @@ class AzimuthalIntegrator(Images):
         self, data: Image, npt: int, options: Options, robust: Clip | Trim | None = None
     ) -> Integrate1dResult:
         radial = Axis(unit_of(options.get("unit", "q_nm^-1")).name, npt, _pair(options.get("radial_range")))
-        limits = _pair(options.get("azimuth_range"))
+        limits = self._around(options, "chi_deg")
         around = None if limits is None else Axis("chi_deg", None, limits)
-        return self._finished(self._integrated(data, (radial, around), options, robust), options)
+        found = self._integrated(data, (radial, around), options, robust)
+        return self._finished(found, options, robust)
 
-    def _finished(self, found: Pattern | Cake, options: Options) -> Integrate1dResult:
+    def _around(self, options: Options, unit: object) -> Range:
+        """Return the range of azimuths, given in degrees, in a unit; one that goes down goes on a turn later."""
+        given = options.get("azimuth_range")
+        if given is None or (given[0] is None and given[-1] is None):
+            return None
+        ends = (-180.0, 180.0) if self.chiDiscAtPi else (0.0, 360.0)
+        low, high = (end if one is None else float(one) for one, end in zip(given, ends, strict=True))
+        scale = unit_of(unit).factor / unit_of("chi_deg").factor
+        return low * scale, (high if high > low else high + 360.0) * scale
+
+    def _finished(
+        self, found: Pattern | Cake, options: Options, robust: Clip | Trim | None = None
+    ) -> Integrate1dResult:
         assert isinstance(found, Pattern)
-        result = Integrate1dResult.of(found, _called(options), empty=self.empty)
+        called = _called(options, _NAMES[type(robust)])
+        if isinstance(robust, Trim):
+            called = called._replace(percentile=(robust.low, robust.high))
+        result = Integrate1dResult.of(found, called, empty=self.empty)
         if (filename := options.get("filename")) is not None:
             save1d(filename, result, result.unit)
         return result
@@ -258,7 +276,7 @@ def _plan(spec: IntegrationSpec) -> Plan:
     return spec.plan()
 
 
-def _called(options: Options, name: str = "integrate1d") -> Called:
+def _called(options: Options, name: str) -> Called:
     given = options.get("polarization_factor")
     return Called(
         options.get("method", ("bbox", "csr", "cython")),
