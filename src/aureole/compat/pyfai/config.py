@@ -221,7 +221,12 @@ def _range(entries: dict[str, Any], extra: dict[str, Any], kind: str, notes: lis
     known = [end for end in ends if end is not None and isfinite(end)]
     if len(known) == 1:
         notes.append(f"{kind}_range has one end only, so it is not applied, as in pyFAI")
-    return (min(known), max(known)) if len(known) == 2 else None
+    if len(known) < 2:
+        return None
+    low, high = known
+    if kind == "azimuth":
+        return low, high if high > low else high + 360.0
+    return min(known), max(known)
 
 
 def _number(given: Any) -> float | None:

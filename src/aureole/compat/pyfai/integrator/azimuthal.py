@@ -190,7 +190,7 @@ class AzimuthalIntegrator(Images):
         return self._finished(found, options, robust)
 
     def _around(self, options: Options, unit: object) -> Range:
-        """Return the range of azimuths, given in degrees, in a unit; one that goes down goes on a turn later."""
+        """Return the range of azimuths, given in degrees, in a unit; what goes down ends a turn later."""
         given = options.get("azimuth_range")
         if given is None or (given[0] is None and given[-1] is None):
             return None
