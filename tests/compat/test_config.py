@@ -184,7 +184,7 @@ def test_integrate_takes_the_file_and_options_go_before(folder):
         theirs = by_pyfai(content, fabio.open(frames[number]).data)
         np.testing.assert_allclose(row[1:-1], theirs.intensity[1:-1] / (number + 1), rtol=3e-3)
     again = ["integrate", *frames, "--npt", "40", "--pyfai-config", name, "--unit", "q_nm^-1", "-o", "q.h5"]
-    assert main([*again, "--radial-range", "5", "20"]) == 0
+    assert main([*again, "--radial-range", "5", "20", "--poni", "detector.poni", "--energy", "20"]) == 0
     with read_result("q.h5") as stored:
         assert stored.shape == (2, 40)
 

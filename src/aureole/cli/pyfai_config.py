@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from aureole.compat.pyfai.config_map import DiffmapConfig
 
 _ABSENT = object()
+_POSITIONS = {"x", "y", "rotation", "translation"}
 
 
 def add_pyfai_config(parser: argparse.ArgumentParser, group: argparse._ActionsContainer) -> None:
@@ -50,8 +51,10 @@ def apply_pyfai_config(args: argparse.Namespace) -> None:
     given = _given(args)
     if config.npt_azim is not None and args.verb != "integrate":
         raise SpecError(f"{args.pyfai_config}: asks for cakes, which aureole {args.verb} does not make")
+    # positions of frames say all that the order of a raster would
+    ruled_out = {"zigzag", "step"} if given & _POSITIONS else set()
     for name, value in found.items():
-        if hasattr(args, name) and name not in given:
+        if hasattr(args, name) and name not in given | ruled_out:
             setattr(args, name, value)
     if "poni" not in given:
         args.geometry = config.geometry
