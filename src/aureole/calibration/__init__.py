@@ -1,5 +1,23 @@
-"""Calibrants: substances whose rings tell where a detector stands."""
+"""Calibrants: substances whose rings tell where a detector stands; and how they tell it."""
 
 from aureole.calibration.calibrant import Calibrant, Reflection, calibrant, calibrant_names
+from aureole.calibration.calibrate import Calibration, RingResidual, calibrate
+from aureole.calibration.pixels import usable_pixels
+from aureole.calibration.refine import Fit, RingPoints, refine, residuals
+from aureole.calibration.start import Start
 
-__all__ = ["Calibrant", "Reflection", "calibrant", "calibrant_names"]
+__all__ = [
+    "Calibrant",
+    "Calibration",
+    "Fit",
+    "Reflection",
+    "RingPoints",
+    "RingResidual",
+    "Start",
+    "calibrant",
+    "calibrant_names",
+    "calibrate",
+    "refine",
+    "residuals",
+    "usable_pixels",
+]

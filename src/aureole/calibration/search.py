@@ -1,0 +1,180 @@
+"""Where the detector stands, from the image alone."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import ndimage
+
+from aureole.calibration.centre import find_centres
+from aureole.calibration.cone import Cones, aligned, sharpen
+from aureole.calibration.distance import find_distances
+from aureole.calibration.grow import Grown, grow
+from aureole.calibration.refine import USUAL
+from aureole.calibration.ridges import Ridges, find_ridges
+from aureole.calibration.scattering import pixel_points, ring_angles, with_parameters
+from aureole.calibration.start import Pose, Start, fixed_values, held
+from aureole.geometry import Detector, Geometry
+
+FloatArray = NDArray[np.float64]
+BoolArray = NDArray[np.bool_]
+
+_MOST_POINTS = 2500
+_FEWEST_POINTS = 30
+_CONVINCING = 0.7
+"""Share of ridge points on rings, beyond chance, at which no other geometry is looked for."""
+_COVER = 3000
+_SUPPORT = 8.0
+"""Standard deviations by which normals meet more often in a centre than by chance."""
+
+
+class Candidate(NamedTuple):
+    """A geometry that may be, and how well ridges fit its rings: 0 is no better than chance."""
+
+    geometry: Geometry
+    grown: Grown
+
+
+class Found(NamedTuple):
+    """What a search came to: candidates, the best first, and the largest number of ridge points seen."""
+
+    candidates: list[Candidate]
+    ridge_points: int
+
+
+def search(
+    image: NDArray[np.generic],
+    valid: BoolArray,
+    detector: Detector,
+    spacings: FloatArray,
+    wavelength: float,
+    *,
+    free: Sequence[str] = USUAL,
+    start: Start | None = None,
+) -> Found:
+    """Find where a detector may stand from the rings on an image.
+
+    Ridges of the image, at several sizes of pixels, look at the centre of the rings; how they bend gives the
+    tilt; the distance is where they fall on the rings of the calibrant.
+
+    Parameters
+    ----------
+    image : ndarray, shape (n1, n2)
+    valid : ndarray of bool, shape (n1, n2)
+    detector : Detector
+    spacings : ndarray
+        Of the calibrant's rings in metres, the largest first.
+    wavelength : float
+        In metres.
+    free : sequence of str
+        What may be refined.
+    start : Start, optional
+        What is known beforehand. It is tried first; if rings are not there, they are looked for all over.
+    """
+    fixed = fixed_values(start, detector, free)
+    rot3 = 0.0 if start is None else start.rot3
+    points = pixel_points(detector)
+    cover = _cover(points, valid)
+    pixel = max(detector.pixel1, detector.pixel2)
+    levels: list[_Level] = []
+    for binning in _binnings(image.shape):
+        ridges = find_ridges(image, valid, binning)
+        if len(ridges) >= _FEWEST_POINTS:
+            levels.append(_Level(*_in_metres(ridges.some(_MOST_POINTS), points, detector), binning))
+    found: list[Candidate] = []
+
+    def tried(level: _Level, poses: list[Pose]) -> bool:
+        """Grow poses; whether the best of all is convincing."""
+        for pose in poses:
+            size = pixel * max(1.0, 0.5 * level.binning)
+            numbers = np.array([*held(pose, fixed), rot3, wavelength])
+            grown = grow(level.points, cover, spacings, numbers, free=free, pixel=size)
+            found.append(Candidate(with_parameters(Geometry(detector, 1.0), grown.parameters), grown))
+        found.sort(key=lambda candidate: -candidate.grown.evidence)
+        return bool(found) and found[0].grown.excess > _CONVINCING
+
+    known = None if start is None else start.pose(detector)
+    if known is not None and any(tried(level, [known]) for level in levels):
+        return Found(found, max(len(level.points) for level in levels))
+    rings, _ = ring_angles(spacings, wavelength)
+    for hard in (False, True):
+        if any(tried(level, _starts(level, cover, rings, pixel, fixed, hard=hard)) for level in levels):
+            break
+    return Found(found, max((len(level.points) for level in levels), default=0))
+
+
+def _starts(
+    level: _Level, cover: FloatArray, rings: FloatArray, pixel: float, fixed: dict[str, float], *, hard: bool
+) -> list[Pose]:
+    """Return poses that are worth growing, the likeliest first."""
+    width = pixel * max(1.5, 0.5 * level.binning)
+    tried = []
+    for cones, between in _cones(level, pixel, hard=hard):
+        if "dist" in fixed:
+            between = fixed["dist"] * 0.999, fixed["dist"] * 1.001
+        for dist, likelihood in find_distances(
+            cones, level.points, cover, rings, width=width, most=3, between=between
+        ):
+            tried.append((likelihood, cones.pose(dist)))
+    tried.sort(key=lambda pair: -pair[0])
+    return [pose for _, pose in tried[:8]]
+
+
+def _cover(points: FloatArray, valid: BoolArray) -> FloatArray:
+    """Return some of the places where the image has values."""
+    at = points[valid]
+    return at[np.linspace(0, len(at) - 1, min(_COVER, len(at))).astype(np.int64)]
+
+
+class _Level(NamedTuple):
+    points: FloatArray
+    across: FloatArray
+    binning: int
+
+
+def _binnings(shape: tuple[int, ...]) -> list[int]:
+    """Return by how much to pool pixels: such that 80 to 1500 are left on a side."""
+    longest, shortest = max(shape), min(shape)
+    return [b for b in (2, 4, 8, 1, 16, 32) if longest / b <= 1500 and (shortest / b >= 80 or b == 1)]
+
+
+def _cones(level: _Level, pixel: float, *, hard: bool) -> Iterator[tuple[Cones, tuple[float, float] | None]]:
+    """Yield what the rings may be sections of, and between which distances to look for each."""
+    places, across, binning = level.points[:, :2], level.across, level.binning
+    widths = tuple(w * max(1.0, binning / 2.0) for w in (8.0, 4.0, 2.0))
+    extent = float(np.ptp(places, axis=0).max())
+    for centre in find_centres(places, across, most=1 + hard):
+        if centre.support < _SUPPORT:
+            continue
+        straight = Cones(float(centre.place[0]), float(centre.place[1]))
+        if not hard:
+            yield sharpen(straight, places, pixel=pixel, widths=widths, skewed=False), None
+            tilted = aligned(straight, places, across, nominal=1.5 * extent)
+            yield sharpen(tilted, places, pixel=pixel, widths=widths, nominal=1.5 * extent), None
+            continue
+        middle = places.mean(0)
+        for nominal in extent * np.geomspace(0.35, 6.0, 9):
+            # as if it stood upright on the beam, or upright on the rays that it sees
+            arm = (centre.place - middle) / nominal**2
+            for first in (straight, replace(straight, skew1=float(arm[0]), skew2=float(arm[1]))):
+                some = slice(None, None, max(1, len(places) // 600))
+                tilted = aligned(first, places[some], across[some], nominal=nominal)
+                sharp = sharpen(tilted, places, pixel=pixel, widths=widths, nominal=nominal)
+                yield sharp, (nominal / 1.25, nominal * 1.25)
+
+
+def _in_metres(ridges: Ridges, points: FloatArray, detector: Detector) -> tuple[FloatArray, FloatArray]:
+    """Return places, (N, 3), and unit normals, (N, 2), of ridge points on the detector."""
+    index = (ridges.places - 0.5).T
+    places = np.stack(
+        [ndimage.map_coordinates(points[..., axis], index, order=1, mode="nearest") for axis in range(3)],
+        axis=1,
+    )
+    # a normal is a gradient: it grows where pixels are small; reversed axes reverse it
+    signs = np.sign([points[-1, 0, 0] - points[0, 0, 0], points[0, -1, 1] - points[0, 0, 1]])
+    across = ridges.across * signs / np.array([detector.pixel1, detector.pixel2])
+    return places, across / np.hypot(across[:, 0], across[:, 1])[:, None]
