@@ -103,7 +103,7 @@ def _model(numbers: FloatArray, x: FloatArray, y: FloatArray) -> tuple[FloatArra
 
 
 def _errors(normal: FloatArray, variance: FloatArray) -> FloatArray:
-    diagonal = np.sqrt(np.maximum(np.einsum("mii->mi", normal), 1e-300))
+    diagonal = np.sqrt(np.maximum(np.einsum("mii->mi", normal), 1e-100))
     scaled = normal / (diagonal[:, :, None] * diagonal[:, None, :])
     inverse = np.linalg.inv(scaled + 1e-10 * np.eye(5))
     spread = np.einsum("mii->mi", inverse) / np.square(diagonal)

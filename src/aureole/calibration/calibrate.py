@@ -5,27 +5,32 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from aureole.calibration.calibrant import Calibrant
+from aureole.calibration.objections import objections, remarks
 from aureole.calibration.pixels import usable_pixels
-from aureole.calibration.polar import Polar, unroll
-from aureole.calibration.refine import USUAL, Fit, RingPoints, refine
-from aureole.calibration.rings import Extraction, extract
-from aureole.calibration.scattering import parameters_of, ring_angles, with_parameters
-from aureole.calibration.search import search
+from aureole.calibration.points_file import pixels_of, write_points
+from aureole.calibration.refine import USUAL, Fit
+from aureole.calibration.rings import Extraction
+from aureole.calibration.rounds import Powder, refine_in_rounds
+from aureole.calibration.scattering import PARAMETERS, ring_angles
+from aureole.calibration.search import cover_of, ridge_levels, search
 from aureole.calibration.start import Start
-from aureole.errors import CalibrationError
+from aureole.calibration.verdict import Verdict, judge
+from aureole.errors import CalibrationError, SpecError
 from aureole.geometry import Detector, Geometry, format_poni
 from aureole.io.publish import publication
+from aureole.units import HC_KEV_M
 
 FloatArray = NDArray[np.float64]
 
 _LARGEST = 2.6
 """2θ (rad) up to which rings are used: beyond, the sphere of reflection ends."""
+_ATTEMPTS = 6
+"""Candidates that are refined before the image is given up."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,12 +65,27 @@ class RingResidual:
 
 @dataclass(frozen=True, slots=True)
 class Calibration:
-    """Where a detector stands, as the rings of a calibrant tell."""
+    """Where a detector stands, as the rings of a calibrant tell.
+
+    Attributes
+    ----------
+    geometry : Geometry
+    calibrant : Calibrant
+    fit : Fit
+        Parameters with their covariance, and the residuals of all points.
+    extraction : Extraction
+        The points, where they were found.
+    verdict : Verdict
+        How well it fits.
+    notes : tuple of str
+        What is worth knowing.
+    """
 
     geometry: Geometry
     calibrant: Calibrant
     fit: Fit
     extraction: Extraction
+    verdict: Verdict
     notes: tuple[str, ...] = ()
 
     def save(self, path: str | Path, *, overwrite: bool = False) -> None:
@@ -79,6 +99,48 @@ class Calibration:
         text = format_poni(self.geometry)
         with publication(path, overwrite=overwrite) as temporary:
             temporary.write_text(text, encoding="utf-8")
+
+    def points_in_pixels(self) -> FloatArray:
+        """Return row and column of the points in stored pixels, (N, 2); 0.5 is the middle of the first."""
+        detector = self.geometry.detector
+        return pixels_of(self.extraction.measured.points, (detector.edges(0), detector.edges(1)))
+
+    def save_points(self, path: str | Path, *, overwrite: bool = False) -> None:
+        """Write the points as ``.json`` (with the geometry) or ``.csv``.
+
+        Raises
+        ------
+        SpecError
+            Another ending.
+        OutputError
+            The file exists or cannot be written.
+        """
+        measured, at = self.extraction.measured, self.points_in_pixels()
+        rest = self.fit.residuals()
+        expected, _ = ring_angles(self.fit.spacings, float(self.fit.parameters[6]))
+        columns = {
+            "ring": measured.rings + 1,
+            "d_m": self.fit.spacings[measured.rings],
+            "row": at[:, 0],
+            "column": at[:, 1],
+            "p1_m": measured.points[:, 0],
+            "p2_m": measured.points[:, 1],
+            "p3_m": measured.points[:, 2],
+            "two_theta_deg": np.degrees(expected[measured.rings] + rest),
+            "sigma_deg": np.degrees(measured.sigma),
+            "residual_deg": np.degrees(rest),
+            "weight": self.fit.weights,
+        }
+        facts = {
+            "calibrant": self.calibrant.name,
+            "geometry": self.geometry.to_dict(),
+            "parameters": PARAMETERS,
+            "free": self.fit.free,
+            "covariance": np.where(np.isfinite(self.fit.covariance), self.fit.covariance, 0.0).tolist(),
+        }
+        order = np.lexsort((self.extraction.azimuth, measured.rings))
+        columns = {name: values[order] for name, values in columns.items()}
+        write_points(path, columns, facts, overwrite=overwrite)
 
     @property
     def rings(self) -> tuple[RingResidual, ...]:
@@ -104,12 +166,6 @@ class Calibration:
                 )
             )
         return tuple(rows)
-
-
-class _Powder(NamedTuple):
-    image: NDArray[np.generic]
-    valid: NDArray[np.bool_]
-    spacings: FloatArray
 
 
 def calibrate(
@@ -147,44 +203,54 @@ def calibrate(
     """
     detector = detector.with_shape(image.shape)
     valid = usable_pixels(image, detector, mask)
+    _refuse_blank(image, valid)
+    _check_free(free)
     spacings = _spacings(calibrant, wavelength)
-    found = search(image, valid, detector, spacings, wavelength, free=free, start=start)
-    if not found.candidates:
-        raise CalibrationError(f"no rings: {found.ridge_points} points look like parts of rings")
-    return _refined(_Powder(image, valid, spacings), found.candidates[0].geometry, calibrant, free)
+    levels = ridge_levels(image, valid, detector)
+    if not levels:
+        raise CalibrationError(
+            "no rings: nothing on the image looks like parts of circles with one centre; is it of a calibrant, "
+            "long enough exposed, and the mask right (not zero where invalid)?"
+        )
+    powder = Powder(image, valid, spacings)
+    cover = cover_of(detector, valid)
+    upright = Start() if start is None else start
+    failures: list[tuple[float, list[str]]] = []
+    for candidate in search(levels, cover, detector, spacings, wavelength, free=free, start=start):
+        try:
+            outcome = refine_in_rounds(powder, candidate.geometry, free, upright)
+        except CalibrationError as error:
+            failures.append((-1.0, [str(error)]))
+            continue
+        verdict = judge(outcome)
+        against = objections(outcome, verdict, calibrant.name)
+        if not against:
+            notes = tuple(remarks(outcome, verdict, calibrant.name))
+            return Calibration(outcome.geometry, calibrant, outcome.fit, outcome.found, verdict, notes)
+        failures.append((verdict.explained - 0.2 * len(against), against))
+        if len(failures) == _ATTEMPTS:
+            break
+    why = "; ".join(max(failures)[1]) if failures else "at no distance do rings stand where they should"
+    raise CalibrationError(
+        f"the image does not fit {calibrant.name} at {HC_KEV_M / wavelength:.5g} keV: {why}. "
+        "Check calibrant, energy and pixel size, mask what is no ring, or say where to begin"
+    )
+
+
+def _refuse_blank(image: NDArray[np.generic], valid: NDArray[np.bool_]) -> None:
+    values = image[valid]
+    if values.size == 0:
+        raise CalibrationError("the image is blank: no pixel has a value, all are masked or marked invalid")
+    if values.min() == values.max():
+        raise CalibrationError(f"the image is blank: all its {values.size} valid pixels are {values.flat[0]}")
+
+
+def _check_free(free: Sequence[str]) -> None:
+    if not free or (unknown := [name for name in free if name not in PARAMETERS]):
+        wrong = repr(unknown[0]) if free else "nothing"
+        raise SpecError(f"refined are any of {', '.join(PARAMETERS)}, not {wrong}")
 
 
 def _spacings(calibrant: Calibrant, wavelength: float) -> FloatArray:
     least = wavelength / (2.0 * np.sin(0.5 * _LARGEST))
     return calibrant.d_spacings(max(least, calibrant.finest))
-
-
-def _refined(powder: _Powder, geometry: Geometry, calibrant: Calibrant, free: Sequence[str]) -> Calibration:
-    width: float | None = None
-    reach, extra = 6.0, 0.0
-    fit, found = None, None
-    for _ in range(3):
-        polar: Polar = unroll(powder.image, powder.valid, geometry)
-        rings, _ = ring_angles(powder.spacings, float(parameters_of(geometry)[6]))
-        found = extract(polar, geometry, rings, wanted=np.arange(len(rings)), reach=reach, width=width)
-        for _ in range(3):
-            measured = RingPoints(
-                found.measured.points,
-                found.measured.rings,
-                np.hypot(found.measured.sigma, extra * found.pixel),
-            )
-            fit = refine(measured, powder.spacings, parameters_of(geometry), free=free)
-            extra = _scatter(fit, found, extra)
-        geometry = with_parameters(geometry, fit.parameters)
-        width, reach = float(np.median(found.width / found.pixel)), 3.0
-    assert fit is not None
-    assert found is not None
-    return Calibration(geometry, calibrant, fit, found)
-
-
-def _scatter(fit: Fit, found: Extraction, extra: float) -> float:
-    """Return by how many pixels points scatter beyond their own errors: modules stand a little off."""
-    rest = fit.residuals() / found.pixel
-    whole = (1.4826 * float(np.median(np.abs(rest)))) ** 2
-    own = float(np.median(found.measured.sigma / found.pixel)) ** 2
-    return float(np.sqrt(max(whole - own, 0.0)))

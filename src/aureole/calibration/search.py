@@ -27,6 +27,7 @@ _MOST_POINTS = 2500
 _FEWEST_POINTS = 30
 _CONVINCING = 0.7
 """Share of ridge points on rings, beyond chance, at which no other geometry is looked for."""
+_LIKELY = 0.5
 _COVER = 3000
 _SUPPORT = 8.0
 """Standard deviations by which normals meet more often in a centre than by chance."""
@@ -39,32 +40,55 @@ class Candidate(NamedTuple):
     grown: Grown
 
 
-class Found(NamedTuple):
-    """What a search came to: candidates, the best first, and the largest number of ridge points seen."""
+class Level(NamedTuple):
+    """Ridge points of an image at one size of pixels: p1, p2, p3 (m), normals, and pixels pooled a side."""
 
-    candidates: list[Candidate]
-    ridge_points: int
+    points: FloatArray
+    across: FloatArray
+    binning: int
+
+
+def ridge_levels(image: NDArray[np.generic], valid: BoolArray, detector: Detector) -> list[Level]:
+    """Return the ridge points of an image at several sizes of pixels, as far as there are enough.
+
+    Parameters
+    ----------
+    image : ndarray, shape (n1, n2)
+    valid : ndarray of bool, shape (n1, n2)
+    detector : Detector
+    """
+    points = pixel_points(detector)
+    levels = []
+    for binning in _binnings(image.shape):
+        ridges = find_ridges(image, valid, binning)
+        if len(ridges) >= _FEWEST_POINTS:
+            level = Level(*_in_metres(ridges.some(_MOST_POINTS), points, detector), binning)
+            centres = find_centres(level.points[:, :2], level.across, most=1)
+            if centres and centres[0].support > _SUPPORT:
+                levels.append(level)
+    return levels
 
 
 def search(
-    image: NDArray[np.generic],
-    valid: BoolArray,
+    levels: Sequence[Level],
+    cover: FloatArray,
     detector: Detector,
     spacings: FloatArray,
     wavelength: float,
     *,
     free: Sequence[str] = USUAL,
     start: Start | None = None,
-) -> Found:
-    """Find where a detector may stand from the rings on an image.
+) -> Iterator[Candidate]:
+    """Yield where a detector may stand, from the rings on an image alone: what is quick to find first.
 
     Ridges of the image, at several sizes of pixels, look at the centre of the rings; how they bend gives the
     tilt; the distance is where they fall on the rings of the calibrant.
 
     Parameters
     ----------
-    image : ndarray, shape (n1, n2)
-    valid : ndarray of bool, shape (n1, n2)
+    levels : sequence of Level
+    cover : ndarray, shape (M, 3)
+        p1, p2, p3 (m) of some pixels from all over the image.
     detector : Detector
     spacings : ndarray
         Of the calibrant's rings in metres, the largest first.
@@ -74,41 +98,46 @@ def search(
         What may be refined.
     start : Start, optional
         What is known beforehand. It is tried first; if rings are not there, they are looked for all over.
+
+    Raises
+    ------
+    SpecError
+        Something is neither free nor known.
     """
     fixed = fixed_values(start, detector, free)
     rot3 = 0.0 if start is None else start.rot3
-    points = pixel_points(detector)
-    cover = _cover(points, valid)
     pixel = max(detector.pixel1, detector.pixel2)
-    levels: list[_Level] = []
-    for binning in _binnings(image.shape):
-        ridges = find_ridges(image, valid, binning)
-        if len(ridges) >= _FEWEST_POINTS:
-            levels.append(_Level(*_in_metres(ridges.some(_MOST_POINTS), points, detector), binning))
-    found: list[Candidate] = []
+    rings, _ = ring_angles(spacings, wavelength)
 
-    def tried(level: _Level, poses: list[Pose]) -> bool:
-        """Grow poses; whether the best of all is convincing."""
+    def best(level: Level, poses: list[Pose]) -> Candidate | None:
+        found = []
         for pose in poses:
-            size = pixel * max(1.0, 0.5 * level.binning)
             numbers = np.array([*held(pose, fixed), rot3, wavelength])
+            size = pixel * max(1.0, 0.5 * level.binning)
             grown = grow(level.points, cover, spacings, numbers, free=free, pixel=size)
             found.append(Candidate(with_parameters(Geometry(detector, 1.0), grown.parameters), grown))
-        found.sort(key=lambda candidate: -candidate.grown.evidence)
-        return bool(found) and found[0].grown.excess > _CONVINCING
+        return max(found, key=lambda candidate: candidate.grown.evidence, default=None)
 
+    others = []
     known = None if start is None else start.pose(detector)
-    if known is not None and any(tried(level, [known]) for level in levels):
-        return Found(found, max(len(level.points) for level in levels))
-    rings, _ = ring_angles(spacings, wavelength)
-    for hard in (False, True):
-        if any(tried(level, _starts(level, cover, rings, pixel, fixed, hard=hard)) for level in levels):
-            break
-    return Found(found, max((len(level.points) for level in levels), default=0))
+    for effort in (0, 1, 2):
+        for level in levels[: 2 if effort == 2 else None]:
+            if effort == 0:
+                poses = [] if known is None else [known]
+            else:
+                poses = _starts(level, cover, rings, pixel, fixed, hard=effort == 2)
+            candidate = best(level, poses)
+            if candidate is None:
+                continue
+            if candidate.grown.excess > _CONVINCING and candidate.grown.likelihood > _LIKELY:
+                yield candidate
+            else:
+                others.append(candidate)
+    yield from sorted(others, key=lambda candidate: -candidate.grown.evidence)[:2]
 
 
 def _starts(
-    level: _Level, cover: FloatArray, rings: FloatArray, pixel: float, fixed: dict[str, float], *, hard: bool
+    level: Level, cover: FloatArray, rings: FloatArray, pixel: float, fixed: dict[str, float], *, hard: bool
 ) -> list[Pose]:
     """Return poses that are worth growing, the likeliest first."""
     width = pixel * max(1.5, 0.5 * level.binning)
@@ -124,16 +153,10 @@ def _starts(
     return [pose for _, pose in tried[:8]]
 
 
-def _cover(points: FloatArray, valid: BoolArray) -> FloatArray:
-    """Return some of the places where the image has values."""
-    at = points[valid]
+def cover_of(detector: Detector, valid: BoolArray) -> FloatArray:
+    """Return p1, p2, p3 (m) of some pixels that have a value, from all over a detector, (M, 3)."""
+    at = pixel_points(detector)[valid]
     return at[np.linspace(0, len(at) - 1, min(_COVER, len(at))).astype(np.int64)]
-
-
-class _Level(NamedTuple):
-    points: FloatArray
-    across: FloatArray
-    binning: int
 
 
 def _binnings(shape: tuple[int, ...]) -> list[int]:
@@ -142,7 +165,7 @@ def _binnings(shape: tuple[int, ...]) -> list[int]:
     return [b for b in (2, 4, 8, 1, 16, 32) if longest / b <= 1500 and (shortest / b >= 80 or b == 1)]
 
 
-def _cones(level: _Level, pixel: float, *, hard: bool) -> Iterator[tuple[Cones, tuple[float, float] | None]]:
+def _cones(level: Level, pixel: float, *, hard: bool) -> Iterator[tuple[Cones, tuple[float, float] | None]]:
     """Yield what the rings may be sections of, and between which distances to look for each."""
     places, across, binning = level.points[:, :2], level.across, level.binning
     widths = tuple(w * max(1.0, binning / 2.0) for w in (8.0, 4.0, 2.0))

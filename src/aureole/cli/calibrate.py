@@ -125,11 +125,13 @@ def _write(
 ) -> None:
     """Write the picture and the points first: where there is a PONI file, all is there."""
     if args.plot is not None:
-        from aureole.cli.draw_calibration import draw_calibration
+        from aureole.calibration import usable_pixels
+        from aureole.cli.draw_calibration import draw_calibration, figure_size
         from aureole.cli.figures import new_figure, save
 
-        with new_figure(12.5, 7.5) as figure:
-            draw_calibration(figure, result, image, mask, name=Path(args.frames[0]).name)
+        usable = usable_pixels(image, result.geometry.detector, mask)
+        with new_figure(*figure_size((image.shape[0], image.shape[1]))) as figure:
+            draw_calibration(figure, result, image, usable, name=Path(args.frames[0]).name)
             save(figure, args.plot, overwrite=args.overwrite)
     if args.points is not None:
         result.save_points(args.points, overwrite=args.overwrite)
