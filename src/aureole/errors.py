@@ -38,7 +38,7 @@ class GeometryError(InputError):
 
 
 class CalibrationError(InputError):
-    """An image whose rings do not tell where the detector stands: none, too few, or those of something else."""
+    """Rings that do not tell where the detector stands: none, too few, or those of something else."""
 
 
 class SpecError(InputError):

@@ -107,11 +107,11 @@ def _errors(normal: FloatArray, variance: FloatArray) -> FloatArray:
     scaled = normal / (diagonal[:, :, None] * diagonal[:, None, :])
     inverse = np.linalg.inv(scaled + 1e-10 * np.eye(5))
     spread = np.einsum("mii->mi", inverse) / np.square(diagonal)
-    return np.sqrt(np.maximum(spread, 0.0) * variance[:, None])
+    return np.asarray(np.sqrt(np.maximum(spread, 0.0) * variance[:, None]))
 
 
 def _seen_both_sides(x: FloatArray, used: BoolArray, place: FloatArray) -> BoolArray:
     """Return which peaks have values on both sides: one at the edge of a gap is a guess."""
     below = (used & (x < place[:, None])).sum(1) >= 2
-    above: BoolArray = (used & (x > place[:, None])).sum(1) >= 2
-    return below & above
+    above = (used & (x > place[:, None])).sum(1) >= 2
+    return np.asarray(below & above)

@@ -209,8 +209,8 @@ def calibrate(
     levels = ridge_levels(image, valid, detector)
     if not levels:
         raise CalibrationError(
-            "no rings: nothing on the image looks like parts of circles with one centre; is it of a calibrant, "
-            "long enough exposed, and the mask right (not zero where invalid)?"
+            "no rings: nothing on the image looks like parts of circles about one centre; is it of a "
+            "calibrant, exposed for long enough, and the mask right (not zero where invalid)?"
         )
     powder = Powder(image, valid, spacings)
     cover = cover_of(detector, valid)

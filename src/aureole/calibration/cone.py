@@ -47,7 +47,7 @@ class Cones:
         return dist, self.centre1 - dist * slope1, self.centre2 - dist * slope2, rot1, rot2
 
     def radius(self, places: FloatArray, dist: float) -> FloatArray:
-        """Return tan 2θ of points (N, 2 or 3), cut off at 2θ near 90°, times their distance (m) along the beam."""
+        """Return tan 2θ of points (N, 2 or 3), cut off near 90°, times the distance (m) along the beam."""
         slope1, slope2 = self._slopes(dist)
         first = places[:, 0] - self.centre1 + dist * slope1
         second = places[:, 1] - self.centre2 + dist * slope2
@@ -145,7 +145,9 @@ def sharpen(
     for width in widths:
         steps = _steps(start, places, nominal, reach, 4 if skewed else 2) * width * pixel
 
-        def blur(move: FloatArray, steps: FloatArray = steps, width: float = width) -> float:
+        def blur(
+            move: FloatArray, start: FloatArray = start, steps: FloatArray = steps, width: float = width
+        ) -> float:
             tried = Cones(*(start + steps @ move))
             return -sharpness(tried.radius(places, nominal), width * pixel)
 

@@ -17,7 +17,7 @@ IntArray = NDArray[np.int64]
 
 _ROUNDS = 25
 _INFLATED = 9.0
-"""By how much the variance of points is enlarged: their errors along a ring are alike, and some are no rings'."""
+"""By how much the variance of points is enlarged: errors along a ring are alike."""
 _SURE = 3.5
 """How many times its error the distance between rings must be, for a point to be given to one."""
 _CENTRE, _DIST, _TILT = 6.0, 0.015, 0.09
@@ -138,7 +138,7 @@ def _pixel_angle(jacobian: FloatArray, pixel: float) -> FloatArray:
 
 
 def _prior(numbers: FloatArray, pixel: float) -> FloatArray:
-    """Return the inverse covariance of a rough geometry: centre, distance and tilt are known a little, (6, 6)."""
+    """Return the inverse covariance of a rough geometry, (6, 6)."""
     dist, rot1, rot2 = numbers[0], numbers[3], numbers[4]
     known = np.zeros((6, 6))
     # the centre is at poni1 + dist tan(rot2) / cos(rot1) and poni2 - dist tan(rot1)

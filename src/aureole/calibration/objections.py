@@ -64,9 +64,8 @@ def remarks(outcome: Outcome, verdict: Verdict, calibrant: str) -> list[str]:
         )
     if verdict.peaks and verdict.explained < _WELL_EXPLAINED and verdict.strangers:
         places = ", ".join(f"{degrees(place):.3f}°" for place in verdict.strangers[:3])
-        said.append(
-            f"{len(verdict.strangers)} of {verdict.peaks} peaks stand on no ring of {calibrant}: 2θ = {places}"
-        )
+        many = f"{len(verdict.strangers)} of {verdict.peaks} peaks"
+        said.append(f"{many} stand on no ring of {calibrant}: 2θ = {places}")
     off, error = _other_wavelength(outcome, verdict)
     if abs(off) > max(_ODD_WAVELENGTH, _SURE * error) and verdict.best_wander < _BETTER * verdict.wander:
         energy = HC_KEV_M / float(outcome.fit.parameters[6])

@@ -41,7 +41,7 @@ def usable_pixels(
     elif image.dtype.kind == "i":
         valid &= np.greater_equal(image, 0)
     elif image.dtype.kind == "u" and image.dtype.itemsize > 1:
-        valid &= np.not_equal(image, np.iinfo(image.dtype).max)
+        valid &= np.not_equal(image, np.iinfo(np.dtype(image.dtype.str)).max)
     if detector is not None:
         valid &= ~detector.mask
         for low, high in detector.invalid_values(image.dtype):

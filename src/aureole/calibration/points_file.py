@@ -57,7 +57,9 @@ def write_points(
         temporary.write_text(text + "\n", encoding="utf-8")
 
 
-def pixels_of(points: NDArray[np.float64], edges: tuple[NDArray[np.float64], NDArray[np.float64]]) -> Any:
+def pixels_of(
+    points: NDArray[np.float64], edges: tuple[NDArray[np.float64], NDArray[np.float64]]
+) -> NDArray[np.float64]:
     """Return row and column of points (N, 3) in stored pixels, (N, 2); 0.5 is the middle of the first.
 
     Parameters

@@ -56,7 +56,7 @@ class Polar:
         shift = (self.middles.reshape(count, factor) - middles[:, None])[:, :, None]
 
         def total(values: FloatArray) -> FloatArray:
-            return values.reshape(count, factor, -1).sum(1)
+            return np.asarray(values.reshape(count, factor, -1).sum(1))
 
         pixels = total(self.pixels)
         many = np.maximum(pixels, 1.0)
@@ -97,16 +97,16 @@ def unroll(image: NDArray[np.generic], valid: BoolArray, geometry: Geometry) -> 
     many = np.maximum(pixels, 1.0)
 
     def mean(of: FloatArray) -> FloatArray:
-        return np.bincount(index, of, minlength=size).reshape(shape) / many
+        return np.asarray(np.bincount(index, of, minlength=size).reshape(shape) / many)
 
     off = (turn - row - 0.5) * (2.0 * pi / sectors)
     flat = not np.any(pixel_points(geometry.detector)[..., 2])
-    reach = None
+    reach: FloatArray | None = None
     if not flat:
         t1, t2, t3 = geometry.positions()
-        reach = mean(np.sqrt(t1 * t1 + t2 * t2 + t3 * t3)[valid])
-    middles = (np.arange(sectors) + 0.5) * (2.0 * pi / sectors) - pi
-    counts = np.bincount(index, values, minlength=size).reshape(shape)
+        reach = mean(np.asarray(np.sqrt(t1 * t1 + t2 * t2 + t3 * t3)[valid]))
+    middles: FloatArray = (np.arange(sectors, dtype=np.float64) + 0.5) * (2.0 * pi / sectors) - pi
+    counts = np.bincount(index, values, minlength=size).reshape(shape).astype(np.float64)
     return Polar(counts, pixels, mean(two_theta), mean(off), reach, middles, edges)
 
 
@@ -128,7 +128,7 @@ def _edges(geometry: Geometry, valid: BoolArray) -> FloatArray:
     fine = np.linspace(low, high, 4000)
     passed = np.concatenate(([0.0], np.cumsum(np.diff(fine) / np.interp(fine[1:], middle, span))))
     count = max(8, int(np.ceil(passed[-1])))
-    return np.interp(np.linspace(0.0, passed[-1], count + 1), passed, fine)
+    return np.asarray(np.interp(np.linspace(0.0, passed[-1], count + 1), passed, fine))
 
 
 def _column(two_theta: FloatArray, edges: FloatArray) -> NDArray[np.int64]:
@@ -139,7 +139,7 @@ def _column(two_theta: FloatArray, edges: FloatArray) -> NDArray[np.int64]:
     place = np.minimum(((two_theta - low) * (table / (high - low))).astype(np.int64), table - 1)
     column = starts[np.maximum(place, 0)]
     column += two_theta >= edges[np.minimum(column + 1, len(edges) - 1)]
-    return np.clip(column, 0, len(edges) - 2)
+    return np.asarray(np.clip(column, 0, len(edges) - 2))
 
 
 def _sector_count(azimuth: FloatArray) -> int:

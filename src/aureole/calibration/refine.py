@@ -1,4 +1,4 @@
-"""Least squares on points of rings: where the detector stands, how well that is known, and how well it fits."""
+"""Least squares on points of rings: where the detector stands, how well that is known, how well it fits."""
 
 from __future__ import annotations
 
@@ -112,14 +112,14 @@ def solve(function: Residuals, start: ArrayLike, sigma: FloatArray, *, robust: b
     """
     values = np.array(start, np.float64)
     rest, slopes = function(values)
-    rest, slopes = rest / sigma, slopes / sigma[:, None]
+    rest, slopes = np.asarray(rest / sigma), np.asarray(slopes / sigma[:, None])
     weights, damping = _weights(rest, mild=robust, robust=False), 1e-3
     cost = float(weights @ np.square(rest))
     stage = 0 if robust else 2
     for _ in range(_ROUNDS):
         step = _step(rest, slopes, weights, damping)
         tried_rest, tried_slopes = function(values + step)
-        tried_rest = tried_rest / sigma
+        tried_rest = np.asarray(tried_rest / sigma)
         tried = float(weights @ np.square(tried_rest))
         if not np.isfinite(tried) or tried > cost:
             damping = max(damping, 1e-9) * 8.0
@@ -155,11 +155,11 @@ def _weights(rest: FloatArray, *, mild: bool, robust: bool) -> FloatArray:
 def _step(rest: FloatArray, slopes: FloatArray, weights: FloatArray, damping: float) -> FloatArray:
     lengths = np.sqrt(weights @ np.square(slopes))
     lengths[lengths == 0.0] = np.inf
-    scaled = slopes / lengths
+    scaled: FloatArray = slopes / lengths
     normal = scaled.T @ (weights[:, None] * scaled)
     right = -scaled.T @ (weights * rest)
-    found: FloatArray = np.linalg.lstsq(normal + damping * np.eye(len(right)), right, rcond=1e-14)[0]
-    return found / lengths
+    found = np.linalg.lstsq(normal + damping * np.eye(len(right)), right, rcond=1e-14)[0]
+    return np.asarray(found / lengths)
 
 
 def _covariance(slopes: FloatArray, weights: FloatArray) -> FloatArray:

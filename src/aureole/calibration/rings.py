@@ -197,4 +197,4 @@ def points_at(
     rotation, _ = rotation_and_slopes(geometry.rot1, geometry.rot2, geometry.rot3)
     local = rays @ rotation
     length = geometry.dist / local[:, 2] if reach is None else reach
-    return local * length[:, None] + np.array([geometry.poni1, geometry.poni2, -geometry.dist])
+    return np.asarray(local * length[:, None] + np.array([geometry.poni1, geometry.poni2, -geometry.dist]))

@@ -75,11 +75,10 @@ def refine_in_rounds(powder: Powder, geometry: Geometry, free: Sequence[str], up
     tilts = [name for name in ("rot1", "rot2") if name in free]
     if tilts and _is_vague(outcome, tilts):
         less = [name for name in free if name not in tilts]
-        beam = _beam(outcome.geometry)
-        pose = standing(beam, outcome.geometry.dist, upright.rot1, upright.rot2)
-        begin = replace(
-            outcome.geometry, **dict(zip(("dist", "poni1", "poni2", "rot1", "rot2"), pose, strict=True))
-        )
+        pose = standing(_beam(outcome.geometry), outcome.geometry.dist, upright.rot1, upright.rot2)
+        numbers = parameters_of(outcome.geometry)
+        numbers[:5] = pose
+        begin = with_parameters(outcome.geometry, numbers)
         outcome = replace(_rounds(powder, begin, less), dropped=tuple(tilts))
     return outcome
 

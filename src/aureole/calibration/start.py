@@ -27,7 +27,8 @@ class Start:
     dist : float or None
         Distance in metres.
     center : tuple of float or None
-        Where the direct beam meets the detector, in stored pixels (row, column); 0.5 is the middle of the first.
+        Where the direct beam meets the detector, in stored pixels (row, column); 0.5 is the middle
+        of the first.
     rot1, rot2, rot3 : float
         Rotations in radians.
 

@@ -163,7 +163,7 @@ def _image(args: argparse.Namespace) -> tuple[NDArray[np.generic], NDArray[np.bo
             raise FormatError(str(error)) from None
         if total is None:
             raise InputError(f"{args.frames[0]}: holds no image")
-        mean = total if len(frames) == 1 else total / len(frames)
+        mean = total if len(frames) == 1 else np.divide(total, len(frames), dtype=np.float64)
     if args.mask is not None:
         mask = read_image(args.mask)
         if mask.shape != bad.shape:

@@ -45,7 +45,7 @@ def draw_calibration(
         Of the image.
     """
     width, _ = frames.figure_size((image.shape[0], image.shape[1]))
-    left, right = figure.subfigures(1, 2, width_ratios=(width, _RIGHT))
+    left, right = figure.subfigures(1, 2, width_ratios=(width, _RIGHT), squeeze=False)[0]
     axes = frames.draw_frame(left, image, valid)
     geometry = result.geometry
     largest = float(geometry.center_array("2th_rad").max())

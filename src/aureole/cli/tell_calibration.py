@@ -30,8 +30,9 @@ def calibration_lines(result: Calibration) -> Iterator[str]:
     yield "  ring     2θ (°)  points    mean (°)  rms (°)   mean, rms (pixels)"
     for ring in rings:
         yield (
-            f"  {ring.index + 1:>4}  {degrees(ring.two_theta):9.4f}  {ring.found:>6}  {degrees(ring.mean):+10.5f}"
-            f"  {degrees(ring.rms):7.5f}   {ring.mean / ring.pixel:+.3f}, {ring.rms / ring.pixel:.3f}"
+            f"  {ring.index + 1:>4}  {degrees(ring.two_theta):9.4f}  {ring.found:>6}"
+            f"  {degrees(ring.mean):+10.5f}  {degrees(ring.rms):7.5f}"
+            f"   {ring.mean / ring.pixel:+.3f}, {ring.rms / ring.pixel:.3f}"
         )
     total = hypot(*(ring.rms / ring.pixel * (ring.found / points) ** 0.5 for ring in rings))
     yield f"  residuals of all points: {total:.3f} pixels (rms)"
