@@ -1,7 +1,9 @@
 """Calibrants: substances whose rings tell where a detector stands; and how they tell it."""
 
 from aureole.calibration.calibrant import Calibrant, Reflection, calibrant, calibrant_names
-from aureole.calibration.calibrate import Calibration, RingResidual, calibrate
+from aureole.calibration.calibrate import calibrate
+from aureole.calibration.calibration import Calibration, RingResidual
+from aureole.calibration.follow import pick
 from aureole.calibration.pixels import usable_pixels
 from aureole.calibration.refine import Fit, RingPoints, refine, residuals
 from aureole.calibration.start import Start
@@ -17,6 +19,7 @@ __all__ = [
     "calibrant",
     "calibrant_names",
     "calibrate",
+    "pick",
     "refine",
     "residuals",
     "usable_pixels",

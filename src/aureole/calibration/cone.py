@@ -47,15 +47,34 @@ class Cones:
         return dist, self.centre1 - dist * slope1, self.centre2 - dist * slope2, rot1, rot2
 
     def radius(self, places: FloatArray, dist: float) -> FloatArray:
-        """Return tan 2θ of points (N, 2 or 3), cut off near 90°, times the distance (m) along the beam."""
+        """Return 2 tan θ of points (N, 2 or 3) times the distance (m) from sample to detector along the beam.
+
+        Near the beam that is the radius of a ring in metres; unlike tan 2θ it is moderate everywhere.
+        """
         slope1, slope2 = self._slopes(dist)
         first = places[:, 0] - self.centre1 + dist * slope1
         second = places[:, 1] - self.centre2 + dist * slope2
         length = sqrt(1.0 + slope1 * slope1 + slope2 * slope2)
         along = (first * slope1 + second * slope2 + dist) / length
-        square = first * first + second * second + dist * dist
-        away = np.sqrt(np.maximum(square - along * along, 0.0))
-        return dist * length * away / np.maximum(along, 0.02 * np.sqrt(square))
+        far = np.sqrt(first * first + second * second + dist * dist)
+        # tan²θ = (1 - cos 2θ) / (1 + cos 2θ)
+        square = np.maximum(far - along, 0.0) / np.maximum(far + along, 1e-6 * far)
+        return np.asarray(2.0 * dist * length * np.sqrt(square))
+
+    def along(self, dist: float) -> float:
+        """Return the distance from sample to detector along the beam (m)."""
+        slope1, slope2 = self._slopes(dist)
+        return dist * sqrt(1.0 + slope1 * slope1 + slope2 * slope2)
+
+    def stretch(self, places: FloatArray, dist: float) -> float:
+        """Return how much `radius` changes along the detector, the median over points; 1 near the beam."""
+        step = 1e-5 * dist
+        here = self.radius(places, dist)
+        first, second = (
+            (self.radius(places + step * np.eye(places.shape[1])[axis], dist) - here) / step
+            for axis in (0, 1)
+        )
+        return float(np.median(np.hypot(first, second)))
 
     def _slopes(self, dist: float) -> tuple[float, float]:
         slope1, slope2 = self.skew1 * dist, self.skew2 * dist
@@ -67,7 +86,9 @@ class Cones:
         )
 
 
-def aligned(cones: Cones, places: FloatArray, across: FloatArray, *, nominal: float) -> Cones:
+def aligned(
+    cones: Cones, places: FloatArray, across: FloatArray, *, nominal: float, skewed: bool = True
+) -> Cones:
     """Return the cones whose rings lie along ridges best: 2θ grows across them.
 
     Unlike `sharpen` it finds large skews, since each ridge has its say wherever the others are; it is less
@@ -81,35 +102,41 @@ def aligned(cones: Cones, places: FloatArray, across: FloatArray, *, nominal: fl
         Ridge points (m) and their unit normals.
     nominal : float
         Distance (m) of the detector, about: it matters for large skews.
+    skewed : bool
+        Whether the skew is sought too.
     """
     middle = np.array([cones.centre1, cones.centre2])
     reach = float(np.median(np.hypot(*(places - middle).T)))
     start = np.array([cones.centre1, cones.centre2, cones.skew1, cones.skew2])
-    scale = np.array([reach, reach, 1.0 / nominal, 1.0 / nominal])
+    scale = np.diag([reach, reach, 1.0 / nominal, 1.0 / nominal])[:, : 4 if skewed else 2]
     points = np.column_stack((places, np.zeros(len(places))))
 
     def moved(by: FloatArray) -> Cones:
-        return Cones(*(start + by * scale))
+        return Cones(*(start + scale @ by))
 
     def turned(by: FloatArray) -> FloatArray:
         slope = angles(points, (*moved(by).pose(nominal), 0.0)).jacobian[:, 1:3]
         off = slope[:, 0] * across[:, 1] - slope[:, 1] * across[:, 0]
         return np.asarray(off / np.maximum(np.hypot(slope[:, 0], slope[:, 1]), 1e-300))
 
-    found = optimize.least_squares(turned, np.zeros(4), loss="cauchy", f_scale=0.04, max_nfev=60)
+    found = optimize.least_squares(turned, np.zeros(scale.shape[1]), loss="cauchy", f_scale=0.04, max_nfev=60)
     return moved(found.x)
 
 
-def sharpness(radius: FloatArray, width: float) -> float:
-    """Return how much radii (N,) crowd: the mean density about each, in bins of this width, over the mean."""
-    place = radius / width
-    inside = place < 20_000
-    lowest = int(place.min())
-    counts = np.bincount((place[inside] - lowest).astype(np.intp))
-    near = counts.astype(np.float64)
+def sharpness(radius: FloatArray, bins: int) -> float:
+    """Return how much radii (N,) crowd: the density about each, in so many bins, over the mean density."""
+    edge = max(1, len(radius) // 200)
+    ordered = np.partition(radius, (edge, len(radius) - 1 - edge))
+    low, high = ordered[edge], ordered[-1 - edge]
+    if not high > low:
+        return 0.0
+    place = (radius - low) * (bins / (high - low))
+    inside = (place >= 0.0) & (place < bins)
+    counts = np.bincount(place[inside].astype(np.intp), minlength=bins).astype(np.float64)
+    near = counts.copy()
     near[1:] += 0.5 * counts[:-1]
     near[:-1] += 0.5 * counts[1:]
-    return float(near @ counts) / len(radius) ** 2 * len(counts)
+    return float(near @ counts) / len(radius) ** 2 * bins
 
 
 def sharpen(
@@ -143,13 +170,16 @@ def sharpen(
     nominal = nominal or 2.0 * reach
     start = np.array([cones.centre1, cones.centre2, cones.skew1, cones.skew2])
     for width in widths:
+        begin = Cones(*start)
+        extent = float(np.ptp(begin.radius(places, nominal))) / begin.stretch(places, nominal)
+        bins = int(np.clip(extent / (width * pixel), 8, 20_000))
         steps = _steps(start, places, nominal, reach, 4 if skewed else 2) * width * pixel
 
         def blur(
-            move: FloatArray, start: FloatArray = start, steps: FloatArray = steps, width: float = width
+            move: FloatArray, start: FloatArray = start, steps: FloatArray = steps, bins: int = bins
         ) -> float:
             tried = Cones(*(start + steps @ move))
-            return -sharpness(tried.radius(places, nominal), width * pixel)
+            return -sharpness(tried.radius(places, nominal), bins)
 
         count = steps.shape[1]
         found = optimize.minimize(
@@ -173,7 +203,7 @@ def _steps(start: FloatArray, places: FloatArray, nominal: float, reach: float, 
     What a change does to all radii alike, or in proportion to them, blurs nothing: a centre far away may move
     towards the detector a long way.
     """
-    natural = np.array([reach, reach, 1.0 / nominal**2, 1.0 / nominal**2])[:count]
+    natural = np.array([reach, reach, 1.0 / nominal, 1.0 / nominal])[:count]
     before = Cones(*start).radius(places, nominal)
     known = np.column_stack((np.ones_like(before), before))
     blurs = np.empty((len(places), count))

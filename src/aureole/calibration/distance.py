@@ -21,6 +21,8 @@ _OUTLIERS = 0.3
 
 _FARTHEST = 1.5
 """Rings beyond so many times the outermost ridge do not count as missing: they may be too weak."""
+_LARGEST = 2.6
+"""2θ (rad) up to which rings are looked for."""
 
 
 class Distance(NamedTuple):
@@ -83,7 +85,7 @@ def find_distances(
     between : tuple of float, optional
         Distances (m) to look between; all at which a few of the rings could be seen without it.
     """
-    tangents = np.tan(rings[rings < 1.4])
+    tangents = 2.0 * np.tan(0.5 * rings[rings < _LARGEST])
     if tangents.size == 0:
         return []
     first = cones.radius(points, 2.0 * float(np.ptp(points, axis=0).max()))
@@ -92,12 +94,13 @@ def find_distances(
         between = (low / tangents[min(_FIRST_RINGS, tangents.size) - 1], high / tangents[0])
     count = int(np.clip(np.log(between[1] / between[0]) / _STEP, 2, 6000)) if between[1] > between[0] else 1
     tried = np.geomspace(*between, count)
+    width *= cones.stretch(points, float(np.sqrt(between[0] * between[1])))
     scores = np.empty(count)
     for index, dist in enumerate(tried):
         radius = cones.radius(points, dist)
         covered = cones.radius(cover, dist)
         limits = (float(covered.min()), min(float(covered.max()), _FARTHEST * float(radius.max())))
-        scores[index] = likelihood(radius, tangents * _along(cones, dist), width, limits)
+        scores[index] = likelihood(radius, tangents * cones.along(dist), width, limits)
     found: list[Distance] = []
     for index in np.argsort(-scores):
         if len(found) == most or not np.isfinite(scores[index]):
@@ -105,9 +108,3 @@ def find_distances(
         if all(abs(np.log(tried[index] / other.dist)) > 4 * _STEP for other in found):
             found.append(Distance(float(tried[index]), float(scores[index])))
     return found
-
-
-def _along(cones: Cones, dist: float) -> float:
-    """Return the distance along the beam."""
-    _, _, _, rot1, rot2 = cones.pose(dist)
-    return dist / float(np.cos(rot1) * np.cos(rot2))

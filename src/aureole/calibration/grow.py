@@ -22,6 +22,8 @@ _SURE = 3.5
 """How many times its error the distance between rings must be, for a point to be given to one."""
 _CENTRE, _DIST, _TILT = 6.0, 0.015, 0.09
 """Errors of a rough geometry: pixels, relative, radians."""
+_CLOSER = (5.0, 4.0, 3.0, 2.5, 2.0)
+"""Pixels from a ring within which all points are taken in the end."""
 _OUTLIERS = 0.3
 _NEAR = 2.5
 """Pixels within which a point is on a ring."""
@@ -110,7 +112,31 @@ def grow(
         weighted = seen.jacobian[:, chosen] * (np.sqrt(fit.weights) / own[sure])[:, None]
         scale = max(fit.scale, 0.5) ** 2 * _INFLATED
         spread = _inverse(weighted.T @ weighted / scale + _prior(numbers, pixel)[np.ix_(chosen, chosen)])
-    return _judged(points, cover, rings, numbers, pixel)
+    grown = _judged(points, cover, rings, numbers, pixel)
+    for within in _CLOSER:
+        closer = _closer(points, spacings, numbers, free, pixel * within)
+        if closer is None:
+            break
+        numbers = closer
+        better = _judged(points, cover, rings, numbers, pixel)
+        grown = max(grown, better, key=lambda one: one.likelihood)
+    return grown
+
+
+def _closer(
+    points: FloatArray, spacings: FloatArray, numbers: FloatArray, free: Sequence[str], within: float
+) -> FloatArray | None:
+    """Return a geometry refined on all points that are so near (m) to one ring; None if that fails."""
+    rings, _ = ring_angles(spacings, float(numbers[6]))
+    seen = angles(points, numbers)
+    reach = _pixel_angle(seen.jacobian, within)
+    ring, off, gap = nearest(rings, seen.two_theta)
+    near = np.abs(off) < np.minimum(reach, 0.4 * gap)
+    names = _possible(free, ring[near])
+    if near.sum() < 12 or not names:
+        return None
+    fit = refine(RingPoints(points[near], ring[near], reach[near]), spacings, numbers, free=names)
+    return fit.parameters if _plausible(fit.parameters) else None
 
 
 def _possible(free: Sequence[str], ring: IntArray) -> list[str]:

@@ -15,7 +15,8 @@ _LEAST_EXPLAINED, _WELL_EXPLAINED = 0.8, 0.95
 _MOST_WANDER = 0.3
 """Pixels, or this share of the width of rings if that is more."""
 _WANDER_OF_WIDTH = 0.1
-_SCATTER_OF_WIDTH = 0.4
+_SCATTER_OF_WIDTH = 0.15
+"""How far points may be off their rings, beside their own errors."""
 _WRONG_WAVELENGTH, _ODD_WAVELENGTH = 0.02, 0.01
 _BETTER = 0.75
 """By how much rings must be nearer to their places with another wavelength for it to be the better one."""
@@ -37,7 +38,8 @@ def objections(outcome: Outcome, verdict: Verdict, calibrant: str) -> list[str]:
         found.append(
             f"rings are {verdict.wander:.2f} pixels off their places (rms), and {most:.2f} is the most"
         )
-    if verdict.scatter > _SCATTER_OF_WIDTH * verdict.width:
+    own = float(np.median(outcome.found.measured.sigma / outcome.found.pixel))
+    if verdict.scatter > np.hypot(_SCATTER_OF_WIDTH * verdict.width, own):
         found.append(
             f"points are {verdict.scatter:.2f} pixels off their rings, which are {verdict.width:.1f} wide"
         )
@@ -49,6 +51,12 @@ def objections(outcome: Outcome, verdict: Verdict, calibrant: str) -> list[str]:
         )
     found += _vague(outcome)
     return found
+
+
+def is_beyond_doubt(outcome: Outcome, verdict: Verdict) -> bool:
+    """Return whether a calibration fits so well that no other geometry need be looked for."""
+    outliers = float(np.mean(outcome.fit.weights == 0.0))
+    return verdict.explained > _WELL_EXPLAINED and verdict.seen > 0.8 * verdict.expected and outliers < 0.1
 
 
 def remarks(outcome: Outcome, verdict: Verdict, calibrant: str) -> list[str]:

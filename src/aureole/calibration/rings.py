@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -55,6 +55,23 @@ class Extraction:
     pixel: FloatArray
     tried: dict[int, int]
     crowded: tuple[int, ...]
+
+    def without_rare(self, share: float) -> Extraction:
+        """Return the points of rings that are found in more than three sectors, and this share of them."""
+        rings = self.measured.rings
+        count = np.bincount(rings, minlength=1 + max(self.tried, default=0))
+        common = [ring for ring, sectors in self.tried.items() if count[ring] > max(3.0, share * sectors)]
+        keep = np.isin(rings, common)
+        measured = RingPoints(self.measured.points[keep], rings[keep], self.measured.sigma[keep])
+        return replace(
+            self,
+            measured=measured,
+            two_theta=self.two_theta[keep],
+            azimuth=self.azimuth[keep],
+            width=self.width[keep],
+            clearness=self.clearness[keep],
+            pixel=self.pixel[keep],
+        )
 
 
 def extract(

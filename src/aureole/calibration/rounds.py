@@ -22,6 +22,8 @@ FloatArray = NDArray[np.float64]
 _FIRST_REACH, _REACH = 5.0, 3.0
 """How far from its place a ring is looked for, in pixels."""
 _ROUNDS = 5
+_RARE = 0.03
+"""Share of the sectors in which a ring is found at least, to be one."""
 _SETTLED = 0.1
 """Change of a parameter over its error at which another round would tell nothing new."""
 _FEWEST = 8
@@ -91,6 +93,7 @@ def _rounds(powder: Powder, geometry: Geometry, free: Sequence[str]) -> Outcome:
         numbers = parameters_of(geometry)
         rings, _ = ring_angles(powder.spacings, float(numbers[6]))
         found = extract(polar, geometry, rings, wanted=np.arange(len(rings)), reach=reach, width=width)
+        found = found.without_rare(_RARE)
         if len(found.measured) < _FEWEST:
             raise CalibrationError(f"{len(found.measured)} points on rings are too few")
         possible = list(free)

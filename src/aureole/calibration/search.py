@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import replace
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 import numpy as np
@@ -28,6 +28,7 @@ _FEWEST_POINTS = 30
 _CONVINCING = 0.7
 """Share of ridge points on rings, beyond chance, at which no other geometry is looked for."""
 _LIKELY = 0.5
+_HARD_LEVELS = 2
 _COVER = 3000
 _SUPPORT = 8.0
 """Standard deviations by which normals meet more often in a centre than by chance."""
@@ -69,24 +70,16 @@ def ridge_levels(image: NDArray[np.generic], valid: BoolArray, detector: Detecto
     return levels
 
 
-def search(
-    levels: Sequence[Level],
-    cover: FloatArray,
-    detector: Detector,
-    spacings: FloatArray,
-    wavelength: float,
-    *,
-    free: Sequence[str] = USUAL,
-    start: Start | None = None,
-) -> Iterator[Candidate]:
-    """Yield where a detector may stand, from the rings on an image alone: what is quick to find first.
+@dataclass(frozen=True, slots=True)
+class Search:
+    """A search for where a detector may stand, from the rings on an image alone.
 
     Ridges of the image, at several sizes of pixels, look at the centre of the rings; how they bend gives the
     tilt; the distance is where they fall on the rings of the calibrant.
 
-    Parameters
+    Attributes
     ----------
-    levels : sequence of Level
+    levels : tuple of Level
     cover : ndarray, shape (M, 3)
         p1, p2, p3 (m) of some pixels from all over the image.
     detector : Detector
@@ -94,46 +87,60 @@ def search(
         Of the calibrant's rings in metres, the largest first.
     wavelength : float
         In metres.
-    free : sequence of str
+    free : tuple of str
         What may be refined.
-    start : Start, optional
-        What is known beforehand. It is tried first; if rings are not there, they are looked for all over.
-
-    Raises
-    ------
-    SpecError
-        Something is neither free nor known.
+    start : Start or None
+        What is known beforehand.
     """
-    fixed = fixed_values(start, detector, free)
-    rot3 = 0.0 if start is None else start.rot3
-    pixel = max(detector.pixel1, detector.pixel2)
-    rings, _ = ring_angles(spacings, wavelength)
 
-    def best(level: Level, poses: list[Pose]) -> Candidate | None:
-        found = []
-        for pose in poses:
-            numbers = np.array([*held(pose, fixed), rot3, wavelength])
-            size = pixel * max(1.0, 0.5 * level.binning)
-            grown = grow(level.points, cover, spacings, numbers, free=free, pixel=size)
-            found.append(Candidate(with_parameters(Geometry(detector, 1.0), grown.parameters), grown))
-        return max(found, key=lambda candidate: candidate.grown.evidence, default=None)
+    levels: tuple[Level, ...]
+    cover: FloatArray
+    detector: Detector
+    spacings: FloatArray
+    wavelength: float
+    free: tuple[str, ...] = USUAL
+    start: Start | None = None
 
-    others = []
-    known = None if start is None else start.pose(detector)
-    for effort in (0, 1, 2):
-        for level in levels[: 2 if effort == 2 else None]:
+    def candidates(self, effort: int) -> Iterator[Candidate]:
+        """Yield where the detector may stand.
+
+        Parameters
+        ----------
+        effort : int
+            0 begins with what is known, 1 looks all over, 2 takes more time, for steep tilts and short arcs.
+
+        Raises
+        ------
+        SpecError
+            Something is neither free nor known.
+        """
+        fixed = fixed_values(self.start, self.detector, self.free)
+        known = None if self.start is None else self.start.pose(self.detector)
+        rings, _ = ring_angles(self.spacings, self.wavelength)
+        pixel = max(self.detector.pixel1, self.detector.pixel2)
+        others = []
+        for level in self.levels[: _HARD_LEVELS if effort == 2 else None]:
             if effort == 0:
                 poses = [] if known is None else [known]
             else:
-                poses = _starts(level, cover, rings, pixel, fixed, hard=effort == 2)
-            candidate = best(level, poses)
-            if candidate is None:
+                poses = _starts(level, self.cover, rings, pixel, fixed, hard=effort == 2)
+            grown = [self._grown(level, held(pose, fixed), pixel) for pose in poses]
+            if not grown:
                 continue
-            if candidate.grown.excess > _CONVINCING and candidate.grown.likelihood > _LIKELY:
-                yield candidate
+            best = max(grown, key=lambda candidate: candidate.grown.evidence)
+            if best.grown.excess > _CONVINCING and best.grown.likelihood > _LIKELY:
+                yield best
             else:
-                others.append(candidate)
-    yield from sorted(others, key=lambda candidate: -candidate.grown.evidence)[:2]
+                others.append(best)
+        if effort:
+            yield from sorted(others, key=lambda candidate: -candidate.grown.evidence)[:1]
+
+    def _grown(self, level: Level, pose: Pose, pixel: float) -> Candidate:
+        rot3 = 0.0 if self.start is None else self.start.rot3
+        numbers = np.array([*pose, rot3, self.wavelength])
+        size = pixel * max(1.0, 0.5 * level.binning)
+        grown = grow(level.points, self.cover, self.spacings, numbers, free=self.free, pixel=size)
+        return Candidate(with_parameters(Geometry(self.detector, 1.0), grown.parameters), grown)
 
 
 def _starts(
@@ -179,15 +186,17 @@ def _cones(level: Level, pixel: float, *, hard: bool) -> Iterator[tuple[Cones, t
             tilted = aligned(straight, places, across, nominal=1.5 * extent)
             yield sharpen(tilted, places, pixel=pixel, widths=widths, nominal=1.5 * extent), None
             continue
-        middle = places.mean(0)
+        some = slice(None, None, max(1, len(places) // 600))
+        off = centre.place - places.mean(0)
+        outside = float(np.hypot(*off)) > 0.5 * extent
         for nominal in extent * np.geomspace(0.35, 6.0, 9):
-            # as if it stood upright on the beam, or upright on the rays that it sees
-            arm = (centre.place - middle) / nominal**2
-            for first in (straight, replace(straight, skew1=float(arm[0]), skew2=float(arm[1]))):
-                some = slice(None, None, max(1, len(places) // 600))
-                tilted = aligned(first, places[some], across[some], nominal=nominal)
-                sharp = sharpen(tilted, places, pixel=pixel, widths=widths, nominal=nominal)
-                yield sharp, (nominal / 1.25, nominal * 1.25)
+            between = (nominal / 1.25, nominal * 1.25)
+            # from upright on the beam to beyond upright on the rays that it sees
+            for share in (0.0, 0.5, 1.0, 1.5) if outside else (0.0,):
+                skew = share * off / nominal**2
+                first = replace(straight, skew1=float(skew[0]), skew2=float(skew[1]))
+                tilted = aligned(first, places[some], across[some], nominal=nominal, skewed=share == 0.0)
+                yield sharpen(tilted, places, pixel=pixel, widths=widths, nominal=nominal), between
 
 
 def _in_metres(ridges: Ridges, points: FloatArray, detector: Detector) -> tuple[FloatArray, FloatArray]:

@@ -128,7 +128,7 @@ def radial_pattern(polar: Polar) -> tuple[FloatArray, FloatArray]:
     total = np.where(weight, means, 0.0).sum(0)
     mean = np.where(kept > 0, total / np.maximum(kept, 1), np.nan)
     spread = np.where(weight, np.square(means - mean), 0.0).sum(0) / np.maximum(kept - 1, 1)
-    return mean, np.where(kept > 1, np.sqrt(spread / np.maximum(kept, 1)), np.nan)
+    return mean, np.where(kept > 3, np.sqrt(spread / np.maximum(kept, 1)), np.nan)
 
 
 def _explained(outcome: Outcome, width: float) -> tuple[float, tuple[float, ...], int]:
@@ -144,7 +144,11 @@ def _explained(outcome: Outcome, width: float) -> tuple[float, tuple[float, ...]
     bins = max(3, round(width * _BINS_A_PIXEL))
     base = ndimage.gaussian_filter1d(ndimage.minimum_filter1d(pattern, 4 * bins + 1), 2.0 * bins)
     smooth = ndimage.gaussian_filter1d(pattern - base, 0.25 * bins)
-    noise = ndimage.median_filter(error, 8 * bins + 1) / np.sqrt(0.5 * bins)
+    # sectors of few counts vary less than they err: neighbouring bins tell too
+    rough = 1.4826 * np.abs(pattern - ndimage.gaussian_filter1d(pattern, 1.5))
+    span = 8 * bins + 1
+    noise = np.maximum(ndimage.median_filter(error, span), ndimage.median_filter(rough, span))
+    noise /= np.sqrt(0.5 * bins)
     places, facts = signal.find_peaks(smooth, prominence=0.0)
     heights = facts["prominences"]
     strong = heights > _CLEAR * noise[places]
