@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from aureole.calibration.calibrant import Calibrant
 from aureole.calibration.calibration import Calibration
-from aureole.calibration.objections import is_beyond_doubt, objections, remarks
+from aureole.calibration.objections import is_beyond_doubt, is_decided, objections, remarks
 from aureole.calibration.pixels import usable_pixels
 from aureole.calibration.refine import USUAL
 from aureole.calibration.rounds import Outcome, Powder, refine_in_rounds
@@ -78,9 +78,8 @@ def calibrate(
     )
     attempts = _Attempts(Powder(image, valid, spacings), calibrant, tuple(free), start or Start())
     for effort in (0, 1, 2):
-        for candidate in search.candidates(effort):
-            if attempts.is_beyond_doubt(candidate.geometry) or len(attempts.fitting) == _ENOUGH:
-                break
+        if any(attempts.settle(candidate.geometry) for candidate in search.candidates(effort)):
+            break
         if attempts.fitting:
             break
     if attempts.fitting:
@@ -99,8 +98,8 @@ class _Attempts:
         self.fitting: list[tuple[Outcome, Verdict]] = []
         self._failures: list[tuple[float, list[str]]] = []
 
-    def is_beyond_doubt(self, geometry: Geometry) -> bool:
-        """Refine a geometry and judge it; whether it fits so well that no other need be tried."""
+    def settle(self, geometry: Geometry) -> bool:
+        """Refine a geometry and judge it; return whether no other need be tried."""
         try:
             outcome = refine_in_rounds(self._powder, geometry, self._free, self._upright)
         except CalibrationError as error:
@@ -110,9 +109,9 @@ class _Attempts:
         against = objections(outcome, verdict, self._calibrant.name)
         if against:
             self._failures.append((verdict.explained - 0.2 * len(against), against))
-            return False
+            return is_decided(outcome, verdict)
         self.fitting.append((outcome, verdict))
-        return is_beyond_doubt(outcome, verdict)
+        return len(self.fitting) == _ENOUGH or is_beyond_doubt(outcome, verdict)
 
     def best(self) -> Calibration:
         """Return the geometry that fits best."""

@@ -12,6 +12,9 @@ FloatArray = NDArray[np.float64]
 _PAIRS = 800
 _WIDE, _NARROW = 0.07, 0.035
 """Sine of the angle by which a normal may miss the centre, at first and then."""
+_CROWD = 1200
+"""Points of which the crowding is judged."""
+_SMOOTH = np.array([1.0, 2.0, 3.0, 2.0, 1.0]) / 9.0
 _FAR = 30.0
 """Where a centre is looked for: within so many times the extent of the points."""
 
@@ -93,3 +96,34 @@ def _precise(places: FloatArray, across: FloatArray, centre: FloatArray) -> Floa
         rows = along[near] * weight[:, None]
         centre = np.linalg.lstsq(rows, offset[near] * weight, rcond=None)[0]
     return centre
+
+
+def crowding_centre(places: FloatArray, extent: tuple[float, float], width: float) -> Centre:
+    """Return the point about which radii crowd most, for spots, which tell no direction.
+
+    All points of a grid over the image are tried, in steps of the width of the bins. Support is by how many
+    deviations (from the median absolute one) the crowding there stands out of the others.
+
+    Parameters
+    ----------
+    places : ndarray, shape (N, 2)
+        p1, p2 of ridge points in metres.
+    extent : tuple of float
+        Size of the image along both axes in metres.
+    width : float
+        Of the bins in metres.
+    """
+    some = places[:: max(1, len(places) // _CROWD)]
+    grids = [np.arange(-0.1 * size, 1.1 * size, width) for size in extent]
+    proposed = np.stack(np.meshgrid(*grids, indexing="ij"), axis=-1).reshape(-1, 2)
+    values = np.empty(len(proposed))
+    for index, place in enumerate(proposed):
+        radius = np.hypot(some[:, 0] - place[0], some[:, 1] - place[1])
+        counts = np.bincount((radius / width).astype(np.intp)).astype(np.float64)
+        # against what is smooth, so that points near the middle do not crowd by being near it
+        smooth = np.convolve(counts, _SMOOTH, "same")
+        values[index] = np.sum(np.square(counts - smooth)) - counts.sum()
+    middle = float(np.median(values))
+    spread = 1.4826 * float(np.median(np.abs(values - middle)))
+    best = int(np.argmax(values))
+    return Centre(proposed[best], (float(values[best]) - middle) / max(spread, 1e-300))

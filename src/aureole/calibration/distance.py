@@ -91,7 +91,7 @@ def find_distances(
     first = cones.radius(points, 2.0 * float(np.ptp(points, axis=0).max()))
     low, high = (float(x) for x in np.quantile(first, (0.01, 0.99)))
     if between is None:
-        between = (low / tangents[min(_FIRST_RINGS, tangents.size) - 1], high / tangents[0])
+        between = (0.95 * low / tangents[min(_FIRST_RINGS, tangents.size) - 1], 1.05 * high / tangents[0])
     count = int(np.clip(np.log(between[1] / between[0]) / _STEP, 2, 6000)) if between[1] > between[0] else 1
     tried = np.geomspace(*between, count)
     width *= cones.stretch(points, float(np.sqrt(between[0] * between[1])))

@@ -53,6 +53,17 @@ def objections(outcome: Outcome, verdict: Verdict, calibrant: str) -> list[str]:
     return found
 
 
+def is_decided(outcome: Outcome, verdict: Verdict) -> bool:
+    """Return whether a calibration that does not fit is the right one, but for energy or calibrant."""
+    off, error = _other_wavelength(outcome, verdict)
+    return (
+        verdict.explained > _LEAST_EXPLAINED
+        and verdict.seen > 0.8 * verdict.expected
+        and abs(off) > max(_WRONG_WAVELENGTH, _SURE * error)
+        and verdict.best_wander < 0.3 * verdict.wander
+    )
+
+
 def is_beyond_doubt(outcome: Outcome, verdict: Verdict) -> bool:
     """Return whether a calibration fits so well that no other geometry need be looked for."""
     outliers = float(np.mean(outcome.fit.weights == 0.0))

@@ -25,7 +25,7 @@ class Angles(NamedTuple):
 
 
 def rotation_and_slopes(rot1: float, rot2: float, rot3: float) -> tuple[FloatArray, FloatArray]:
-    """Return R = R3 R2 R1, (3, 3), and its derivatives by the three angles, (3, 3, 3)."""
+    """Return R = R3 R2 R1, (3, 3), and its derivatives by rot1 and rot2, (2, 3, 3)."""
     c1, c2, c3 = cos(rot1), cos(rot2), cos(rot3)
     s1, s2, s3 = sin(rot1), sin(rot2), sin(rot3)
     first = np.array([[1.0, 0.0, 0.0], [0.0, c1, s1], [0.0, -s1, c1]])
@@ -33,10 +33,7 @@ def rotation_and_slopes(rot1: float, rot2: float, rot3: float) -> tuple[FloatArr
     third = np.array([[c3, -s3, 0.0], [s3, c3, 0.0], [0.0, 0.0, 1.0]])
     first_slope = np.array([[0.0, 0.0, 0.0], [0.0, -s1, c1], [0.0, -c1, -s1]])
     second_slope = np.array([[-s2, 0.0, -c2], [0.0, 0.0, 0.0], [c2, 0.0, -s2]])
-    third_slope = np.array([[-s3, -c3, 0.0], [c3, -s3, 0.0], [0.0, 0.0, 0.0]])
-    slopes = np.stack(
-        (third @ second @ first_slope, third @ second_slope @ first, third_slope @ second @ first)
-    )
+    slopes = np.stack((third @ second @ first_slope, third @ second_slope @ first))
     return third @ second @ first, slopes
 
 
@@ -68,6 +65,7 @@ def angles(points: FloatArray, parameters: ArrayLike) -> Angles:
     jacobian[:, 1:3] = -by_place[:, :2]
     for index, slope in enumerate(slopes):
         jacobian[:, 3 + index] = np.einsum("ij,ij->i", by_t, place @ slope.T)
+    jacobian[:, 5] = 0.0  # turning about the beam
     return Angles(np.arctan2(radius, t[:, 2]), jacobian)
 
 

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from aureole.calibration.centre import find_centres
+from aureole.calibration.centre import crowding_centre, find_centres
 from aureole.calibration.cone import Cones, aligned, sharpen
 from aureole.calibration.distance import find_distances
 from aureole.calibration.grow import Grown, grow
@@ -28,8 +28,15 @@ _FEWEST_POINTS = 30
 _CONVINCING = 0.7
 """Share of ridge points on rings, beyond chance, at which no other geometry is looked for."""
 _LIKELY = 0.5
+_SURE = 0.97
+"""Such a share at which the other starts are not tried."""
+_STARTS, _HARD_STARTS = 6, 16
 _HARD_LEVELS = 2
 _COVER = 3000
+_NARROW, _GRID = 6.0, 120
+"""Pixels a step, and at most so many steps, in which the centre of spots is looked for."""
+_CROWDED = 15.0
+"""Deviations by which spots crowd more about their centre than about other points."""
 _SUPPORT = 8.0
 """Standard deviations by which normals meet more often in a centre than by chance."""
 
@@ -42,11 +49,15 @@ class Candidate(NamedTuple):
 
 
 class Level(NamedTuple):
-    """Ridge points of an image at one size of pixels: p1, p2, p3 (m), normals, and pixels pooled a side."""
+    """Ridge points of an image at one size of pixels.
+
+    p1, p2, p3 in metres, unit normals, pixels pooled a side, and where rings may have their centre (m).
+    """
 
     points: FloatArray
     across: FloatArray
     binning: int
+    centres: tuple[FloatArray, ...]
 
 
 def ridge_levels(image: NDArray[np.generic], valid: BoolArray, detector: Detector) -> list[Level]:
@@ -59,14 +70,22 @@ def ridge_levels(image: NDArray[np.generic], valid: BoolArray, detector: Detecto
     detector : Detector
     """
     points = pixel_points(detector)
+    pixel = max(detector.pixel1, detector.pixel2)
     levels = []
     for binning in _binnings(image.shape):
         ridges = find_ridges(image, valid, binning)
-        if len(ridges) >= _FEWEST_POINTS:
-            level = Level(*_in_metres(ridges.some(_MOST_POINTS), points, detector), binning)
-            centres = find_centres(level.points[:, :2], level.across, most=1)
-            if centres and centres[0].support > _SUPPORT:
-                levels.append(level)
+        if len(ridges) < _FEWEST_POINTS:
+            continue
+        places, across = _in_metres(ridges.some(_MOST_POINTS), points, detector)
+        found = find_centres(places[:, :2], across, most=2)
+        centres = [centre.place for centre in found if centre.support > _SUPPORT]
+        if not centres:
+            extent = (image.shape[0] * detector.pixel1, image.shape[1] * detector.pixel2)
+            width = max(_NARROW * pixel * max(1.0, 0.5 * binning), max(extent) / _GRID)
+            crowded = crowding_centre(places[:, :2], extent, width)
+            centres = [crowded.place] if crowded.support > _CROWDED else []
+        if centres:
+            levels.append(Level(places, across, binning, tuple(centres)))
     return levels
 
 
@@ -124,7 +143,11 @@ class Search:
                 poses = [] if known is None else [known]
             else:
                 poses = _starts(level, self.cover, rings, pixel, fixed, hard=effort == 2)
-            grown = [self._grown(level, held(pose, fixed), pixel) for pose in poses]
+            grown: list[Candidate] = []
+            for pose in poses:
+                grown.append(self._grown(level, held(pose, fixed), pixel))
+                if grown[-1].grown.excess > _SURE and grown[-1].grown.likelihood > 2.0 * _LIKELY:
+                    break
             if not grown:
                 continue
             best = max(grown, key=lambda candidate: candidate.grown.evidence)
@@ -157,7 +180,11 @@ def _starts(
         ):
             tried.append((likelihood, cones.pose(dist)))
     tried.sort(key=lambda pair: -pair[0])
-    return [pose for _, pose in tried[:8]]
+    poses: list[Pose] = []
+    for _, pose in tried:
+        if not any(np.allclose(pose, other, rtol=2e-3, atol=2e-3 * pose[0]) for other in poses):
+            poses.append(pose)
+    return poses[: _HARD_STARTS if hard else _STARTS]
 
 
 def cover_of(detector: Detector, valid: BoolArray) -> FloatArray:
@@ -177,17 +204,15 @@ def _cones(level: Level, pixel: float, *, hard: bool) -> Iterator[tuple[Cones, t
     places, across, binning = level.points[:, :2], level.across, level.binning
     widths = tuple(w * max(1.0, binning / 2.0) for w in (8.0, 4.0, 2.0))
     extent = float(np.ptp(places, axis=0).max())
-    for centre in find_centres(places, across, most=1 + hard):
-        if centre.support < _SUPPORT:
-            continue
-        straight = Cones(float(centre.place[0]), float(centre.place[1]))
+    for centre in level.centres[: 1 + hard]:
+        straight = Cones(float(centre[0]), float(centre[1]))
         if not hard:
             yield sharpen(straight, places, pixel=pixel, widths=widths, skewed=False), None
             tilted = aligned(straight, places, across, nominal=1.5 * extent)
             yield sharpen(tilted, places, pixel=pixel, widths=widths, nominal=1.5 * extent), None
             continue
         some = slice(None, None, max(1, len(places) // 600))
-        off = centre.place - places.mean(0)
+        off = centre - places.mean(0)
         outside = float(np.hypot(*off)) > 0.5 * extent
         for nominal in extent * np.geomspace(0.35, 6.0, 9):
             between = (nominal / 1.25, nominal * 1.25)

@@ -116,9 +116,10 @@ def _best_wavelength(outcome: Outcome) -> Fit:
 def radial_pattern(polar: Polar) -> tuple[FloatArray, FloatArray]:
     """Return the mean of each radial bin over sectors, and its standard error; NaN where there is none.
 
-    Sixteen sectors count alike, but for the brightest: a spot or a hot pixel is no ring.
+    Sixteen sectors or more count alike, but for the brightest: a spot or a hot pixel is no ring.
     """
-    coarse = polar.merged(len(polar.middles) // 16)
+    covered = float(np.mean(polar.pixels.any(1))) * len(polar.middles)
+    coarse = polar.merged(2 ** max(0, min(4, int(np.log2(covered / 16.0))) if covered >= 16.0 else 0))
     with np.errstate(invalid="ignore", divide="ignore"):
         means = np.where(coarse.pixels > 0, coarse.counts / coarse.pixels, np.nan)
     means = np.sort(means, axis=0)  # NaN last
