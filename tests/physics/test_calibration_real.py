@@ -39,7 +39,7 @@ def test_rings_of_ceria_are_nearer_to_their_places_than_with_the_poni(ceria):
         ring_residuals(ceria.image, geometry, calibrant("CeO2"), ceria.mask, low=3.0, high=18.0)
         for geometry in (ceria.result.geometry, ceria.poni)
     )
-    assert min(ours.size, theirs.size) > 700
+    assert min(ours.size, theirs.size) > 550
     assert rms(ours) < rms(theirs)
 
 
@@ -59,7 +59,7 @@ def test_two_distances_at_i12(data, run):
         assert found.beam_center() == pytest.approx(whole.beam_center(), abs=0.5)
         residuals.append(rms(ring_residuals(image, whole, calibrant("CeO2"), None, low=2.2, high=10.5)))
     ours = rms(ring_residuals(image, found, calibrant("CeO2"), None, low=2.2, high=10.5))
-    assert ours < 1.02 * min(residuals)
+    assert ours < min(residuals)
 
 
 @pytest.mark.parametrize(("dist", "off"), [(1.2, (0.2, -0.2)), (0.8, (-0.2, 0.2))])

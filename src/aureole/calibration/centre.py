@@ -20,10 +20,14 @@ _FAR = 30.0
 
 
 class Centre(NamedTuple):
-    """A point (p1, p2) in metres, and how many standard deviations more normals meet it than by chance."""
+    """A point (p1, p2) in metres at which normals look.
+
+    `support` is by how many standard deviations more look at it than by chance, `share` how many do.
+    """
 
     place: FloatArray
     support: float
+    share: float
 
 
 def find_centres(places: FloatArray, across: FloatArray, *, most: int = 3, seed: int = 0) -> list[Centre]:
@@ -54,8 +58,8 @@ def find_centres(places: FloatArray, across: FloatArray, *, most: int = 3, seed:
         best = int(np.argmax(counts))
         place = _precise(places, across, proposed[best])
         chance = _NARROW * 2.0 / np.pi * len(places)
-        excess = float(_looking(places, across, place, _NARROW).sum()) - chance
-        found.append(Centre(place, excess / np.sqrt(chance)))
+        looking = float(_looking(places, across, place, _NARROW).sum())
+        found.append(Centre(place, (looking - chance) / np.sqrt(chance), looking / len(places)))
         near = 0.05 * (extent + float(np.hypot(*(place - places.mean(0)))))
         gone = np.hypot(*(proposed - place).T) < near
         gone |= np.hypot(*(proposed - proposed[best]).T) < near
@@ -126,4 +130,4 @@ def crowding_centre(places: FloatArray, extent: tuple[float, float], width: floa
     middle = float(np.median(values))
     spread = 1.4826 * float(np.median(np.abs(values - middle)))
     best = int(np.argmax(values))
-    return Centre(proposed[best], (float(values[best]) - middle) / max(spread, 1e-300))
+    return Centre(proposed[best], (float(values[best]) - middle) / max(spread, 1e-300), 0.0)

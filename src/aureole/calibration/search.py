@@ -32,6 +32,8 @@ _SURE = 0.97
 """Such a share at which the other starts are not tried."""
 _STARTS, _HARD_STARTS = 6, 16
 _HARD_LEVELS = 2
+_ROUND = 0.7
+"""Share of the normals that look at one point if rings are round."""
 _COVER = 3000
 _NARROW, _GRID = 6.0, 120
 """Pixels a step, and at most so many steps, in which the centre of spots is looked for."""
@@ -51,13 +53,15 @@ class Candidate(NamedTuple):
 class Level(NamedTuple):
     """Ridge points of an image at one size of pixels.
 
-    p1, p2, p3 in metres, unit normals, pixels pooled a side, and where rings may have their centre (m).
+    p1, p2, p3 in metres, unit normals, pixels pooled a side, where rings may have their centre (m), and
+    whether nearly all normals meet in one point on the image: then the tilt cannot be steep.
     """
 
     points: FloatArray
     across: FloatArray
     binning: int
     centres: tuple[FloatArray, ...]
+    is_round: bool
 
 
 def ridge_levels(image: NDArray[np.generic], valid: BoolArray, detector: Detector) -> list[Level]:
@@ -85,7 +89,10 @@ def ridge_levels(image: NDArray[np.generic], valid: BoolArray, detector: Detecto
             crowded = crowding_centre(places[:, :2], extent, width)
             centres = [crowded.place] if crowded.support > _CROWDED else []
         if centres:
-            levels.append(Level(places, across, binning, tuple(centres)))
+            size = points[..., :2].reshape(-1, 2)
+            inside = bool(np.all((centres[0] > size.min(0)) & (centres[0] < size.max(0))))
+            is_round = inside and max(centre.share for centre in found) > _ROUND
+            levels.append(Level(places, across, binning, tuple(centres), is_round))
     return levels
 
 
@@ -138,7 +145,10 @@ class Search:
         rings, _ = ring_angles(self.spacings, self.wavelength)
         pixel = max(self.detector.pixel1, self.detector.pixel2)
         others = []
-        for level in self.levels[: _HARD_LEVELS if effort == 2 else None]:
+        levels = self.levels
+        if effort == 2:
+            levels = () if any(level.is_round for level in levels) else levels[:_HARD_LEVELS]
+        for level in levels:
             if effort == 0:
                 poses = [] if known is None else [known]
             else:
