@@ -5,7 +5,7 @@
     AureoleError
     ├── InputError          what the user gave cannot be used
     │   ├── GeometryError   a PONI, a detector, a wavelength
-    │   ├── CalibrationError  rings that no geometry fits, or no rings
+    │   ├── CalibrationError  rings that do not tell where the detector stands
     │   ├── SpecError       a request that cannot be met: ranges, shapes, units, options
     │   └── FormatError     a file that is not what it should be, as a whole
     ├── OutputError         a result that cannot be written
