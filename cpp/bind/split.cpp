@@ -26,6 +26,48 @@ struct Grid {
     In<double> row_centre, column_centre, row_edge, column_edge;
 };
 
+// Where the corners of pixels are that form no grid, with the arrays that `view` points into.
+struct BoundPlaces {
+    Places view;
+    std::optional<In3<double>> of_row, of_column;
+    std::optional<In4<float>> single;
+    std::optional<In4<double>> array;
+};
+
+BoundPlaces make_places(std::optional<In3<double>> of_row, std::optional<In3<double>> of_column,
+                        std::optional<In4<float>> single, std::optional<In4<double>> array,
+                        std::array<bool, 2> flipped, std::array<double, 3> origin) {
+    require((of_row && of_column && !single && !array) || (!of_row && !of_column && bool(single) != bool(array)),
+            "Places: rows and columns are needed, or one array");
+    Places p;
+    size_t axes = 3;
+    const auto take = [&](size_t rows, size_t columns, size_t corners, size_t n) {
+        p.rows = rows;
+        p.columns = columns;
+        p.corners = corners;
+        axes = n;
+    };
+    if (of_row) {
+        require(of_row->shape(1) == of_column->shape(1) && of_column->shape(2) == 3,
+                "Places: rows and columns must have as many corners, of three numbers each");
+        take(of_row->shape(0), of_column->shape(0), of_row->shape(1), of_row->shape(2));
+        p.of_row = of_row->data();
+        p.of_column = of_column->data();
+    } else if (single) {
+        take(single->shape(0), single->shape(1), single->shape(2), single->shape(3));
+        p.single = single->data();
+    } else {
+        take(array->shape(0), array->shape(1), array->shape(2), array->shape(3));
+        p.array = array->data();
+    }
+    require((p.corners == 4 || p.corners == MOST_CORNERS) && axes == 3,
+            "Places: a pixel has four or six corners, of three numbers each");
+    p.flip_rows = flipped[0];
+    p.flip_columns = flipped[1];
+    std::copy(origin.begin(), origin.end(), p.origin);
+    return {p, std::move(of_row), std::move(of_column), std::move(single), std::move(array)};
+}
+
 // One coordinate of all pixels as Python gives it.
 struct BoundCoordinate {
     std::optional<Field> field;
@@ -38,6 +80,7 @@ struct BoundPixels {
     BoundCoordinate radial, azimuthal;
     std::optional<In2<uint8_t>> mask;
     std::optional<Grid> grid;
+    std::optional<BoundPlaces> places;
     double period;
     bool radius;
 
@@ -60,30 +103,37 @@ struct BoundPixels {
             p.row_edge = grid->row_edge.data();
             p.column_edge = grid->column_edge.data();
         }
+        if (places) p.places = &places->view;
         return p;
     }
 };
 
-void check_coordinate(const BoundCoordinate& c, size_t rows, size_t columns, bool grid) {
+void check_coordinate(const BoundCoordinate& c, size_t rows, size_t columns, bool placed, bool grid) {
     const auto fits = [](const std::optional<In2<double>>& array, size_t n1, size_t n2) {
         return !array || (array->shape(0) == n1 && array->shape(1) == n2);
     };
     require(fits(c.centre, rows, columns) && fits(c.vertex, rows + 1, columns + 1),
             "split: the arrays of the pixels must agree in shape");
-    require(!c.field || grid, "split: a field needs a grid of pixels");
+    require(!c.field || placed, "split: a field needs a grid of pixels or their places");
+    require(grid || (!c.centre && !c.vertex), "split: places of pixels go with fields");
 }
 
 BoundPixels make_pixels(std::pair<size_t, size_t> shape, BoundCoordinate radial, BoundCoordinate azimuthal,
-                        std::optional<In2<uint8_t>> mask, std::optional<Grid> grid, double period, bool radius) {
+                        std::optional<In2<uint8_t>> mask, std::optional<Grid> grid, double period, bool radius,
+                        std::optional<BoundPlaces> places) {
     const auto [rows, columns] = shape;
-    check_coordinate(radial, rows, columns, grid.has_value());
-    check_coordinate(azimuthal, rows, columns, grid.has_value());
+    const bool placed = grid.has_value() || places.has_value();
+    check_coordinate(radial, rows, columns, placed, !places.has_value());
+    check_coordinate(azimuthal, rows, columns, placed, !places.has_value());
     require(!mask || (mask->shape(0) == rows && mask->shape(1) == columns),
             "split: the mask must have the shape of the pixels");
     require(!grid || (grid->row_centre.size() == rows && grid->column_centre.size() == columns &&
                       grid->row_edge.size() == rows + 1 && grid->column_edge.size() == columns + 1),
             "split: the grid must have the shape of the pixels");
-    return {rows, columns, std::move(radial), std::move(azimuthal), std::move(mask), std::move(grid), period, radius};
+    require(!places || (!grid && places->view.rows == rows && places->view.columns == columns),
+            "split: the places must be those of the pixels, and in the stead of a grid");
+    return {rows,   columns, std::move(radial), std::move(azimuthal), std::move(mask), std::move(grid), std::move(places),
+            period, radius};
 }
 
 Mode mode_of(int mode) {
@@ -130,6 +180,16 @@ std::array<double, 4> bound_extent(int mode, const BoundPixels& pixels, bool rad
     return {e.x0, e.x1, e.y0, e.y1};
 }
 
+// f(scratch space of a thread, i) for each row.
+template <class F> void for_rows(size_t rows, size_t scratch, size_t threads, F&& f) {
+    constexpr size_t HEIGHT = 16;
+    const auto make = [&] { return std::vector<double>(scratch); };
+    on_threads(threads, (rows + HEIGHT - 1) / HEIGHT, make, [&](std::vector<double>& memory, Parts& parts) {
+        for (size_t part; parts.take(part);)
+            for (size_t i = part * HEIGHT; i < std::min(rows, (part + 1) * HEIGHT); ++i) f(memory.data(), i);
+    });
+}
+
 nb::object bound_field(const Field& field, In<double> rows, In<double> columns, size_t threads,
                        const std::string& isa) {
     const Kernels& k = kernels_of(isa);
@@ -137,15 +197,32 @@ nb::object bound_field(const Field& field, In<double> rows, In<double> columns, 
     Array<double> out(rows.size() * n);
     {
         nb::gil_scoped_release release;
-        constexpr size_t HEIGHT = 16;
-        const auto nothing = [] { return 0; };
-        on_threads(threads, (rows.size() + HEIGHT - 1) / HEIGHT, nothing, [&](int, Parts& parts) {
-            for (size_t part; parts.take(part);)
-                for (size_t i = part * HEIGHT; i < std::min(rows.size(), (part + 1) * HEIGHT); ++i)
-                    k.field(field, {rows.data()[i], n, columns.data(), out.data() + i * n});
+        for_rows(rows.size(), 0, threads, [&](double*, size_t i) {
+            k.field(field, {rows.data()[i], n, columns.data(), out.data() + i * n});
         });
     }
     return give(out, {rows.size(), n});
+}
+
+// At the centres, or at one of the corners.
+nb::object bound_field_at(const Field& field, const BoundPlaces& bound, std::optional<size_t> corner, size_t threads,
+                          const std::string& isa) {
+    const Places& places = bound.view;
+    require(!corner || *corner < places.corners, "field_at: pixels do not have this corner");
+    const Kernels& k = kernels_of(isa);
+    const size_t n = places.columns;
+    Array<double> out(places.rows * n);
+    {
+        nb::gil_scoped_release release;
+        for_rows(places.rows, 3 * n, threads, [&](double* at, size_t i) {
+            if (corner)
+                places.corner(i, *corner, at);
+            else
+                places.centre(i, at);
+            k.field(field, {0.0, n, nullptr, out.data() + i * n, at});
+        });
+    }
+    return give(out, {places.rows, n});
 }
 
 Axis make_axis(double lo, double hi, int64_t bins, double period, double lowest) {
@@ -172,6 +249,20 @@ void register_split(nb::module_& m) {
     nb::class_<Grid>(m, "Grid", "Centres and borders of the pixels, in metres from the point of normal incidence.")
         .def(nb::init<In<double>, In<double>, In<double>, In<double>>(), "rows"_a, "columns"_a, "row_edges"_a,
              "column_edges"_a);
+    nb::class_<BoundPlaces>(m, "Places",
+                            "Where the corners of pixels are that form no grid, (slow, fast, away) in metres: sums of\n"
+                            "rows (n1, corners, 3) and columns (n2, corners, 3), or an array (n1, n2, corners, 3).\n"
+                            "They are taken relative to the origin, the sample.")
+        .def(
+            "__init__",
+            [](BoundPlaces* self, std::optional<In3<double>> rows, std::optional<In3<double>> columns,
+               std::optional<In4<float>> single, std::optional<In4<double>> array, std::array<bool, 2> flipped,
+               std::array<double, 3> origin) {
+                new (self) BoundPlaces(make_places(std::move(rows), std::move(columns), std::move(single),
+                                                   std::move(array), flipped, origin));
+            },
+            "rows"_a.none() = nb::none(), "columns"_a.none() = nb::none(), "single"_a.none() = nb::none(),
+            "array"_a.none() = nb::none(), "flipped"_a = std::array<bool, 2>{}, "origin"_a = std::array<double, 3>{});
     nb::class_<BoundCoordinate>(m, "Coordinate",
                                 "A coordinate of all pixels: a field, or arrays of it at their centres (rows,\n"
                                 "columns) and at the points between them (rows + 1, columns + 1).")
@@ -186,12 +277,13 @@ void register_split(nb::module_& m) {
         .def(
             "__init__",
             [](BoundPixels* self, std::pair<size_t, size_t> shape, BoundCoordinate radial, BoundCoordinate azimuthal,
-               std::optional<In2<uint8_t>> mask, std::optional<Grid> grid, double period, bool radius) {
+               std::optional<In2<uint8_t>> mask, std::optional<Grid> grid, double period, bool radius,
+               std::optional<BoundPlaces> places) {
                 new (self) BoundPixels(make_pixels(shape, std::move(radial), std::move(azimuthal), std::move(mask),
-                                                   std::move(grid), period, radius));
+                                                   std::move(grid), period, radius, std::move(places)));
             },
             "shape"_a, "radial"_a, "azimuthal"_a, "mask"_a.none() = nb::none(), "grid"_a.none() = nb::none(),
-            "period"_a = 0.0, "radius"_a = true);
+            "period"_a = 0.0, "radius"_a = true, "places"_a.none() = nb::none());
     nb::class_<Axis>(m, "SplitAxis", "A binned coordinate: [lo, hi) in `bins` bins, closed after `period`.")
         .def(
             "__init__",
@@ -206,6 +298,8 @@ void register_split(nb::module_& m) {
           "isa"_a = "", "(radial low, high, azimuthal low, high) of the pixels; the azimuth starts at `turn`.");
     m.def("field", &bound_field, "field"_a, "rows"_a, "columns"_a, "threads"_a = 1, "isa"_a = "",
           "A field at all rows and columns (m from the point of normal incidence), shape (rows, columns).");
+    m.def("field_at", &bound_field_at, "field"_a, "places"_a, "corner"_a.none() = nb::none(), "threads"_a = 1,
+          "isa"_a = "", "A field at the centres of pixels, or at one of their corners, shape (rows, columns).");
 }
 
 }  // namespace aureole

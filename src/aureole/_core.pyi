@@ -96,7 +96,7 @@ def robust(
     frames: Sequence[tuple[Buffer | FilePart, int]],
     dtype: int,
     invalid: NDArray[np.float64],
-    rule: tuple[bool, float, float, bool],
+    rule: tuple[bool, float, float, bool, bool],
     variance: int,
     variance_frames: Sequence[tuple[Buffer | FilePart, int]],
     variance_dtype: int,
@@ -125,6 +125,17 @@ class Grid:
         column_edges: NDArray[np.float64],
     ) -> None: ...
 
+class Places:
+    def __init__(
+        self,
+        rows: NDArray[np.float64] | None = None,
+        columns: NDArray[np.float64] | None = None,
+        single: NDArray[np.float32] | None = None,
+        array: NDArray[np.float64] | None = None,
+        flipped: tuple[bool, bool] = ...,
+        origin: tuple[float, float, float] = ...,
+    ) -> None: ...
+
 class Coordinate:
     def __init__(
         self,
@@ -143,6 +154,7 @@ class Pixels:
         grid: Grid | None = None,
         period: float = 0.0,
         radius: bool = True,
+        places: Places | None = None,
     ) -> None: ...
 
 class SplitAxis:
@@ -174,6 +186,37 @@ def field(
     threads: int = 1,
     isa: str = "",
 ) -> NDArray[np.float64]: ...
+def field_at(
+    field: Field, places: Places, corner: int | None = None, threads: int = 1, isa: str = ""
+) -> NDArray[np.float64]: ...
+
+class PixelPlaces:
+    def __init__(
+        self,
+        place: NDArray[np.float32],
+        inverse: NDArray[np.float64],
+        n_bins: int,
+        columns: int,
+    ) -> None: ...
+
+def pick(
+    rings: Rings,
+    frames: Sequence[tuple[Buffer | FilePart, int]],
+    dtype: int,
+    invalid: NDArray[np.float64],
+    clip: tuple[float, int, bool, bool],
+    variance: int,
+    variance_frames: Sequence[tuple[Buffer | FilePart, int]],
+    variance_dtype: int,
+    places: PixelPlaces,
+    rule: tuple[float, float, float, int, int],
+    background: NDArray[np.float64],
+    isa: str = "",
+) -> tuple[
+    list[int],
+    list[int],
+    list[tuple[NDArray[np.uint32], NDArray[np.generic], NDArray[np.uint32], NDArray[np.float64]]],
+]: ...
 def project_rays(
     volume: NDArray[np.float32],
     sinogram: NDArray[np.float32],

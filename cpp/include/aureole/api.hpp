@@ -134,7 +134,7 @@ enum Base : int32_t {
 };
 enum Function : int32_t { IDENTITY, RECIPROCAL, SQUARE, LOG, LOG10, LOG1P, ARCSINH };
 
-// What geometry says at points of a flat detector: function(scale * base).
+// What geometry says at points of a detector: function(scale * base).
 struct Field {
     double rotation[9];            // from the axes of the detector to those of the laboratory, by rows
     double dist;
@@ -144,21 +144,29 @@ struct Field {
     double a, b;                   // of the polarization
 };
 
-// A field at the n columns of a row; places are distances from the point of normal incidence.
+// A field at the n columns of a row, given as distances from the point of normal incidence; or at n places anywhere,
+// given as distances from the sample along the axes of the detector: n slow, n fast, n away.
 struct FieldArgs {
     double row;
     size_t n;
     const double* columns;
     double* out;
+    const double* places = nullptr;
 };
 
-// A row of n pixels. Coordinates stand at their centres (n) and at the vertices above and below them (n + 1); null
-// where they are not needed.
+// Corners that a pixel may have.
+inline constexpr size_t MOST_CORNERS = 6;
+
+// A row of n pixels. Coordinates stand at their centres and at each of their corners, n of each; null where they are
+// not needed. On a grid the corners of neighbours are the same: corner 0 is above, 1 below, 2 and 3 are those of the
+// next pixel.
 struct PixelRow {
     size_t n;
+    size_t corners;
+    bool grid;
     const uint8_t* mask;           // non-zero: no entries
     struct Coordinate {
-        const double *centre, *above, *below;
+        const double *centre, *corner[MOST_CORNERS];
     } radial, azimuthal;
 };
 
@@ -255,6 +263,7 @@ struct RobustArgs {
     double sigma;                  // what is farther from the mean than this many standard deviations is clipped
     size_t iterations;
     bool chauvenet;                // sigma is at least that of Chauvenet's criterion
+    bool by_scatter;               // standard deviations are the scatter within the bin, whatever the variance
     uint8_t* memory;               // RobustMemory::bytes
     double *signal, *normalization, *normalization2, *variance_out, *dark_out, *count;    // out: n_frames * n_bins
     int32_t* status;               // out: n_frames
@@ -277,6 +286,40 @@ struct RobustMemory {
     }
 };
 
+// A list that grows; of malloc, for whoever takes it over.
+template <class T> struct Grown {
+    T* data;
+    size_t n, capacity;
+};
+
+struct Peak {
+    double pixel;                  // where it is highest
+    double row, column;            // its middle, in pixels
+    double intensity, sigma;
+};
+
+// What stands out in one frame: pixels in rising order and the peaks among them; its invalid pixels are apart.
+struct Picked {
+    Grown<uint32_t> pixels, invalid;
+    Grown<Peak> peaks;
+    void* values;                  // of the pixels, as the cells of a tile
+};
+
+// Pixels that stand out above the clipped mean at their place. A pixel is picked if e > noise and
+// e^2 > cutoff^2 (s^2 + noise^2), with e = v - mean, and s the standard deviation of a pixel; both are interpolated
+// between the two bins around its place, those of bins without pixels between their neighbours.
+struct PickArgs {
+    RobustArgs clip;               // its rule clips; gives one mean and variance a bin
+    const float* place;            // n_pixels: bin and fraction of the way to the next one
+    const double* inverse;         // n_pixels: 1 / norm; NaN where a pixel is invalid
+    double cutoff, noise;
+    double peak_cutoff;            // of the highest pixel of a peak; infinite: no peaks
+    size_t columns;                // of the image
+    size_t reach, connected;       // a peak is looked at this far around its top, and has as many pixels that stand out
+    double *mean, *deviation;      // out: n_frames * n_bins
+    Picked* picked;                // out: n_frames
+};
+
 // One row for each instruction set.
 struct Kernels {
     const char* name;
@@ -290,6 +333,7 @@ struct Kernels {
     void (*project_rays)(const RayArgs&);
     bool (*backproject)(const BackArgs&);    // false: no memory
     int32_t (*robust)(const RobustArgs&);
+    int32_t (*pick)(const PickArgs&);
 };
 
 }  // namespace aureole

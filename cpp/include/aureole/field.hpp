@@ -1,5 +1,5 @@
-// Coordinates and corrections at the pixels of a flat detector, a row at a time. The pixels form a grid, so a place
-// in the laboratory is a sum of one term a row and one a column. All operations are those that IEEE 754 rounds
+// Coordinates and corrections at the pixels of a detector, a row at a time. Where the pixels of a flat one form a grid,
+// a place in the laboratory is a sum of one term a row and one a column. All operations are those that IEEE 754 rounds
 // exactly, the arctangent included, but for logarithms, which are the system's: the same bits on all instruction sets.
 #pragma once
 
@@ -45,6 +45,15 @@ AUREOLE_INLINE double squared_sine(double squared, double length, double along) 
 // out = scale * value(t1, t2, t3, squared distance to the sample)
 template <class F> inline void fill(const Field& f, const FieldArgs& args, F&& value) {
     const double* r = f.rotation;
+    if (args.places) {
+        const double *p1 = args.places, *p2 = p1 + args.n, *p3 = p2 + args.n;
+        for (size_t j = 0; j < args.n; ++j) {
+            const double a = p1[j], b = p2[j], c = p3[j];
+            args.out[j] = f.scale * value(r[0] * a + r[1] * b + r[2] * c, r[3] * a + r[4] * b + r[5] * c,
+                                          r[6] * a + r[7] * b + r[8] * c, a * a + b * b + c * c);
+        }
+        return;
+    }
     const double row1 = r[0] * args.row + r[2] * f.dist, row2 = r[3] * args.row + r[5] * f.dist;
     const double row3 = r[6] * args.row + r[8] * f.dist, row_squared = args.row * args.row + f.dist * f.dist;
     const double column1 = r[1], column2 = r[4], column3 = r[7], scale = f.scale;

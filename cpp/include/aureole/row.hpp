@@ -24,6 +24,30 @@ inline void span(const double* above, const double* below, size_t n, double* low
     }
 }
 
+// The same where pixels share no corners.
+inline void span_apart(const double* const* corner, size_t n_corners, size_t begin, size_t n, double* low,
+                       double* high) {
+    for (size_t j = 0; j < n; ++j) {
+        double lower = corner[0][begin + j], upper = lower, nowhere = lower - lower;
+        for (size_t k = 1; k < n_corners; ++k) {
+            const double at = corner[k][begin + j];
+            lower = least(lower, at);
+            upper = most(upper, at);
+            nowhere += at - at;
+        }
+        low[j] = lower + nowhere;
+        high[j] = upper + nowhere;
+    }
+}
+
+inline void span(const PixelRow& row, const PixelRow::Coordinate& of, size_t begin, size_t n, double* low,
+                 double* high) {
+    if (row.grid)
+        span(of.corner[0] + begin, of.corner[1] + begin, n, low, high);
+    else
+        span_apart(of.corner, row.corners, begin, n, low, high);
+}
+
 // From bounds to centre -+ the largest distance.
 inline void around(const double* centre, size_t n, double* low, double* high) {
     for (size_t j = 0; j < n; ++j) {
@@ -38,10 +62,10 @@ inline void bound_stretch(const BoundArgs& args, size_t begin, size_t n) {
     double *x0 = args.x0 + begin, *x1 = args.x1 + begin, *y0 = args.y0 + begin, *y1 = args.y1 + begin;
     uint8_t* care = args.care + begin;
     double special[STRETCH];    // 0, 1 or, where a corner is not finite, NaN
-    span(x.above + begin, x.below + begin, n, x0, x1);
+    span(args.row, x, begin, n, x0, x1);
     for (size_t j = 0; j < n; ++j) special[j] = x1[j] - x1[j];
-    if (y.above) {
-        span(y.above + begin, y.below + begin, n, y0, y1);
+    if (y.corner[0]) {
+        span(args.row, y, begin, n, y0, y1);
         const double half = 0.5 * args.period * (1.0 - 1e-9), on_beam = args.radius ? ON_BEAM : __builtin_nan("");
         for (size_t j = 0; j < n; ++j) {
             const bool needs_care = (y1[j] - y0[j] >= half) | (x0[j] <= on_beam * x1[j]);
@@ -86,8 +110,8 @@ inline void share_as(const ShareArgs& args, int32_t* __restrict bin, double* __r
                          unless(high - low > POINT);
         double none, to_edge, to_next, all;    // areas below the edges of the bins
         if constexpr (POLYGON) {
-            const double u[4] = {at(x.above[j]), at(x.below[j]), at(x.below[j + 1]), at(x.above[j + 1])};
-            const double v[4] = {y.above[j], y.below[j], y.below[j + 1], y.above[j + 1]};
+            const double u[4] = {at(x.corner[0][j]), at(x.corner[1][j]), at(x.corner[2][j]), at(x.corner[3][j])};
+            const double v[4] = {y.corner[0][j], y.corner[1][j], y.corner[2][j], y.corner[3][j]};
             const Sides sides(u, v);
             const double box = (high - low) * (y1[j] - y0[j]);
             against += unless(sides.convexity() > 0.0) + unless(__builtin_fabs(sides.area) > NO_AREA * box);

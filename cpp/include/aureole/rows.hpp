@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <vector>
 
+#include "places.hpp"
 #include "shape.hpp"
 
 namespace aureole {
@@ -23,6 +24,9 @@ struct Pixels {
     bool radius = true;               // whether the radial coordinate is 0 on the beam and rises from there
     // for fields: where centres and borders of the pixels are, in metres from the point of normal incidence
     const double *row_centre = nullptr, *column_centre = nullptr, *row_edge = nullptr, *column_edge = nullptr;
+    const Places* places = nullptr;    // or where their corners are, if they form no grid
+
+    size_t corners() const { return places ? places->corners : 4; }
 };
 
 // What a way of splitting looks at. Near the beam the azimuth makes no sense without a radius.
@@ -47,7 +51,9 @@ class Rows {
     Rows(const Pixels& pixels, Mode mode, const Needs& needs, const Kernels& kernels)
         : kernels_(kernels), pixels_(pixels), radial_(pixels, pixels.radial, needs.radial),
           azimuthal_(pixels, pixels.azimuthal, needs.azimuthal),
-          bounds_(4 * pixels.columns), care_(pixels.columns, PLAIN), bounded_(mode != Mode::no) {
+          places_(pixels.places ? pixels.columns * 3 * (1 + pixels.places->corners) : 0), bounds_(4 * pixels.columns),
+          care_(pixels.columns, PLAIN), centred_(needs.radial.centre || needs.azimuthal.centre),
+          bounded_(mode != Mode::no) {
         double* b = bounds_.data();
         now.centred = mode == Mode::bbox;
         now.period = pixels.period;
@@ -58,6 +64,8 @@ class Rows {
         now.y1 = b + 3 * pixels.columns;
         now.care = care_.data();
         now.row.n = pixels.columns;
+        now.row.corners = pixels.corners();
+        now.row.grid = !pixels.places;
     }
 
     BoundArgs now;    // the row at hand, with its bounds; points into the vectors below, which keep their place
@@ -69,8 +77,14 @@ class Rows {
     // Of a part the rows are to be read one after the other.
     void read(size_t i, bool first) {
         now.row.mask = pixels_.mask ? pixels_.mask + i * pixels_.columns : nullptr;
-        now.row.radial = radial_.row(i, first, kernels_);
-        now.row.azimuthal = azimuthal_.row(i, first, kernels_);
+        if (pixels_.places) {
+            find_places(i);
+            now.row.radial = radial_.row(places_.data(), kernels_);
+            now.row.azimuthal = azimuthal_.row(places_.data(), kernels_);
+        } else {
+            now.row.radial = radial_.row(i, first, kernels_);
+            now.row.azimuthal = azimuthal_.row(i, first, kernels_);
+        }
         if (bounded_)
             kernels_.bound(now);
         else
@@ -82,29 +96,60 @@ class Rows {
         return std::max<size_t>(1, PART / std::max<size_t>(1, pixels.columns));
     }
 
+    // Centres, then each of the corners.
+    void find_places(size_t i) {
+        const Places& from = *pixels_.places;
+        double* out = places_.data();
+        if (centred_) from.centre(i, out);
+        for (size_t k = 0; bounded_ && k < from.corners; ++k) from.corner(i, k, out + 3 * (k + 1) * pixels_.columns);
+    }
+
     // The rows of one coordinate.
     class Source {
       public:
         Source(const Pixels& pixels, const Coordinate& from, const Needs::Of& needs)
             : pixels_(pixels), from_(from), centre_(needs.centre), vertex_(needs.vertex) {
-            if (from.field) memory_.resize(3 * (pixels.columns + 1));
+            if (from.field) memory_.resize((pixels.places ? 1 + pixels.places->corners : 3) * (pixels.columns + 1));
         }
 
         PixelRow::Coordinate row(size_t i, bool first, const Kernels& kernels) {
             const size_t n = pixels_.columns, step = n + 1;
             if (!from_.field)
-                return {centre_ ? from_.centre + i * n : nullptr, vertex_ ? from_.vertex + i * step : nullptr,
-                        vertex_ ? from_.vertex + (i + 1) * step : nullptr};
+                return on_grid(centre_ ? from_.centre + i * n : nullptr, vertex_ ? from_.vertex + i * step : nullptr,
+                               vertex_ ? from_.vertex + (i + 1) * step : nullptr);
             // the vertices below a row are those above the next one
             double *centre = memory_.data(), *above = centre + step * (1 + i % 2), *below = centre + step * (2 - i % 2);
             const double* edge = pixels_.row_edge + i;
             if (centre_) kernels.field(*from_.field, {pixels_.row_centre[i], n, pixels_.column_centre, centre});
             if (vertex_ && first) kernels.field(*from_.field, {edge[0], step, pixels_.column_edge, above});
             if (vertex_) kernels.field(*from_.field, {edge[1], step, pixels_.column_edge, below});
-            return {centre_ ? centre : nullptr, vertex_ ? above : nullptr, vertex_ ? below : nullptr};
+            return on_grid(centre_ ? centre : nullptr, vertex_ ? above : nullptr, vertex_ ? below : nullptr);
+        }
+
+        // At centres and corners that are known, one after the other.
+        PixelRow::Coordinate row(const double* places, const Kernels& kernels) {
+            const size_t n = pixels_.columns;
+            PixelRow::Coordinate found = {};
+            double* out = memory_.data();
+            if (centre_) {
+                kernels.field(*from_.field, {0.0, n, nullptr, out, places});
+                found.centre = out;
+            }
+            for (size_t k = 0; vertex_ && k < pixels_.places->corners; ++k) {
+                out += n;
+                places += 3 * n;
+                kernels.field(*from_.field, {0.0, n, nullptr, out, places});
+                found.corner[k] = out;
+            }
+            return found;
         }
 
       private:
+        static PixelRow::Coordinate on_grid(const double* centre, const double* above, const double* below) {
+            if (!above) return {centre, {}};
+            return {centre, {above, below, below + 1, above + 1}};
+        }
+
         const Pixels& pixels_;
         const Coordinate& from_;
         const bool centre_, vertex_;
@@ -114,9 +159,10 @@ class Rows {
     const Kernels& kernels_;
     const Pixels& pixels_;
     Source radial_, azimuthal_;
+    std::vector<double> places_;
     std::vector<double> bounds_;
     std::vector<uint8_t> care_;
-    const bool bounded_;
+    const bool centred_, bounded_;
 };
 
 }  // namespace aureole

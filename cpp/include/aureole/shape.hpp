@@ -15,11 +15,14 @@ struct Point {
     double x, y;    // radial, azimuthal
 };
 
+// Corners of an outline that has been closed around the beam or along it.
+inline constexpr size_t OUTLINE = MOST_CORNERS + 4;
+
 // A box, or a polygon with its bounding box.
 struct Shape {
     bool polygon = false;
     size_t corners = 0;
-    std::array<Point, 8> point;
+    std::array<Point, OUTLINE> point;
     double x0 = 0.0, x1 = 0.0, y0 = 0.0, y1 = 0.0;
 };
 
@@ -74,12 +77,13 @@ inline double nearest_turn(double difference, double period) {
 // corner on the beam has no azimuth: it becomes the segment of r = 0 between its neighbours' azimuths, and so
 // does a side that passes through the beam. Where the radial coordinate is not a radius, a pixel around the
 // beam covers its bounding box. Returns whether the pixel contains the beam.
-inline bool unwrap(const Point* corner, double period, bool radius, Shape& s) {
-    std::array<Point, 4> p;
+inline bool unwrap(const Point* corner, size_t corners, double period, bool radius, Shape& s) {
+    std::array<Point, MOST_CORNERS> p;
     int n = 0, gap = -1;    // gap: the side (from p[gap] on) along which the polygon touches the beam
-    const double near = ON_BEAM * most(most(corner[0].x, corner[1].x), most(corner[2].x, corner[3].x));
+    double near = 0.0;
+    for (size_t i = 0; i < corners; ++i) near = most(near, ON_BEAM * corner[i].x);
     bool touched = false;
-    for (int i = 0; i < 4; ++i) {
+    for (size_t i = 0; i < corners; ++i) {
         if (radius && !touched && corner[i].x <= near) {
             touched = true;
             gap = n - 1;
@@ -88,7 +92,7 @@ inline bool unwrap(const Point* corner, double period, bool radius, Shape& s) {
         }
     }
     if (touched && gap < 0) gap = n - 1;
-    std::array<double, 4> step;
+    std::array<double, MOST_CORNERS> step;
     double total = 0.0;
     for (int i = 0; i < n; ++i) {
         step[i] = nearest_turn(p[i + 1 < n ? i + 1 : 0].y - p[i].y, period);
@@ -122,37 +126,36 @@ inline bool unwrap(const Point* corner, double period, bool radius, Shape& s) {
     return around;
 }
 
-// The corners of pixel j, in this order everywhere: above, below, below on the right, above on the right.
+// The corners of pixel j, in this order everywhere: above, below, below on the right, above on the right; those of a
+// hexagon one after the other.
 inline void corners_of(const PixelRow& row, size_t j, Point* p) {
     const auto &x = row.radial, &y = row.azimuthal;
-    p[0] = {x.above[j], y.above ? y.above[j] : 0.0};
-    p[1] = {x.below[j], y.below ? y.below[j] : 0.0};
-    p[2] = {x.below[j + 1], y.below ? y.below[j + 1] : 0.0};
-    p[3] = {x.above[j + 1], y.above ? y.above[j + 1] : 0.0};
+    for (size_t k = 0; k < row.corners; ++k) p[k] = {x.corner[k][j], y.corner[0] ? y.corner[k][j] : 0.0};
 }
 
 // A special pixel in bbox mode; the box of a pixel around the beam starts at 0 and goes all the way round.
 inline void special_box(const BoundArgs& b, size_t j, Shape& s) {
-    Point p[4];
+    Point p[MOST_CORNERS];
+    const Point* end = p + b.row.corners;
     corners_of(b.row, j, p);
-    const bool around = unwrap(p, b.period, b.radius, s);
+    const bool around = unwrap(p, b.row.corners, b.period, b.radius, s);
     s.polygon = false;
     s.x0 = s.x1 = s.y0 = s.y1 = 0.0;
     double outer = 0.0;
-    for (const Point& q : p) outer = most(outer, q.x);
+    for (const Point* q = p; q < end; ++q) outer = most(outer, q->x);
     if (b.row.radial.centre) {
         const double centre = b.row.radial.centre[j];
         double delta = 0.0;
-        for (const Point& q : p) delta = most(delta, std::fabs(q.x - centre));
+        for (const Point* q = p; q < end; ++q) delta = most(delta, std::fabs(q->x - centre));
         s.x0 = around && b.radius ? 0.0 : centre - delta;
         s.x1 = centre + delta;
     }
     if (b.row.azimuthal.centre) {
         const double centre = b.row.azimuthal.centre[j];
         double delta = 0.0;
-        for (const Point& q : p)
-            if (!b.radius || q.x > ON_BEAM * outer)
-                delta = most(delta, std::fabs(nearest_turn(q.y - centre, b.period)));
+        for (const Point* q = p; q < end; ++q)
+            if (!b.radius || q->x > ON_BEAM * outer)
+                delta = most(delta, std::fabs(nearest_turn(q->y - centre, b.period)));
         if (around) delta = 0.5 * b.period;
         s.y0 = centre - delta;
         s.y1 = centre + delta;
@@ -177,17 +180,17 @@ inline void shrink(Shape& s) {
 // Pixel j of a row whose bounds are known, not to be dropped.
 inline void shape_of(Mode mode, const BoundArgs& b, size_t j, Shape& s) {
     if (b.care[j] == SPECIAL && mode == Mode::bbox) return special_box(b, j, s);
-    Point p[4];
     if (b.care[j] == SPECIAL) {
+        Point p[MOST_CORNERS];
         corners_of(b.row, j, p);
-        unwrap(p, b.period, b.radius, s);
+        unwrap(p, b.row.corners, b.period, b.radius, s);
     } else {
         s.x0 = b.x0[j];
         s.x1 = b.x1[j];
         s.y0 = b.y0[j];
         s.y1 = b.y1[j];
         s.polygon = mode != Mode::bbox;
-        s.corners = 4;
+        s.corners = b.row.corners;
         if (s.polygon) corners_of(b.row, j, s.point.data());
     }
     if (mode == Mode::pseudo) shrink(s);

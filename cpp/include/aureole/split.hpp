@@ -17,7 +17,7 @@ class RowSplitter {
         : splitter(radial, azimuthal, 3 * Rows::pixels(pixels)),
           rows_(pixels, mode, {mode, radial.present, azimuthal.present}, kernels), kernels_(kernels),
           mode_(mode), radial_(radial),
-          in_bulk_(!azimuthal.present && (mode == Mode::bbox || mode == Mode::full)),
+          in_bulk_(!azimuthal.present && (mode == Mode::bbox || (mode == Mode::full && pixels.corners() == 4))),
           bin_(pixels.columns, -1), part_(3 * pixels.columns) {}
 
     Splitter splitter;

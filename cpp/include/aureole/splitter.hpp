@@ -11,6 +11,8 @@
 
 namespace aureole {
 
+// Corners of an outline that has been cut twice.
+inline constexpr size_t CUT = 2 * OUTLINE + 4;
 // A share below this (2^-30 of a pixel) is rounding, not area.
 inline constexpr double NEGLIGIBLE = 1.0 / (1 << 30);
 
@@ -222,14 +224,14 @@ class Splitter {
     void add_turned(const Shape& s, double shift, double area, bool in_x, int64_t column) {
         const double y0 = s.y0 + shift, y1 = s.y1 + shift, per_area = 1.0 / area;
         if (!(y1 >= 0.0 && y0 < azimuthal_.top)) return;
-        std::array<Point, 8> p;
+        std::array<Point, OUTLINE> p;
         for (size_t i = 0; i < s.corners; ++i) p[i] = {s.point[i].x, s.point[i].y + shift};
         if (in_x)
             return deal_polygon<&Point::y, &Point::x>(
                 p.data(), s.corners, {y0, y1, area}, azimuthal_, [&](int64_t k, double part) {
                     cells_.push_back({k * radial_.bins + column, part * per_area});
                 });
-        std::array<Point, 16> below, row;
+        std::array<Point, CUT> below, row;
         const int64_t last = azimuthal_.last(y1);
         for (int64_t k = azimuthal_.first(y0); k <= last; ++k) {
             size_t n = clip(p.data(), s.corners, least(double(k + 1), azimuthal_.top), true, below.data());
@@ -249,7 +251,7 @@ class Splitter {
     template <double Point::*U, double Point::*V, class F>
     static void deal_polygon(const Point* p, size_t n, const Stretch& all, const Scale& axis, F&& f) {
         if (n == 4) return deal_corners<4, U, V>(p, n, all, axis, f);    // most: unrolled
-        deal_corners<16, U, V>(p, n, all, axis, f);
+        deal_corners<CUT, U, V>(p, n, all, axis, f);
     }
     template <size_t MOST, double Point::*U, double Point::*V, class F>
     static void deal_corners(const Point* p, size_t corners, const Stretch& all, const Scale& axis, F&& f) {

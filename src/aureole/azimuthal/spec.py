@@ -10,12 +10,12 @@ from functools import cached_property
 from math import isfinite
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
-import numpy as np
 from numpy.typing import NDArray
 
+from aureole.arrays import NamedArray
 from aureole.axis import Axis
 from aureole.errors import SpecError
-from aureole.geometry import Discontinuity, Geometry
+from aureole.geometry import Discontinuity, Geometry, Sensor
 from aureole.kernels.robust import Clip, Trim
 from aureole.units import unit
 
@@ -26,78 +26,9 @@ Split = Literal["no", "bbox", "pseudo", "full"]
 ErrorModel = Literal["variance", "poisson", "poisson_floor", "azimuthal"]
 
 _FORMAT = "aureole-integration-1"
+_LATER = ("robust", "efficiency")
+"""Fields that came after the first version: where they say nothing, specs keep their digest."""
 _ARRAYS = ("mask", "dark", "dark_variance", "flat", "absorption")
-
-
-def unmasked(given: Any, name: str) -> NDArray[Any]:
-    """Return an array; raises `SpecError` for a masked one, whose mask would be lost without a word."""
-    if isinstance(given, np.ma.MaskedArray):
-        raise SpecError(f"{name}: masked arrays are not read: give the mask as mask=...")
-    return np.asarray(given)
-
-
-class NamedArray:
-    """An array with the name it came under; equal when name, shape, dtype and bytes are.
-
-    Parameters
-    ----------
-    name : str
-        Name or URI, for messages and provenance.
-    array : ndarray
-        Booleans, integers or floats. What can still be written to is copied, so that the hash stays true.
-
-    Raises
-    ------
-    SpecError
-        The array is masked, or holds something else than numbers.
-    """
-
-    __slots__ = ("array", "name", "sha256")
-
-    name: str
-    array: NDArray[Any]
-    sha256: str
-
-    def __init__(self, name: str, array: NDArray[Any]) -> None:
-        array = unmasked(array, name)
-        if array.dtype.kind not in "biuf":
-            raise SpecError(f"{name}: an array of numbers is needed, not of type {array.dtype}")
-        native = np.ascontiguousarray(array, array.dtype.newbyteorder("="))
-        if np.may_share_memory(native, array) and (array.flags.writeable or array.base is not None):
-            native = native.copy()
-        native.flags.writeable = False
-        self.name = name
-        self.array = native
-        self.sha256 = hashlib.sha256(native.data).hexdigest()
-
-    def describe(self) -> dict[str, Any]:
-        """Return name, shape, dtype and SHA-256 of the bytes in C order, for JSON."""
-        return {
-            "name": self.name,
-            "shape": list(self.array.shape),
-            "dtype": self.array.dtype.name,
-            "sha256": self.sha256,
-        }
-
-    @classmethod
-    def wrap(cls, name: str, given: ArrayField, dtype: type | None = None) -> NamedArray | None:
-        """Give an array that came without a name this one; `dtype` bool turns numbers into "is not zero"."""
-        if given is None:
-            return None
-        if not isinstance(given, NamedArray):
-            given = cls(name, given)
-        if dtype is None or given.array.dtype == dtype:
-            return given
-        return cls(given.name, given.array.astype(dtype))
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, NamedArray) and self.describe() == other.describe()
-
-    def __hash__(self) -> int:
-        return hash((self.name, self.sha256))
-
-    def __repr__(self) -> str:
-        return f"NamedArray({self.name!r}, {self.array.dtype} {self.array.shape})"
 
 
 ArrayField = NamedArray | NDArray[Any] | None
@@ -143,6 +74,9 @@ class IntegrationSpec:
         Angle from the main axis of polarization to the fast axis, in rad.
     normalization_factor : float
         Divides every intensity; above zero.
+    efficiency : bool
+        Divide by the quantum efficiency of the sensor over that along its normal, where material and
+        thickness of the sensor and the wavelength are known; see `efficiency_of`.
     chi_discontinuity : {"pi", "zero"}
         Whether azimuths run over [-π, π) or [0, 2π).
     robust : Trim or Clip, optional
@@ -178,6 +112,7 @@ class IntegrationSpec:
     normalization_factor: float = 1.0
     chi_discontinuity: Discontinuity = "pi"
     robust: Trim | Clip | None = None
+    efficiency: bool = True
 
     def __post_init__(self) -> None:
         if not isinstance(self.geometry, Geometry):
@@ -191,12 +126,15 @@ class IntegrationSpec:
             if getattr(self, name) not in choices:
                 known = ", ".join(str(choice) for choice in choices)
                 raise SpecError(f"{name} is {getattr(self, name)!r}: it must be one of {known}")
-        if not isinstance(self.robust, Trim | Clip | None):
-            raise SpecError(f"robust is {self.robust!r}: it must be a Trim, a Clip or None")
-        for name in ("detector_mask", "solid_angle"):
+        _check_robust(self)
+        for name in ("detector_mask", "solid_angle", "efficiency"):
             object.__setattr__(self, name, bool(getattr(self, name)))
         for name in _NUMBERS:
             object.__setattr__(self, name, _number(name, getattr(self, name)))
+        recorded = self.geometry.detector.recorded
+        for name in ("flat", "dark"):
+            if getattr(self, name) is None and recorded is not None:
+                object.__setattr__(self, name, getattr(recorded, name))
         for name in _ARRAYS:
             wrapped = NamedArray.wrap(name, getattr(self, name), bool if name == "mask" else None)
             object.__setattr__(self, name, wrapped)
@@ -209,12 +147,27 @@ class IntegrationSpec:
         return {name: getattr(self, name) for name in _ARRAYS if getattr(self, name) is not None}
 
     @property
+    def embedded(self) -> dict[str, NamedArray]:
+        """All arrays that `from_json` needs: these, and what a file recorded of the detector."""
+        recorded = self.geometry.detector.recorded
+        own = {} if recorded is None else recorded.arrays
+        return self.arrays | {f"detector_{name}": named for name, named in own.items()}
+
+    @property
     def shape(self) -> tuple[int, int] | None:
         """Shape of a frame, from the detector or else from the arrays; None if neither has one."""
         shape = self.geometry.detector.shape
         for named in self.arrays.values():
             shape = shape or (named.array.shape[0], named.array.shape[1])
         return shape
+
+    @property
+    def efficiency_of(self) -> Sensor | None:
+        """The sensor whose efficiency the signal is divided by; None without that correction."""
+        sensor, wavelength = self.geometry.detector.known_sensor, self.geometry.wavelength
+        if not self.efficiency or sensor is None or wavelength is None:
+            return None
+        return sensor if sensor.stops(self.geometry.energy_kev) else None
 
     @cached_property
     def digest(self) -> str:
@@ -258,8 +211,10 @@ class IntegrationSpec:
             elif isinstance(value, NamedArray):
                 value = value.describe()
             elif isinstance(value, Trim | Clip):
-                value = {type(value).__name__.lower(): asdict(value)}
-            if field.name != "robust" or value is not None:  # specs from before that field keep their digest
+                value = {type(value).__name__.lower(): _rule(value)}
+            elif field.name == "efficiency":
+                value = None if self.efficiency_of is None else self.efficiency_of.to_dict()
+            if field.name not in _LATER or value is not None:
                 content[field.name] = value
         return json.dumps(content, sort_keys=True, separators=(",", ":"), allow_nan=False)
 
@@ -293,7 +248,31 @@ class IntegrationSpec:
                 content[name] = _from_plain(name, value, arrays or {})
         except (LookupError, TypeError, ValueError, AttributeError, ArithmeticError) as error:
             raise SpecError(f"the integration spec has a broken field {name!r}: {error!r}") from None
-        return cls(content.pop("geometry"), **content)
+        sensor = content.pop("efficiency", None)
+        spec = cls(content.pop("geometry"), efficiency=sensor is not None, **content)
+        if spec.efficiency_of != sensor:
+            raise SpecError(
+                f"the integration spec corrects for a sensor of {sensor}; its detector has another"
+            )
+        return spec
+
+
+def _check_robust(spec: IntegrationSpec) -> None:
+    rule = spec.robust
+    if not isinstance(rule, Trim | Clip | None):
+        raise SpecError(f"robust is {rule!r}: it must be a Trim, a Clip or None")
+    if isinstance(rule, Trim) and rule.low == rule.high and spec.error_model == "azimuthal":
+        raise SpecError(
+            f"pixels at one percentile, {rule.low:g}, have no scatter that an error could come from: give two"
+        )
+
+
+def _rule(rule: Trim | Clip) -> dict[str, Any]:
+    """Return the fields of a rule; specs from before ``by_scatter`` keep their digest."""
+    known = asdict(rule)
+    if not known.get("by_scatter", True):
+        del known["by_scatter"]
+    return known
 
 
 _NUMBERS = (
@@ -361,24 +340,14 @@ def _from_plain(name: str, value: Any, arrays: Mapping[str, NDArray[Any]]) -> An
     if value is None:
         return None
     if name == "geometry":
-        return Geometry.from_dict(value)
+        return Geometry.from_dict(value, arrays)
     if name in ("radial", "azimuthal"):
         return Axis(value["unit"], value["bins"], value["range"])
     if name in _ARRAYS:
-        return _find_array(value, arrays)
+        return NamedArray.find(value, arrays)
+    if name == "efficiency":
+        return Sensor(value["material"], value["thickness"])
     if name == "robust":
         ((kind, numbers),) = value.items()
         return {"trim": Trim, "clip": Clip}[kind](**numbers)
     return value
-
-
-def _find_array(described: dict[str, Any], arrays: Mapping[str, NDArray[Any]]) -> NamedArray:
-    sha256, name = described["sha256"], described["name"]
-    if sha256 not in arrays:
-        raise SpecError(f"the array {name} of the spec (SHA-256 {sha256[:12]}…) was not given")
-    found = NamedArray(name, arrays[sha256])
-    if found.describe() != described:
-        raise SpecError(
-            f"the array given for {name} is another one: {found.describe()} instead of {described}"
-        )
-    return found

@@ -13,7 +13,7 @@ from aureole.calibration.objections import is_beyond_doubt, is_decided, objectio
 from aureole.calibration.pixels import usable_pixels
 from aureole.calibration.refine import USUAL
 from aureole.calibration.rounds import Outcome, Powder, refine_in_rounds
-from aureole.calibration.scattering import PARAMETERS
+from aureole.calibration.scattering import PARAMETERS, with_parameters
 from aureole.calibration.search import Search, cover_of, ridge_levels
 from aureole.calibration.start import Start
 from aureole.calibration.verdict import Verdict, judge
@@ -67,8 +67,14 @@ def calibrate(
     _refuse_blank(image, valid)
     _check_free(free)
     spacings = _spacings(calibrant, wavelength)
+    attempts = _Attempts(Powder(image, valid, spacings), calibrant, tuple(free), start or Start(), wavelength)
+    known = None if start is None else start.pose(detector)
+    if start is not None and known is not None:
+        numbers = np.array([*known, start.rot3, wavelength])
+        if attempts.settle(with_parameters(Geometry(detector, 1.0), numbers)):
+            return attempts.outcome()
     levels = ridge_levels(image, valid, detector)
-    if not levels:
+    if not levels and known is None:
         raise CalibrationError(
             "no rings: nothing on the image looks like parts of circles about one centre; is it of a "
             "calibrant, exposed for long enough, and the mask right (not zero where invalid)?"
@@ -76,25 +82,22 @@ def calibrate(
     search = Search(
         tuple(levels), cover_of(detector, valid), detector, spacings, wavelength, tuple(free), start
     )
-    attempts = _Attempts(Powder(image, valid, spacings), calibrant, tuple(free), start or Start())
     for effort in (0, 1, 2):
         if any(attempts.settle(candidate.geometry) for candidate in search.candidates(effort)):
             break
         if attempts.fitting:
             break
-    if attempts.fitting:
-        return attempts.best()
-    raise CalibrationError(
-        f"the image does not fit {calibrant.name} at {HC_KEV_M / wavelength:.5g} keV: {attempts.why()}. "
-        "Check calibrant, energy and pixel size, mask what is no ring, or say where to begin"
-    )
+    return attempts.outcome()
 
 
 class _Attempts:
     """Geometries that were tried, those that fit and why others do not."""
 
-    def __init__(self, powder: Powder, calibrant: Calibrant, free: tuple[str, ...], upright: Start) -> None:
+    def __init__(
+        self, powder: Powder, calibrant: Calibrant, free: tuple[str, ...], upright: Start, wavelength: float
+    ) -> None:
         self._powder, self._calibrant, self._free, self._upright = powder, calibrant, free, upright
+        self._wavelength = wavelength
         self.fitting: list[tuple[Outcome, Verdict]] = []
         self._failures: list[tuple[float, list[str]]] = []
 
@@ -113,13 +116,20 @@ class _Attempts:
         self.fitting.append((outcome, verdict))
         return len(self.fitting) == _ENOUGH or is_beyond_doubt(outcome, verdict)
 
-    def best(self) -> Calibration:
-        """Return the geometry that fits best."""
+    def outcome(self) -> Calibration:
+        """Return the geometry that fits best; raises `CalibrationError` where none does."""
+        if not self.fitting:
+            wavelength = self._wavelength
+            raise CalibrationError(
+                f"the image does not fit {self._calibrant.name} at {HC_KEV_M / wavelength:.5g} keV: "
+                f"{self._why()}. Check calibrant, energy and pixel size, mask what is no ring, or say where "
+                "to begin"
+            )
         outcome, verdict = max(self.fitting, key=lambda pair: _merit(pair[1]))
         notes = tuple(remarks(outcome, verdict, self._calibrant.name))
         return Calibration(outcome.geometry, self._calibrant, outcome.fit, outcome.found, verdict, notes)
 
-    def why(self) -> str:
+    def _why(self) -> str:
         """Return why the one that comes nearest does not fit."""
         if not self._failures:
             return "at no distance do rings stand where they should"

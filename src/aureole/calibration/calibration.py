@@ -89,8 +89,7 @@ class Calibration:
 
     def points_in_pixels(self) -> FloatArray:
         """Return row and column of the points in stored pixels, (N, 2); 0.5 is the middle of the first."""
-        detector = self.geometry.detector
-        return pixels_of(self.extraction.measured.points, (detector.edges(0), detector.edges(1)))
+        return pixels_of(self.extraction.measured.points, self.geometry.detector)
 
     def save_points(self, path: str | Path, *, overwrite: bool = False) -> None:
         """Write the points as ``.json`` (with the geometry) or ``.csv``.

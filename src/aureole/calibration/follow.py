@@ -120,12 +120,8 @@ class _Course:
     def __init__(self, geometry: Geometry) -> None:
         self._points = pixel_points(geometry.detector)
         self._numbers = parameters_of(geometry)
-        self._signs = np.array(
-            [
-                self._points[-1, 0, 0] - self._points[0, 0, 0],
-                self._points[0, -1, 1] - self._points[0, 0, 1],
-            ]
-        ) / (np.array(self._points.shape[:2]) - 1)
+        down, right = np.diff(self._points[..., 0], axis=0), np.diff(self._points[..., 1], axis=1)
+        self._signs = np.array([np.nanmedian(down), np.nanmedian(right)])
 
     def tangent(self, place: FloatArray) -> FloatArray:
         """Return the direction of the line at a place, in pixels, of length one."""

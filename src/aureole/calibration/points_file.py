@@ -9,8 +9,11 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.spatial import cKDTree
 
+from aureole.calibration.scattering import pixel_points
 from aureole.errors import SpecError
+from aureole.geometry import Detector
 from aureole.io.publish import publication
 from aureole.version import __version__
 
@@ -57,20 +60,25 @@ def write_points(
         temporary.write_text(text + "\n", encoding="utf-8")
 
 
-def pixels_of(
-    points: NDArray[np.float64], edges: tuple[NDArray[np.float64], NDArray[np.float64]]
-) -> NDArray[np.float64]:
+def pixels_of(points: NDArray[np.float64], detector: Detector) -> NDArray[np.float64]:
     """Return row and column of points (N, 3) in stored pixels, (N, 2); 0.5 is the middle of the first.
+
+    On detectors whose pixels form no grid it is the middle of the nearest pixel.
 
     Parameters
     ----------
     points : ndarray, shape (N, 3)
         p1, p2, p3 in metres.
-    edges : tuple of ndarray
-        Borders of the pixels along both axes in metres, in stored order.
+    detector : Detector
     """
+    if not detector.is_grid:
+        places = pixel_points(detector)
+        known = np.isfinite(places).all(-1)
+        _, near = cKDTree(places[known]).query(points)
+        return np.asarray(np.argwhere(known)[near] + 0.5)
     columns = []
-    for axis, borders in enumerate(edges):
+    for axis in (0, 1):
+        borders = detector.edges(axis)
         index = np.arange(len(borders), dtype=np.float64)
         order = np.argsort(borders)
         columns.append(np.interp(points[:, axis], borders[order], index[order]))

@@ -100,9 +100,8 @@ def unroll(image: NDArray[np.generic], valid: BoolArray, geometry: Geometry) -> 
         return np.asarray(np.bincount(index, of, minlength=size).reshape(shape) / many)
 
     off = (turn - row - 0.5) * (2.0 * pi / sectors)
-    flat = not np.any(pixel_points(geometry.detector)[..., 2])
     reach: FloatArray | None = None
-    if not flat:
+    if not geometry.detector.is_flat:
         t1, t2, t3 = geometry.positions()
         reach = mean(np.asarray(np.sqrt(t1 * t1 + t2 * t2 + t3 * t3)[valid]))
     middles: FloatArray = (np.arange(sectors, dtype=np.float64) + 0.5) * (2.0 * pi / sectors) - pi

@@ -166,7 +166,11 @@ def _extract(
     two_theta = np.interp(target, np.arange(bins + 1.0), polar.edges)
     pixel = np.interp(target, np.arange(bins) + 0.5, np.diff(polar.edges)) * per_pixel
     chi = azimuth[sector, ring]
-    far = None if polar.reach is None else polar.reach[sector, np.clip(target.astype(np.int64), 0, bins - 1)]
+    far = None
+    if polar.reach is not None:
+        # how far along its ray a point is hardly matters: the mean over the window will do
+        reaches = np.sum(polar.reach[:, columns] * pixels, 2) / np.maximum(pixels.sum(2), 1.0)
+        far = reaches[sector, ring]
     sigma = np.hypot(bumps.sigma[keep], _FLOOR) * pixel
     return Extraction(
         RingPoints(points_at(geometry, two_theta, chi, far), rings[ring], sigma),

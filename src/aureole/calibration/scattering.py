@@ -92,5 +92,5 @@ def with_parameters(geometry: Geometry, parameters: ArrayLike) -> Geometry:
 
 def pixel_points(detector: Detector) -> FloatArray:
     """Return p1, p2, p3 (m) of the centres of all pixels, (n1, n2, 3)."""
-    t1, t2, t3 = Geometry(detector, 1.0).positions()
-    return np.stack((t1, t2, t3 - 1.0), axis=-1)
+    p1, p2, p3 = detector.positions()
+    return np.stack((p1, p2, np.zeros_like(p1) if p3 is None else p3), axis=-1)

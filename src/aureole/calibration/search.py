@@ -81,6 +81,8 @@ def ridge_levels(image: NDArray[np.generic], valid: BoolArray, detector: Detecto
         if len(ridges) < _FEWEST_POINTS:
             continue
         places, across = _in_metres(ridges.some(_MOST_POINTS), points, detector)
+        there = np.isfinite(places).all(1)  # a pixel of a detector file may have no place
+        places, across = places[there], across[there]
         found = find_centres(places[:, :2], across, most=2)
         centres = [centre.place for centre in found if centre.support > _SUPPORT]
         if not centres:
@@ -89,8 +91,8 @@ def ridge_levels(image: NDArray[np.generic], valid: BoolArray, detector: Detecto
             crowded = crowding_centre(places[:, :2], extent, width)
             centres = [crowded.place] if crowded.support > _CROWDED else []
         if centres:
-            size = points[..., :2].reshape(-1, 2)
-            inside = bool(np.all((centres[0] > size.min(0)) & (centres[0] < size.max(0))))
+            low, high = np.nanmin(points[..., :2], (0, 1)), np.nanmax(points[..., :2], (0, 1))
+            inside = bool(np.all((centres[0] > low) & (centres[0] < high)))
             is_round = inside and max(centre.share for centre in found) > _ROUND
             levels.append(Level(places, across, binning, tuple(centres), is_round))
     return levels
@@ -242,6 +244,7 @@ def _in_metres(ridges: Ridges, points: FloatArray, detector: Detector) -> tuple[
         axis=1,
     )
     # a normal is a gradient: it grows where pixels are small; reversed axes reverse it
-    signs = np.sign([points[-1, 0, 0] - points[0, 0, 0], points[0, -1, 1] - points[0, 0, 1]])
+    down, right = np.diff(points[..., 0], axis=0), np.diff(points[..., 1], axis=1)
+    signs = np.sign([np.nanmedian(down), np.nanmedian(right)])
     across = ridges.across * signs / np.array([detector.pixel1, detector.pixel2])
     return places, across / np.hypot(across[:, 0], across[:, 1])[:, None]

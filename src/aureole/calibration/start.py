@@ -14,6 +14,7 @@ from aureole.errors import SpecError
 from aureole.geometry import Detector, Geometry
 
 FloatArray = NDArray[np.float64]
+_AWAY = "a detector turned by 90° or more does not meet the beam: give other rotations"
 Pose = tuple[float, float, float, float, float]
 """dist, poni1, poni2, rot1, rot2."""
 
@@ -31,6 +32,8 @@ class Start:
         of the first.
     rot1, rot2, rot3 : float
         Rotations in radians.
+    beam : tuple of float or None
+        The same as `center` in metres along the axes of the detector, in its place.
 
     Raises
     ------
@@ -43,29 +46,45 @@ class Start:
     rot1: float = 0.0
     rot2: float = 0.0
     rot3: float = 0.0
+    beam: tuple[float, float] | None = None
 
     def __post_init__(self) -> None:
         if self.dist is not None and not (isfinite(self.dist) and self.dist > 0.0):
             raise SpecError(
                 f"the distance to begin with must be a positive length in metres, not {self.dist}"
             )
-        numbers = (*(self.center or ()), self.rot1, self.rot2, self.rot3)
+        numbers = (*(self.center or ()), *(self.beam or ()), self.rot1, self.rot2, self.rot3)
         if not all(isfinite(number) for number in numbers):
             raise SpecError("centre and rotations to begin with must be finite numbers")
 
     @classmethod
     def at(cls, geometry: Geometry) -> Start:
-        """Return a start at a geometry, whose detector must know its shape."""
-        return cls(geometry.dist, geometry.beam_center(), geometry.rot1, geometry.rot2, geometry.rot3)
+        """Return a start at a geometry.
+
+        Raises
+        ------
+        SpecError
+            The beam does not meet the plane of the detector.
+        """
+        first, second, along = geometry.rotation_matrix()[2]
+        if along <= 0.0:
+            raise SpecError(_AWAY)
+        beam = (
+            geometry.poni1 + geometry.dist * first / along,
+            geometry.poni2 + geometry.dist * second / along,
+        )
+        return cls(geometry.dist, None, geometry.rot1, geometry.rot2, geometry.rot3, beam)
 
     def pose(self, detector: Detector) -> Pose | None:
         """Return dist, poni1, poni2, rot1, rot2; None where distance or centre are not known."""
-        if self.dist is None or self.center is None:
+        if self.dist is None or (self.center is None and self.beam is None):
             return None
         return standing(self.centre_on(detector), self.dist, self.rot1, self.rot2)
 
     def centre_on(self, detector: Detector) -> tuple[float, float]:
         """Return where the centre is on a detector in metres."""
+        if self.beam is not None:
+            return self.beam
         assert self.center is not None
         first, second = self.center
         return _position(detector, 0, first), _position(detector, 1, second)
@@ -76,7 +95,7 @@ def standing(centre: tuple[float, float], dist: float, rot1: float, rot2: float)
     rotation, _ = rotation_and_slopes(rot1, rot2, 0.0)
     first, second, along = rotation[2]
     if along <= 0.0:
-        raise SpecError("a detector turned by 90° or more does not meet the beam: give other rotations")
+        raise SpecError(_AWAY)
     return dist, centre[0] - dist * first / along, centre[1] - dist * second / along, rot1, rot2
 
 
@@ -122,7 +141,12 @@ def fixed_values(start: Start | None, detector: Detector, free: Sequence[str]) -
 
 
 def _position(detector: Detector, axis: int, index: float) -> float:
-    """Return where a stored pixel is along an axis in metres; the inverse of `Detector.pixel_at`."""
+    """Return where a stored pixel is along an axis in metres; the inverse of `Detector.pixel_at`.
+
+    Where pixels form no grid it is as if they had one of their nominal size.
+    """
+    if not detector.is_grid:
+        return index * (detector.pixel1, detector.pixel2)[axis]
     edges = detector.edges(axis)
     count = len(edges) - 1
     inside = min(max(index, 0.0), float(count))

@@ -7,6 +7,7 @@ from math import degrees, hypot
 from typing import TYPE_CHECKING
 
 from aureole.calibration.scattering import PARAMETERS
+from aureole.errors import GeometryError
 
 if TYPE_CHECKING:
     from aureole.calibration import Calibration
@@ -20,8 +21,11 @@ def calibration_lines(result: Calibration) -> Iterator[str]:
     geometry, rings = result.geometry, result.rings
     points = sum(ring.found for ring in rings)
     yield f"{len(rings)} rings of {result.calibrant.name}, {points} points"
-    row, column = geometry.beam_center()
-    yield f"  beam centre  row {row:.2f}, column {column:.2f}"
+    try:
+        row, column = geometry.beam_center()
+        yield f"  beam centre  row {row:.2f}, column {column:.2f}"
+    except GeometryError as reason:
+        yield f"  beam centre  none: {reason}"
     errors = dict(zip(PARAMETERS, result.fit.uncertainty, strict=True))
     for name, value in zip(PARAMETERS, result.fit.parameters, strict=True):
         unit, factor = _UNITS.get(name, _ANGLE)

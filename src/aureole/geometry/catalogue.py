@@ -13,6 +13,10 @@ from typing import Any
 
 from aureole.errors import GeometryError
 from aureole.geometry.layout import Layout, Pair, checked_seams
+from aureole.geometry.surface import Cylinder, Surface, surface_from_dict
+
+_SAME_PIXEL = 0.02
+"""Relative difference up to which a refined pixel size still means the catalogue's."""
 
 GENERIC = "Detector"
 """Name of a detector of which only the pixel size is known."""
@@ -40,6 +44,8 @@ class Model:
         Whether any whole-numbered binning of the first mode is possible.
     layout : Layout
         Modules and gaps.
+    surface : Surface or None
+        Where the pixels are, if they form no flat grid.
     invalid : tuple of int
         Raw values by which the detector says that a pixel has no value; ``-1`` in an unsigned frame means all
         bits set, and so on.
@@ -51,6 +57,7 @@ class Model:
     modes: tuple[Mode, ...]
     free_binning: bool
     layout: Layout
+    surface: Surface | None
     invalid: tuple[int, ...]
     manufacturer: str
 
@@ -77,6 +84,50 @@ def find_model(name: str) -> Model:
 def model_names() -> list[str]:
     """Return the names of all known detectors."""
     return sorted({model.name for model in _catalogue().values()})
+
+
+def choose_mode(
+    model: Model, axis: int, pixel: float | None, shape: Pair | None
+) -> tuple[float, int | None, int]:
+    """Choose the readout along one axis: pixel size, number of pixels, binning of the layout.
+
+    Raises
+    ------
+    GeometryError
+        The detector does not have pixels of this size (m).
+    """
+    first = model.modes[0]
+    if model.free_binning:
+        factor = 1 if pixel is None else max(1, round(pixel / first.pixel[axis]))
+        if pixel is None and shape is not None and first.shape is not None:
+            factor = _binning_of(first.shape, shape)
+        expected = factor * first.pixel[axis]
+        count = None if first.shape is None else first.shape[axis] // factor
+        if pixel is not None and abs(pixel / expected - 1.0) > _SAME_PIXEL:
+            raise GeometryError(_wrong_pixel(model, axis, pixel))
+        return pixel or expected, count, factor
+    fitting = [m for m in model.modes if pixel is None or abs(pixel / m.pixel[axis] - 1.0) < _SAME_PIXEL]
+    if not fitting:
+        assert pixel is not None
+        raise GeometryError(_wrong_pixel(model, axis, pixel))
+    chosen: Mode = next((m for m in fitting if shape is not None and m.shape == shape), fitting[0])
+    count = None if chosen.shape is None else chosen.shape[axis]
+    return pixel or chosen.pixel[axis], count, 1
+
+
+def _binning_of(full: Pair, shape: Pair) -> int:
+    """Return the binning that gives images of a shape; 1 where no plain binning does."""
+    factor = max(1, full[0] // shape[0])
+    return factor if (full[0] // factor, full[1] // factor) == shape else 1
+
+
+def _wrong_pixel(model: Model, axis: int, pixel: float) -> str:
+    sizes = ", ".join(f"{mode.pixel[axis] * 1e6:g}" for mode in model.modes)
+    more = " or a multiple" if model.free_binning else ""
+    return (
+        f"detector {model.name} has pixels of {sizes} µm{more}, not of {pixel * 1e6:g} µm: "
+        "correct pixel1 and pixel2, or call it 'Detector'"
+    )
 
 
 def _hint(name: str) -> str:
@@ -125,10 +176,12 @@ def _modes(facts: Mapping[str, Any]) -> tuple[Mode, ...]:
 
 
 def _model(name: str, facts: Mapping[str, Any]) -> Model:
+    surface = surface_from_dict(facts["surface"]) if "surface" in facts else None
     return Model(
         name=name,
         modes=_modes(facts),
-        free_binning="binnings" not in facts and "modes" not in facts,
+        free_binning=not {"binnings", "modes"} & facts.keys()
+        and (surface is None or isinstance(surface, Cylinder)),
         layout=Layout(
             module=_pair(facts["module"]) if "module" in facts else None,
             gap=_pair(facts.get("gap", (0, 0))),
@@ -137,6 +190,7 @@ def _model(name: str, facts: Mapping[str, Any]) -> Model:
             tiles=tuple(_pair(tile) for tile in facts.get("tiles", ())),
             wide=facts.get("wide", 1.0),
         ),
+        surface=surface,
         invalid=tuple(facts.get("invalid", ())),
         manufacturer=facts.get("manufacturer", ""),
     )

@@ -4,38 +4,44 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
+from functools import lru_cache
 from math import isfinite
 from typing import Any
 
 import numpy as np
-from numpy.typing import DTypeLike
+from numpy.typing import DTypeLike, NDArray
 
+from aureole.arrays import NamedArray
 from aureole.errors import GeometryError
-from aureole.geometry.catalogue import GENERIC, Mode, Model, find_model
+from aureole.geometry.catalogue import GENERIC, choose_mode, find_model
+from aureole.geometry.distortion import Distortion
 from aureole.geometry.layout import BoolArray, FloatArray, Layout, Pair, checked_seams
+from aureole.geometry.recorded import Recorded
+from aureole.geometry.sensor import Sensor, usual_sensor
+from aureole.geometry.surface import (
+    Cylinder,
+    Panels,
+    Parts,
+    Pixels,
+    Surface,
+    grid_parts,
+    surface_from_dict,
+    surface_to_dict,
+)
 
 _LONGEST_SIDE, _MOST_PIXELS = 1 << 20, 1 << 28
 """More than any detector has; a mask of more would fill the memory."""
 
-_SAME_PIXEL = 0.02
-"""Relative difference up to which a refined pixel size still means the catalogue's."""
 _PIXELS = 1e-9, 1.0
 """Sizes of pixels (m) that are believed."""
 
 
 @dataclass(frozen=True, slots=True)
-class Sensor:
-    """What the photons are absorbed in: material, and thickness in metres where it is known."""
-
-    material: str
-    thickness: float | None = None
-
-
-@dataclass(frozen=True, slots=True)
 class Detector:
-    """A flat detector with rectangular pixels that touch each other.
+    """Pixels, and where they are with respect to each other.
 
-    Use `detector` to get one by its name.
+    Most are flat grids of rectangles that touch each other; `surface` and `recorded` make other ones. Use
+    `detector` to get one by its name, `aureole.io.load_detector` to get one from a file.
 
     Attributes
     ----------
@@ -49,13 +55,18 @@ class Detector:
         1 to 4 as in EXIF: where the first pixel stands. 3 (default): as stored; 1: both axes reversed; 2: the
         slow one; 4: the fast one. It re-indexes positions; frames and masks stay as they are stored.
     sensor : Sensor or None
-        For the record; no correction uses it.
+        As it was given; see `known_sensor`.
     layout : Layout
         Modules and gaps at full resolution.
     binning : tuple of int
         How many pixels of the layout one pixel holds.
     invalid : tuple of int
         Raw values that mean "no value", see `invalid_values`.
+    surface : Surface, Distortion or None
+        Where the pixels are that form no flat grid: hexagons, a bent plate, turned panels, or pixels behind a
+        taper.
+    recorded : Recorded or None
+        What a file says of each pixel: corners, mask, flat, dark.
 
     Raises
     ------
@@ -72,6 +83,8 @@ class Detector:
     layout: Layout = field(default=Layout(), repr=False)
     binning: Pair = (1, 1)
     invalid: tuple[int, ...] = ()
+    surface: Surface | Distortion | None = None
+    recorded: Recorded | None = field(default=None, repr=False)
 
     def __post_init__(self) -> None:
         for key in ("pixel1", "pixel2"):
@@ -83,8 +96,15 @@ class Detector:
             if not _PIXELS[0] <= size <= _PIXELS[1]:
                 raise GeometryError(f"detector {self.name}: {key} {size:g} is in metres, such as 1e-4")
             object.__setattr__(self, key, float(size))
+        if self.shape is None and self.recorded is not None:
+            object.__setattr__(self, "shape", self.recorded.shape)
         if self.shape is not None:
             object.__setattr__(self, "shape", _checked_shape(self.name, self.shape))
+        if self.recorded is not None and self.recorded.shape not in (None, self.shape):
+            raise GeometryError(
+                f"detector {self.name} has {self.shape} pixels, "
+                f"and the arrays of {self.recorded.file} have {self.recorded.shape}"
+            )
         if self.orientation not in (1, 2, 3, 4):
             raise GeometryError(
                 f"detector {self.name}: orientation must be 1, 2, 3 or 4, not {str(self.orientation)[:60]}"
@@ -94,7 +114,15 @@ class Detector:
     @property
     def mask(self) -> BoolArray:
         """Pixels that never have a value, shape (n1, n2), True where invalid, as stored; read-only."""
-        return self.layout.mask(self.known_shape, self.binning)
+        mask = self.layout.mask(self.known_shape, self.binning)
+        if self.recorded is not None and self.recorded.mask is not None:
+            mask = mask | self.recorded.mask.array
+        if self.recorded is not None and self.recorded.corners is not None:
+            mask = mask | self._turned(_nowhere(self.recorded.corners))
+        if isinstance(self.surface, Distortion) and self.surface.masks:
+            mask = mask | self._turned(self.surface.outside(self.known_shape))
+        mask.setflags(write=False)
+        return mask
 
     @property
     def known_shape(self) -> Pair:
@@ -104,6 +132,11 @@ class Detector:
                 f"detector {self.name} has no shape: give max_shape, or the shape of an image"
             )
         return self.shape
+
+    @property
+    def known_sensor(self) -> Sensor | None:
+        """The sensor that was given, or else the one that detectors of this name have; None if unknown."""
+        return self.sensor or usual_sensor(self.name)
 
     def with_shape(self, shape: tuple[int, ...]) -> Detector:
         """Return the detector for images of this shape.
@@ -136,8 +169,122 @@ class Detector:
             )
         return ""
 
+    @property
+    def is_grid(self) -> bool:
+        """Whether the pixels form a flat grid, so that they have `centres` and `edges` along both axes."""
+        return self.surface is None and not self.is_listed
+
+    @property
+    def is_flat(self) -> bool:
+        """Whether all corners of pixels are on one plane, the one that `Geometry.dist` speaks of."""
+        if self.recorded is not None and self.recorded.corners is not None:
+            return _is_flat(self.recorded.corners)
+        return not (
+            isinstance(self.surface, Cylinder) or (isinstance(self.surface, Panels) and self.surface.turn)
+        )
+
+    def corners(self, rows: slice = slice(None)) -> FloatArray:
+        """Return where the corners of the pixels are.
+
+        Parameters
+        ----------
+        rows : slice
+            Of which rows; of all without it.
+
+        Returns
+        -------
+        ndarray, shape (n1, n2, K, 3)
+            Metres along the slow axis, the fast one and away from the sample; K is 4 or, for hexagons, 6. The
+            order of rectangles is (i, j), (i + 1, j), (i + 1, j + 1), (i, j + 1).
+
+        Raises
+        ------
+        GeometryError
+            The shape is not known.
+        """
+        if not self.is_listed:
+            parts = self.parts()
+            return parts.rows[rows, None] + parts.columns
+        return self._turned(self.listed())[rows].astype(np.float64)
+
+    def positions(self, rows: slice = slice(None)) -> tuple[FloatArray, FloatArray, FloatArray | None]:
+        """Return where the middles of the pixels are, the means of their corners.
+
+        Parameters
+        ----------
+        rows : slice
+            Of which rows; of all without it.
+
+        Returns
+        -------
+        p1, p2 : ndarray, shape (n1, n2)
+            Metres along the slow and the fast axis.
+        p3 : ndarray, shape (n1, n2), or None
+            Metres away from the sample; None where the detector is flat.
+        """
+        if self.is_grid:
+            p1, p2 = np.meshgrid(self.centres(0)[rows], self.centres(1), indexing="ij")
+            return p1, p2, None
+        if not self.is_listed:
+            parts = self.parts()
+            middles = parts.rows.mean(axis=1)[rows, None] + parts.columns.mean(axis=1)
+        else:
+            middles = self._turned(self.listed())[rows].mean(axis=2, dtype=np.float64)
+        return middles[..., 0], middles[..., 1], None if self.is_flat else middles[..., 2]
+
+    def parts(self) -> Parts:
+        """Return the corners as sums of what their rows and what their columns say, in stored order.
+
+        Raises
+        ------
+        GeometryError
+            They are known one by one.
+        """
+        if self.is_listed or isinstance(self.surface, Distortion):
+            raise GeometryError(f"detector {self.name}: the corners of its pixels are known one by one")
+        if self.surface is None:
+            return grid_parts(self.edges(0), self.edges(1))
+        found = _parts(self.surface, Pixels(self.known_shape, (self.pixel1, self.pixel2), self.layout))
+        rows, columns = (
+            np.ascontiguousarray(part[::-1]) if self._reversed(axis) else part
+            for axis, part in enumerate((found.rows, found.columns))
+        )
+        return Parts(rows, columns)
+
+    @property
+    def is_listed(self) -> bool:
+        """Whether the corners are known one by one, and not as sums of what rows and columns say."""
+        return isinstance(self.surface, Distortion) or not (
+            self.recorded is None or self.recorded.corners is None
+        )
+
+    def listed(self) -> NDArray[Any]:
+        """Return the corners of a detector of which `is_listed`, as of orientation 3: (n1, n2, K, 3)."""
+        if self.recorded is not None and self.recorded.corners is not None:
+            return self.recorded.corners.array
+        assert isinstance(self.surface, Distortion)
+        return self.surface.corners(self.known_shape, (self.pixel1, self.pixel2))
+
+    def _turned(self, image: NDArray[Any]) -> NDArray[Any]:
+        """Return what is known of the pixels as of orientation 3 in the order in which they are stored."""
+        steps = [slice(None, None, -1 if self._reversed(axis) else 1) for axis in (0, 1)]
+        return image[steps[0], steps[1]]
+
+    def _need_grid(self) -> None:
+        if not self.is_grid:
+            raise GeometryError(
+                f"the pixels of detector {self.name} form no flat grid: ask for its positions and corners"
+            )
+
     def edges(self, axis: int) -> FloatArray:
-        """Return the borders of the pixels along an axis in metres, in stored order, (n + 1,)."""
+        """Return the borders of the pixels of a grid along an axis in metres, in stored order, (n + 1,).
+
+        Raises
+        ------
+        GeometryError
+            The pixels form no grid.
+        """
+        self._need_grid()
         count, binning = self.known_shape[axis], self.binning[axis]
         pixel = (self.pixel1, self.pixel2)[axis]
         borders = self.layout.edges(axis, count, pixel)
@@ -146,7 +293,14 @@ class Detector:
         return borders[::-1] if self._reversed(axis) else borders
 
     def centres(self, axis: int) -> FloatArray:
-        """Return the middles of the pixels along an axis in metres, in stored order, (n,)."""
+        """Return the middles of the pixels of a grid along an axis in metres, in stored order, (n,).
+
+        Raises
+        ------
+        GeometryError
+            The pixels form no grid.
+        """
+        self._need_grid()
         if self.layout.wide == 1.0:
             pixel = (self.pixel1, self.pixel2)[axis]
             centres: FloatArray = (np.arange(self.known_shape[axis], dtype=np.float64) + 0.5) * pixel
@@ -156,7 +310,14 @@ class Detector:
         return middles
 
     def pixel_at(self, axis: int, position: float) -> float:
-        """Return on which stored pixel a position (m) falls; i + 0.5 is the middle of pixel i."""
+        """Return on which stored pixel of a grid a position (m) falls; i + 0.5 is the middle of pixel i.
+
+        Raises
+        ------
+        GeometryError
+            The pixels form no grid.
+        """
+        self._need_grid()
         pixel = (self.pixel1, self.pixel2)[axis]
         if self.layout.wide == 1.0:
             index = position / pixel
@@ -200,10 +361,16 @@ class Detector:
         }
         if self.sensor is not None:
             known["sensor"] = asdict(self.sensor)
+        if isinstance(self.surface, Cylinder):
+            known["radius"] = self.surface.radius
         if not self.is_named():
             known["layout"] = asdict(self.layout)
             known["binning"] = list(self.binning)
             known["invalid"] = list(self.invalid)
+            if self.surface is not None:
+                known["surface"] = _surface_to_dict(self.surface)
+        if self.recorded is not None:
+            known["recorded"] = self.recorded.to_dict()
         return known
 
     def is_named(self) -> bool:
@@ -214,13 +381,21 @@ class Detector:
             return False
 
     @staticmethod
-    def from_dict(known: Mapping[str, Any]) -> Detector:
+    def from_dict(known: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]] | None = None) -> Detector:
         """Return the detector that `to_dict` wrote down.
+
+        Parameters
+        ----------
+        known : mapping
+        arrays : mapping of str to ndarray, optional
+            What a file recorded, by SHA-256.
 
         Raises
         ------
         GeometryError
             Something is missing or cannot be.
+        SpecError
+            A recorded array was not given.
         """
         try:
             sensor = Sensor(**known["sensor"]) if known.get("sensor") else None
@@ -233,7 +408,9 @@ class Detector:
                     shape=shape,
                     orientation=known["orientation"],
                     sensor=sensor,
+                    radius=known.get("radius"),
                 )
+            surface, recorded = known.get("surface"), known.get("recorded")
             stored = dict(known["layout"])
             layout = Layout(
                 module=None if stored["module"] is None else _pair(stored["module"]),
@@ -253,6 +430,8 @@ class Detector:
                 layout,
                 _pair(known["binning"]),
                 tuple(int(value) for value in known["invalid"]),
+                None if surface is None else _surface_from_dict(surface),
+                None if recorded is None else Recorded.from_dict(recorded, arrays or {}),
             )
         except (KeyError, TypeError, ValueError, IndexError, OverflowError) as error:
             raise GeometryError(f"the description of a detector is not usable: {error!r}") from error
@@ -266,6 +445,7 @@ def detector(
     shape: Pair | None = None,
     orientation: int = 3,
     sensor: Sensor | None = None,
+    radius: float | None = None,
 ) -> Detector:
     """Return a detector by its name, or a generic one by its pixel size.
 
@@ -284,20 +464,24 @@ def detector(
     orientation : int
         1 to 4, see `Detector`.
     sensor : Sensor, optional
-        For the record.
+        In the place of that which detectors of this name have.
+    radius : float, optional
+        To which a bent detector is bent, in metres, where it is not that of the catalogue.
 
     Raises
     ------
     GeometryError
-        Unknown name (near ones are listed), no pixel size, or one that the detector does not have.
+        A radius for a flat detector, an unknown name (near ones are listed), no pixel size, or one that the
+        detector does not have.
     """
     if name.strip().casefold() == GENERIC.casefold():
         if pixel1 is None or pixel2 is None:
             raise GeometryError("a generic detector needs its pixel size: give pixel1 and pixel2 in metres")
+        _bent(GENERIC, None, radius)
         return Detector(GENERIC, pixel1, pixel2, shape, orientation, sensor)
     model = find_model(name)
     wanted = None if shape is None else _checked_shape(name, shape)
-    axes = [_mode(model, axis, (pixel1, pixel2)[axis], wanted) for axis in (0, 1)]
+    axes = [choose_mode(model, axis, (pixel1, pixel2)[axis], wanted) for axis in (0, 1)]
     full = None if None in (axes[0][1], axes[1][1]) else (axes[0][1] or 0, axes[1][1] or 0)
     return Detector(
         model.name,
@@ -309,43 +493,46 @@ def detector(
         model.layout,
         (axes[0][2], axes[1][2]),
         model.invalid,
+        _bent(model.name, model.surface, radius),
     )
 
 
-def _mode(model: Model, axis: int, pixel: float | None, shape: Pair | None) -> tuple[float, int | None, int]:
-    """Choose the readout along one axis: pixel size, number of pixels, binning of the layout."""
-    first = model.modes[0]
-    if model.free_binning:
-        factor = 1 if pixel is None else max(1, round(pixel / first.pixel[axis]))
-        if pixel is None and shape is not None and first.shape is not None:
-            factor = _binning_of(first.shape, shape)
-        expected = factor * first.pixel[axis]
-        count = None if first.shape is None else first.shape[axis] // factor
-        if pixel is not None and abs(pixel / expected - 1.0) > _SAME_PIXEL:
-            raise GeometryError(_wrong_pixel(model, axis, pixel))
-        return pixel or expected, count, factor
-    fitting = [m for m in model.modes if pixel is None or abs(pixel / m.pixel[axis] - 1.0) < _SAME_PIXEL]
-    if not fitting:
-        assert pixel is not None
-        raise GeometryError(_wrong_pixel(model, axis, pixel))
-    chosen: Mode = next((m for m in fitting if shape is not None and m.shape == shape), fitting[0])
-    count = None if chosen.shape is None else chosen.shape[axis]
-    return pixel or chosen.pixel[axis], count, 1
+def _bent(name: str, surface: Surface | None, radius: float | None) -> Surface | None:
+    if radius is None:
+        return surface
+    if not isinstance(surface, Cylinder):
+        raise GeometryError(f"detector {name} is not bent to a radius")
+    return Cylinder(float(radius))
 
 
-def _binning_of(full: Pair, shape: Pair) -> int:
-    """Return the binning that gives images of a shape; 1 where no plain binning does."""
-    factor = max(1, full[0] // shape[0])
-    return factor if (full[0] // factor, full[1] // factor) == shape else 1
+@lru_cache(maxsize=4)
+def _parts(surface: Surface, pixels: Pixels) -> Parts:
+    found = surface.parts(pixels)
+    for part in (found.rows, found.columns):
+        part.setflags(write=False)
+    return found
 
 
-def _wrong_pixel(model: Model, axis: int, pixel: float) -> str:
-    sizes = ", ".join(f"{mode.pixel[axis] * 1e6:g}" for mode in model.modes)
-    more = " or a multiple" if model.free_binning else ""
-    return (
-        f"detector {model.name} has pixels of {sizes} µm{more}, not of {pixel * 1e6:g} µm: "
-        "correct pixel1 and pixel2, or call it 'Detector'"
-    )
+def _surface_to_dict(surface: Surface | Distortion) -> dict[str, Any]:
+    if isinstance(surface, Distortion):
+        return {"kind": "distortion", **surface.to_dict()}
+    return surface_to_dict(surface)
+
+
+def _surface_from_dict(known: Mapping[str, Any]) -> Surface | Distortion:
+    return Distortion.from_dict(known) if known["kind"] == "distortion" else surface_from_dict(known)
+
+
+@lru_cache(maxsize=8)
+def _nowhere(corners: NamedArray) -> BoolArray:
+    """Return which pixels have no place, (n1, n2)."""
+    found: BoolArray = ~np.isfinite(corners.array).all(axis=(2, 3))
+    return found
+
+
+@lru_cache(maxsize=8)
+def _is_flat(corners: NamedArray) -> bool:
+    return not np.any(np.nan_to_num(corners.array[..., 2]))
 
 
 def _by_name(given: Detector) -> Detector:
@@ -356,6 +543,7 @@ def _by_name(given: Detector) -> Detector:
         shape=given.shape,
         orientation=given.orientation,
         sensor=given.sensor,
+        radius=given.surface.radius if isinstance(given.surface, Cylinder) else None,
     )
 
 

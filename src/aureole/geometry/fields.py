@@ -7,7 +7,8 @@ column::
     dist²
 
 Each corner belongs to four pixels: coordinates of corners are computed on the (n1 + 1) x (n2 + 1) grid of
-vertices. Without trigonometry and without loss of digits near the beam, with r² = t1² + t2² and R = |t|::
+vertices. Pixels that form no grid have a place in space for each of their corners. Without trigonometry and
+without loss of digits near the beam, with r² = t1² + t2² and R = |t|::
 
     sin²θ = (1 - cos 2θ) / 2 = r² / (2 R (R + t3))         (forward; (R - t3) / (2 R) backward)
 
@@ -22,7 +23,9 @@ from math import cos, sin
 import numpy as np
 from numpy.typing import NDArray
 
-from aureole._core import Field, field
+from aureole._core import Field, field, field_at
+from aureole._core import Grid as KernelGrid
+from aureole._core import Places as KernelPlaces
 from aureole.threads import checked_threads
 from aureole.units import Unit
 
@@ -94,6 +97,40 @@ class Grid:
     columns: FloatArray
     row_edges: FloatArray
     column_edges: FloatArray
+
+    def at_centres(self, what: Field, threads: int | None = None) -> FloatArray:
+        """Return what a `Plane` describes at the middles of the pixels, (n1, n2)."""
+        return values(what, self.rows, self.columns, threads=threads)
+
+    def at_corners(self, what: Field, threads: int | None = None) -> FloatArray:
+        """Return the same at the corners of each pixel, (n1, n2, 4)."""
+        return four_corners(values(what, self.row_edges, self.column_edges, threads=threads))
+
+    def for_kernels(self) -> dict[str, KernelGrid]:
+        """Return what the kernels take."""
+        return {"grid": KernelGrid(self.rows, self.columns, self.row_edges, self.column_edges)}
+
+
+@dataclass(frozen=True, slots=True)
+class Places:
+    """Corners of pixels that form no grid, as the kernels take them, and how many each pixel has."""
+
+    corners: KernelPlaces
+    count: int
+
+    def at_centres(self, what: Field, threads: int | None = None) -> FloatArray:
+        """Return what a `Plane` describes at the middles of the pixels, (n1, n2)."""
+        found: FloatArray = field_at(what, self.corners, None, checked_threads(threads))
+        return found
+
+    def at_corners(self, what: Field, threads: int | None = None) -> FloatArray:
+        """Return the same at the corners of each pixel, (n1, n2, count)."""
+        at = [field_at(what, self.corners, k, checked_threads(threads)) for k in range(self.count)]
+        return np.stack(at, axis=-1)
+
+    def for_kernels(self) -> dict[str, KernelPlaces]:
+        """Return what the kernels take."""
+        return {"places": self.corners}
 
 
 def values(what: Field, rows: FloatArray, columns: FloatArray, *, threads: int | None = None) -> FloatArray:

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
-from math import cos, isfinite, sin
+from math import cos, isfinite, pi, sin
 from typing import Any, Literal
 
 import numpy as np
+from numpy.typing import NDArray
 
 from aureole._core import Field
+from aureole._core import Places as KernelPlaces
 from aureole.errors import GeometryError, SpecError
 from aureole.geometry import fields
 from aureole.geometry.detector import Detector
-from aureole.geometry.fields import FloatArray, Grid, Plane
+from aureole.geometry.distortion import Distortion
+from aureole.geometry.fields import FloatArray, Grid, Places, Plane
 from aureole.geometry.fit2d import Fit2D, fit2d_to_pose, pose_to_fit2d
 from aureole.units import HC_KEV_M, Unit, unit
 
@@ -23,6 +26,8 @@ _WAVELENGTHS = 1e-13, 1e-7
 """Shortest and longest wavelength (m) that is believed: one in other units is not."""
 
 _NUMBERS = ("dist", "poni1", "poni2", "rot1", "rot2", "rot3")
+_BLOCK = 1 << 15
+"""Pixels whose corners are worked on at once."""
 _NEAREST, _FARTHEST = 1e-9, 1e6
 """Lengths (m) within which a detector stands."""
 
@@ -123,7 +128,13 @@ class Geometry:
     # positions in space
 
     def grid(self) -> Grid:
-        """Return where centres and borders of the pixels are, in metres from the PONI."""
+        """Return where centres and borders of the pixels are, in metres from the PONI.
+
+        Raises
+        ------
+        GeometryError
+            The pixels form no flat grid.
+        """
         detector = self.detector
         return Grid(
             detector.centres(0) - self.poni1,
@@ -132,10 +143,27 @@ class Geometry:
             detector.edges(1) - self.poni2,
         )
 
+    def pixels(self) -> Grid | Places:
+        """Return where the pixels are, as the kernels take it: a grid, or the places of all corners."""
+        detector = self.detector
+        if detector.is_grid:
+            return self.grid()
+        origin = self.poni1, self.poni2, -self.dist
+        if detector.is_listed:
+            array = detector.listed()
+            turned = detector.orientation in (1, 2), detector.orientation in (1, 4)
+            kind = "single" if array.dtype == np.float32 else "array"
+            corners = KernelPlaces(**{kind: array}, flipped=turned, origin=origin)
+            return Places(corners, array.shape[2])
+        parts = detector.parts()
+        return Places(KernelPlaces(parts.rows, parts.columns, origin=origin), parts.rows.shape[1])
+
     def positions(self) -> tuple[FloatArray, FloatArray, FloatArray]:
         """Return t1, t2, t3 (m) of the pixel centres in the laboratory, each of shape (n1, n2)."""
-        grid = self.grid()
-        return fields.positions(self._plane(), grid.rows, grid.columns)
+        if self.detector.is_grid:
+            grid = self.grid()
+            return fields.positions(self._plane(), grid.rows, grid.columns)
+        return self._in_space(*self.detector.positions())
 
     # coordinates
 
@@ -164,8 +192,8 @@ class Geometry:
         SpecError
             Unknown unit or discontinuity, or fewer than one thread.
         """
-        grid, field = self.grid(), self.field(name, chi_discontinuity=chi_discontinuity)
-        return fields.values(field, grid.rows, grid.columns, threads=threads)
+        field = self.field(name, chi_discontinuity=chi_discontinuity)
+        return self.pixels().at_centres(field, threads)
 
     def vertex_array(
         self, name: str | Unit, *, chi_discontinuity: Discontinuity = "pi", threads: int | None = None
@@ -173,7 +201,8 @@ class Geometry:
         """Return a coordinate of the corners of all pixels once, (n1 + 1, n2 + 1).
 
         Pixel (i, j) lies between vertices (i, j), (i + 1, j), (i + 1, j + 1) and (i, j + 1).
-        Parameters and errors are those of `center_array`.
+        Parameters and errors are those of `center_array`; pixels that form no grid do not share vertices and
+        raise `GeometryError`.
         """
         grid, field = self.grid(), self.field(name, chi_discontinuity=chi_discontinuity)
         return fields.values(field, grid.row_edges, grid.column_edges, threads=threads)
@@ -181,14 +210,14 @@ class Geometry:
     def corner_array(
         self, name: str | Unit, *, chi_discontinuity: Discontinuity = "pi", threads: int | None = None
     ) -> FloatArray:
-        """Return a coordinate of the corners of each pixel, (n1, n2, 4).
+        """Return a coordinate of the corners of each pixel, (n1, n2, K).
 
-        The order is (i, j), (i + 1, j), (i + 1, j + 1), (i, j + 1). `vertex_array` holds the same in a
-        quarter of the memory. A pixel across the discontinuity of χ has corners on both sides. Parameters and
-        errors are those of `center_array`.
+        K is 4, in the order (i, j), (i + 1, j), (i + 1, j + 1), (i, j + 1), or 6 for hexagons. `vertex_array`
+        holds the same for a grid in a quarter of the memory. A pixel across the discontinuity of χ has
+        corners on both sides. Parameters and errors are those of `center_array`.
         """
-        vertices = self.vertex_array(name, chi_discontinuity=chi_discontinuity, threads=threads)
-        return fields.four_corners(vertices)
+        field = self.field(name, chi_discontinuity=chi_discontinuity)
+        return self.pixels().at_corners(field, threads)
 
     def field(self, name: str | Unit, *, chi_discontinuity: Discontinuity = "pi") -> Field:
         """Return what the kernels compute a coordinate from; parameters and errors as of `center_array`."""
@@ -197,13 +226,54 @@ class Geometry:
     # corrections
 
     def solid_angle(self, *, threads: int | None = None) -> FloatArray:
-        """Return cos³α, the solid angle of each pixel over that of one at the PONI, (n1, n2).
+        """Return the solid angle of each pixel over that of one of the same size at the PONI, (n1, n2).
 
-        α is the angle of incidence: the pixel is cos⁻¹α times farther away, and seen at a slant. `threads` is
-        as in `center_array`.
+        It is cos α (dist / R)², with the angle of incidence α and the distance R from the sample; on a flat
+        detector that is cos³α: the pixel is cos⁻¹α times farther away, and seen at a slant. Behind a taper
+        its area counts too. `threads` is as in `center_array`.
         """
-        grid = self.grid()
-        return fields.values(self._plane().solid_angle(), grid.rows, grid.columns, threads=threads)
+        surface = self.detector.surface
+        if isinstance(surface, Distortion):
+            areas = surface.areas(self.shape)[:: self._step(0), :: self._step(1)]
+            return areas * self.pixels().at_centres(self._plane().solid_angle(), threads)
+        if self.detector.is_flat:
+            return self.pixels().at_centres(self._plane().solid_angle(), threads)
+        found = np.empty(self.shape)
+        for rows, cosine, squared in self._slants():
+            found[rows] = cosine * (self.dist**2 / squared)
+        return found
+
+    def incidence(self) -> FloatArray:
+        """Return cos α of the angles of incidence α upon the pixels, (n1, n2).
+
+        The normal of a pixel that is not on the plane of the detector is that of the diagonals between its
+        first and its third, and its second and its fourth corner.
+        """
+        if self.detector.is_grid:
+            grid = self.grid()
+            slant = np.square(grid.rows)[:, np.newaxis] + np.square(grid.columns) + self.dist**2
+            return np.asarray(self.dist / np.sqrt(slant))
+        if self.detector.is_flat:
+            return np.cbrt(self.pixels().at_centres(self._plane().solid_angle()))
+        found = np.empty(self.shape)
+        for rows, cosine, _ in self._slants():
+            found[rows] = cosine
+        return found
+
+    def _slants(self) -> Iterator[tuple[slice, FloatArray, FloatArray]]:
+        """Yield rows, the cosines of incidence of their pixels, and their squared distances (m²)."""
+        n1, n2 = self.shape
+        step = max(1, _BLOCK // n2)
+        for first in range(0, n1, step):
+            rows = slice(first, first + step)
+            corners = np.moveaxis(self.detector.corners(rows), (2, 3), (0, 1))
+            a, b = corners[2] - corners[0], corners[3] - corners[1]
+            normal = a[1] * b[2] - a[2] * b[1], a[2] * b[0] - a[0] * b[2], a[0] * b[1] - a[1] * b[0]
+            middle = corners.mean(axis=0)
+            ray = middle[0] - self.poni1, middle[1] - self.poni2, middle[2] + self.dist
+            along = sum(n * r for n, r in zip(normal, ray, strict=True))
+            area, squared = (sum(np.square(part) for part in vector) for vector in (normal, ray))
+            yield rows, np.abs(along) / np.sqrt(area * squared), squared
 
     def polarization(
         self, factor: float, axis_offset: float = 0.0, *, threads: int | None = None
@@ -228,8 +298,7 @@ class Geometry:
             raise SpecError(f"polarization factor {factor} is not between -1 and 1")
         if not isfinite(axis_offset):
             raise SpecError(f"the offset of the polarization axis must be finite, not {axis_offset}")
-        grid, field = self.grid(), self._plane().polarization(factor, axis_offset)
-        return fields.values(field, grid.rows, grid.columns, threads=threads)
+        return self.pixels().at_centres(self._plane().polarization(factor, axis_offset), threads)
 
     # other ways to say it
 
@@ -237,13 +306,16 @@ class Geometry:
         """Return where the direct beam meets the detector, in stored pixels (slow, fast).
 
         The middle of the first pixel is at (0.5, 0.5). The detector must know its shape if its orientation is
-        not 3.
+        not 3. Where the pixels form no grid, the place is told from the pixel that is nearest to the beam and
+        its neighbours.
 
         Raises
         ------
         GeometryError
             The beam does not meet the plane of the detector.
         """
+        if not self.detector.is_grid:
+            return self._nearest_to_beam()
         _, _, away = self.rotation_matrix()[2]
         if away <= 0.0:
             raise GeometryError("the direct beam does not meet the detector: it is turned by 90° or more")
@@ -299,13 +371,46 @@ class Geometry:
         return {"detector": self.detector.to_dict(), **numbers, "wavelength": self.wavelength}
 
     @classmethod
-    def from_dict(cls, known: Mapping[str, Any]) -> Geometry:
-        """Return the geometry that `to_dict` wrote; raises `GeometryError` where something is missing."""
+    def from_dict(
+        cls, known: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]] | None = None
+    ) -> Geometry:
+        """Return the geometry that `to_dict` wrote, as `Detector.from_dict` does."""
         try:
             numbers = {key: known[key] for key in _NUMBERS}
-            return cls(Detector.from_dict(known["detector"]), **numbers, wavelength=known["wavelength"])
+            found = Detector.from_dict(known["detector"], arrays)
+            return cls(found, **numbers, wavelength=known["wavelength"])
         except (KeyError, TypeError) as error:
             raise GeometryError(f"the description of a geometry is not usable: {error!r}") from error
+
+    def _step(self, axis: int) -> int:
+        """Return the direction in which the stored pixels stand along an axis."""
+        return -1 if self.detector.orientation in ((1, 2), (1, 4))[axis] else 1
+
+    def _nearest_to_beam(self) -> tuple[float, float]:
+        angle = np.nan_to_num(self.center_array("2th_rad"), nan=np.inf)
+        if angle.min() >= 0.5 * pi:
+            raise GeometryError("the direct beam does not meet the detector: it is turned by 90° or more")
+        nearest = [int(at) for at in np.unravel_index(np.argmin(angle), angle.shape)]
+        first = [min(max(at - 1, 0), max(size - 3, 0)) for at, size in zip(nearest, angle.shape, strict=True)]
+        p1, p2, p3 = self.detector.positions(slice(first[0], first[0] + 3))
+        near = slice(first[1], first[1] + 3)
+        t1, t2, t3 = self._in_space(p1[:, near], p2[:, near], None if p3 is None else p3[:, near])
+        steps = np.indices(t1.shape).reshape(2, -1)
+        plane = np.vstack([steps, np.ones(t1.size)]).T
+        # tangents of the ray along both axes, as linear functions of the pixel: where both are zero
+        tangents = np.stack([(t1 / t3).ravel(), (t2 / t3).ravel()], axis=1)
+        slopes, *_ = np.linalg.lstsq(plane, tangents, rcond=None)
+        at, *_ = np.linalg.lstsq(slopes[:2].T, -slopes[2], rcond=None)
+        return first[0] + float(at[0]) + 0.5, first[1] + float(at[1]) + 0.5
+
+    def _in_space(
+        self, p1: FloatArray, p2: FloatArray, p3: FloatArray | None
+    ) -> tuple[FloatArray, FloatArray, FloatArray]:
+        """Return t1, t2, t3 (m) of points of the detector."""
+        slow, fast = p1 - self.poni1, p2 - self.poni2
+        away = self.dist if p3 is None else p3 + self.dist
+        t1, t2, t3 = (row[0] * slow + row[1] * fast + row[2] * away for row in self.rotation_matrix())
+        return t1, t2, t3
 
     def _pixel(self) -> tuple[float, float]:
         return self.detector.pixel1, self.detector.pixel2

@@ -12,6 +12,8 @@ if TYPE_CHECKING:
     from aureole.io.cbf import parse_cbf as parse_cbf
     from aureole.io.cbf import read_cbf as read_cbf
     from aureole.io.cbf_write import write_cbf as write_cbf
+    from aureole.io.detector_files import load_detector as load_detector
+    from aureole.io.detector_files import save_detector as save_detector
     from aureole.io.images import load as load
     from aureole.io.images import read_image as read_image
     from aureole.io.names import natural_sorted as natural_sorted
@@ -19,8 +21,8 @@ if TYPE_CHECKING:
     from aureole.io.nexus import Provenance as Provenance
     from aureole.io.nexus import Site as Site
     from aureole.io.nexus import Source as Source
-    from aureole.io.patterns import AxisData as AxisData
-    from aureole.io.patterns import PatternLayout as PatternLayout
+    from aureole.io.pattern_layout import AxisData as AxisData
+    from aureole.io.pattern_layout import PatternLayout as PatternLayout
     from aureole.io.patterns import PatternWriter as PatternWriter
     from aureole.io.positioners import find_positioners as find_positioners
     from aureole.io.positioners import read_positions as read_positions
@@ -34,25 +36,30 @@ if TYPE_CHECKING:
     from aureole.io.scan_results import read_scan_result as read_scan_result
     from aureole.io.series import Frames as Frames
     from aureole.io.series import open_frames as open_frames
+    from aureole.io.sparse_file import SparseFile as SparseFile
+    from aureole.io.sparse_file import SparseWriter as SparseWriter
     from aureole.io.stack import StackWriter as StackWriter
     from aureole.io.status import FrameStatus as FrameStatus
     from aureole.io.text import write_text as write_text
 
 _HOME = {
-    "AxisData": "patterns",
+    "AxisData": "pattern_layout",
     "FrameStatus": "status",
     "Frames": "series",
-    "PatternLayout": "patterns",
+    "PatternLayout": "pattern_layout",
     "PatternWriter": "patterns",
     "Provenance": "nexus",
     "Source": "nexus",
     "Site": "nexus",
+    "SparseFile": "sparse_file",
+    "SparseWriter": "sparse_file",
     "StackWriter": "stack",
     "StoredScan": "scan_results",
     "TextPattern": "read_text",
     "find_positioners": "positioners",
     "header_number": "scalars",
     "load": "images",
+    "load_detector": "detector_files",
     "natural_sorted": "names",
     "open_frames": "series",
     "parse_cbf": "cbf",
@@ -65,6 +72,7 @@ _HOME = {
     "read_scalars": "scalars",
     "read_scan_result": "scan_results",
     "read_text": "read_text",
+    "save_detector": "detector_files",
     "write_cbf": "cbf_write",
     "write_text": "text",
 }

@@ -10,8 +10,9 @@ from numpy.typing import NDArray
 
 from aureole.errors import FormatError, FrameError, GeometryError, InputError
 from aureole.frames import EncodedFrame, Encoding
-from aureole.geometry import Geometry, parse_poni
+from aureole.geometry import Detector, Geometry, parse_poni
 from aureole.io.series import open_frames
+from aureole.io.sniff import what_is
 
 _LARGEST_PONI = 1 << 20
 
@@ -22,7 +23,8 @@ def load(path: str | os.PathLike[str]) -> Geometry:
     Parameters
     ----------
     path : path
-        The file; the last value of each key counts, where several calibrations were appended.
+        The file; the last value of each key counts, where several calibrations were appended. A detector file
+        that it names is looked for there, and beside the PONI file.
 
     Returns
     -------
@@ -48,8 +50,15 @@ def load(path: str | os.PathLike[str]) -> Geometry:
         raise FormatError(f"{name}: not a PONI file (not text)") from None
     except ValueError:
         raise FormatError(f"{name!r}: cannot be the name of a file") from None
+
+    def open_detector(file: str) -> Detector:
+        from aureole.io.detector_files import load_detector
+
+        beside = Path(name).parent / file
+        return load_detector(beside if what_is(file) == "nothing" and what_is(beside) == "file" else file)
+
     try:
-        return parse_poni(text)
+        return parse_poni(text, open_detector=open_detector)
     except (GeometryError, FormatError) as error:
         raise type(error)(f"{name}: {error}") from None
 

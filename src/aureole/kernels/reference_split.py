@@ -68,6 +68,7 @@ class Binned:
 class Pixels:
     """Coordinates of pixels: at their centres (n1, n2) and at the points between them (n1 + 1, n2 + 1).
 
+    Where pixels do not share their corners, the vertices are those of each pixel, (n1, n2, K).
     `mask` is True for pixels without entries. `period` is that of the azimuth; `radius` says whether the
     radial coordinate is 0 on the beam and rises from there.
     """
@@ -124,7 +125,8 @@ def _shares(
         if not (isfinite(centre[0]) and isfinite(centre[1])):
             return {}
         return _box((centre[0], centre[0], centre[1], centre[1]), radial, azimuthal)
-    corners = [(_at(pixels.radial_vertex, at), _at(pixels.azimuthal_vertex, at)) for at in _around(*index)]
+    around_it = _around(pixels.radial_vertex, *index)
+    corners = [(_at(pixels.radial_vertex, at), _at(pixels.azimuthal_vertex, at)) for at in around_it]
     if not all(isfinite(x) and isfinite(y) for x, y in corners):
         return {}
     polygon, around = _unwrap(corners, pixels)
@@ -145,11 +147,13 @@ def _shares(
     return _polygon(polygon, radial, azimuthal)
 
 
-def _at(values: F64 | None, index: tuple[int, int]) -> float:
+def _at(values: F64 | None, index: tuple[int, ...]) -> float:
     return 0.0 if values is None else float(values[index])
 
 
-def _around(i: int, j: int) -> list[tuple[int, int]]:
+def _around(vertices: F64 | None, i: int, j: int) -> list[tuple[int, ...]]:
+    if vertices is not None and vertices.ndim == 3:
+        return [(i, j, k) for k in range(vertices.shape[2])]
     return [(i, j), (i + 1, j), (i + 1, j + 1), (i, j + 1)]
 
 

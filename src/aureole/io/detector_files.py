@@ -1,0 +1,336 @@
+"""Files that describe a detector: NeXus, as pyFAI writes and reads it, and texts of Fit2D and CrystFEL.
+
+An ``NXdetector`` in an ``NXinstrument`` (or ``NXsubentry``) of an ``NXentry`` holds ``pixel_size`` (m),
+``shape``, ``orientation`` and, where they are needed, ``pixel_corners`` of shape (n1, n2, 4 or 6, 3) along
+(away, slow, fast) in metres, ``mask``, ``flatfield``, ``darkcurrent``, ``dummy`` and ``delta_dummy``,
+``sensor_material`` and ``sensor_thickness`` (m).
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from dataclasses import replace
+from math import ceil, isfinite
+from pathlib import Path
+from typing import Any
+
+import h5py
+import numpy as np
+from numpy.typing import NDArray
+
+from aureole.arrays import NamedArray
+from aureole.errors import FormatError, GeometryError, InputError, OutputError
+from aureole.geometry import Detector, Sensor
+from aureole.geometry.catalogue import GENERIC
+from aureole.geometry.distortion import parse_spline
+from aureole.geometry.panels_file import is_panels_file, parse_panels
+from aureole.geometry.recorded import Recorded
+from aureole.io.hdf5_files import TROUBLES, open_file, why
+from aureole.io.nexus import new_group, now
+from aureole.io.publish import publication
+from aureole.io.sniff import kind_of_content, what_is
+from aureole.version import __version__
+
+_HOLDERS = ("NXinstrument", "NXsubentry")
+_MOST_PIXELS = 1 << 28
+_MOST_INVALID = 64
+_START, _LARGEST_TEXT = 512, 1 << 22
+_API = "1.2"
+"""Version of the description, as pyFAI counts them."""
+
+
+def load_detector(path: str | os.PathLike[str]) -> Detector:
+    """Read a detector from a NeXus file, a spline file of Fit2D or a geometry file of CrystFEL.
+
+    Of several descriptions in a NeXus file that of the newest entry is taken.
+
+    Parameters
+    ----------
+    path : path
+
+    Returns
+    -------
+    Detector
+        From a NeXus file its `recorded` holds the arrays, and its orientation is that of the file; from a
+        spline file its `surface` is a `Distortion`. A CrystFEL file has the beam at the origin: there both
+        poni1 and poni2 are 0.
+
+    Raises
+    ------
+    FormatError
+        The file cannot be read, or describes no detector.
+    """
+    name = os.fspath(path)
+    if (text := _text_of(name)) is not None:
+        try:
+            return _from_text(text, name)
+        except GeometryError as error:
+            raise FormatError(f"{name}: {error}") from None
+    try:
+        file = open_file(name)
+    except FileNotFoundError:
+        raise FormatError(f"{name}: no such file") from None
+    with file:
+        try:
+            group = _find(file)
+            if group is None:
+                raise FormatError(f"{name}: holds no description of a detector (NXdetector)")
+            return _read(group, name)
+        except (*TROUBLES, AttributeError) as error:
+            raise FormatError(f"{name}: its detector cannot be read ({why(error)})") from None
+        except GeometryError as error:
+            raise FormatError(f"{name}: {error}") from None
+
+
+def is_detector_file(path: str | os.PathLike[str]) -> bool:
+    """Whether `load_detector` would find a detector in a file."""
+    name = os.fspath(path)
+    if kind_of_content(name) != "hdf5":
+        return _text_of(name) is not None
+    try:
+        with open_file(name) as file:
+            return _find(file) is not None
+    except (*TROUBLES, AttributeError, InputError):
+        return False
+
+
+def save_detector(detector: Detector, path: str | os.PathLike[str], *, overwrite: bool = False) -> None:
+    """Write a detector to a NeXus file, which pyFAI reads too.
+
+    Corners are written in float64 where they were read so, else in float32, which pyFAI works with.
+
+    Parameters
+    ----------
+    detector : Detector
+        It must know its shape.
+    path : path
+    overwrite : bool
+        Whether a file of that name may be replaced.
+
+    Raises
+    ------
+    GeometryError
+        The shape is not known.
+    OutputError
+        The file exists, or cannot be written.
+    """
+    _ = detector.known_shape
+    with publication(os.fspath(path), overwrite=overwrite) as temporary:
+        try:
+            with h5py.File(temporary, "w") as file:
+                _write(file, detector)
+        except TROUBLES as error:
+            raise OutputError(f"{os.fspath(path)}: cannot be written ({why(error)})") from None
+
+
+# reading
+
+
+def _text_of(name: str) -> str | None:
+    """Return the text of a spline file or of a geometry file of CrystFEL; None of any other file."""
+    try:
+        if what_is(name) != "file":
+            return None
+        with Path(name).open("rb") as file:
+            start = file.read(_START)
+            if b"\0" in start:
+                return None
+            text = (start + file.read(_LARGEST_TEXT)).decode("latin-1")
+    except OSError:
+        return None
+    return text if _is_spline(text) or is_panels_file(text) else None
+
+
+def _is_spline(text: str) -> bool:
+    return "SPATIAL DISTORTION" in text[:_START].upper()
+
+
+def _from_text(text: str, name: str) -> Detector:
+    if _is_spline(text):
+        distortion, shape, size = parse_spline(text, name)
+        return Detector(GENERIC, *size, shape, surface=distortion)
+    corners, pixel = parse_panels(text)
+    recorded = Recorded(name, NamedArray(f"{name}::corners", corners))
+    return Detector(Path(name).stem, pixel, pixel, recorded=recorded)
+
+
+def _groups(parent: h5py.Group, *classes: str) -> Iterator[h5py.Group]:
+    for key in list(parent):
+        child = parent.get(key)
+        if isinstance(child, h5py.Group) and _text(child.attrs.get("NX_class")) in classes:
+            yield child
+
+
+def _find(file: h5py.File) -> h5py.Group | None:
+    entries = list(_groups(file, "NXentry"))
+    entries.sort(key=lambda entry: _text(_value(entry, "start_time")), reverse=True)
+    for entry in entries:
+        for holder in _groups(entry, *_HOLDERS):
+            for group in _groups(holder, "NXdetector"):
+                # images of a detector stand in such a group too
+                if "pixel_size" in group:
+                    return group
+    return None
+
+
+def _value(group: h5py.Group, key: str) -> Any:
+    """Return a small value; None where there is none."""
+    found = group.get(key)
+    if not isinstance(found, h5py.Dataset) or found.size is None or found.size > _MOST_INVALID:
+        return None
+    return found[()]
+
+
+def _text(value: Any) -> str:
+    if isinstance(value, np.ndarray) and value.size == 1:
+        value = value.reshape(-1)[0]
+    return value.decode("utf-8", "replace") if isinstance(value, bytes) else str(value or "")
+
+
+def _image(group: h5py.Group, key: str, ndim: int = 2) -> NDArray[Any] | None:
+    found = group.get(key)
+    if found is None:
+        return None
+    if not isinstance(found, h5py.Dataset) or found.ndim != ndim or found.dtype.kind not in "biuf":
+        raise TypeError(f"{key} is no array of numbers with {ndim} axes")
+    if found.shape[0] * found.shape[1] > _MOST_PIXELS:
+        raise ValueError(f"{key} has shape {found.shape}")
+    values: NDArray[Any] = found[()]
+    return values
+
+
+def _read(group: h5py.Group, name: str) -> Detector:
+    pixel1, pixel2 = (float(size) for size in _value(group, "pixel_size"))
+    given = _value(group, "shape") if "shape" in group else _value(group, "max_shape")
+    shape = None if given is None else (int(given[0]), int(given[1]))
+    images = {what: _image(group, key) for what, key in (("flat", "flatfield"), ("dark", "darkcurrent"))}
+    mask, corners = _image(group, "mask"), _image(group, "pixel_corners", 4)
+    for array in (mask, corners, *images.values()):
+        if shape is None and array is not None:
+            shape = array.shape[0], array.shape[1]
+    if shape is None:
+        raise ValueError("it has no shape")
+    arrays = {
+        what: NamedArray(f"{name}::{what}", array) for what, array in images.items() if array is not None
+    }
+    invalid = None if mask is None else mask != 0
+    if corners is not None:
+        corners = _binned(corners, shape)[..., [1, 2, 0]]
+        arrays["corners"] = NamedArray(f"{name}::pixel_corners", corners)
+    if invalid is not None and invalid.any():
+        arrays["mask"] = NamedArray(f"{name}::mask", invalid)
+    orientation = _value(group, "orientation")
+    return Detector(
+        str(group.name).rpartition("/")[2].replace("_", " "),
+        pixel1,
+        pixel2,
+        shape,
+        3 if orientation is None else int(orientation),
+        _sensor(group),
+        invalid=_invalid(group),
+        recorded=Recorded(name, **arrays),
+    )
+
+
+def _binned(corners: NDArray[Any], shape: tuple[int, int]) -> NDArray[Any]:
+    """Return the corners of binned pixels, where the file has those of the pixels that they are made of."""
+    n1, n2, count = corners.shape[:3]
+    if (n1, n2) == shape:
+        return corners
+    step1, step2 = n1 // shape[0], n2 // shape[1]
+    if count != 4 or (shape[0] * step1, shape[1] * step2) != (n1, n2):
+        raise ValueError(f"corners of {n1} x {n2} pixels do not fit a detector of {shape[0]} x {shape[1]}")
+    ends = [(0, 0), (step1 - 1, 0), (step1 - 1, step2 - 1), (0, step2 - 1)]
+    sides = [corners[first::step1, second::step2, k] for k, (first, second) in enumerate(ends)]
+    return np.stack(sides, axis=2)
+
+
+def _sensor(group: h5py.Group) -> Sensor | None:
+    material = _text(_value(group, "sensor_material"))
+    thickness = _value(group, "sensor_thickness")
+    return Sensor(material, None if thickness is None else float(thickness)) if material else None
+
+
+def _invalid(group: h5py.Group) -> tuple[int, ...]:
+    """Return the whole numbers that mean "no value": those that are less than delta_dummy from dummy."""
+    own = _value(group, "invalid_values")
+    if own is not None:
+        return tuple(int(value) for value in own)
+    dummy, delta = _value(group, "dummy"), _value(group, "delta_dummy")
+    if dummy is None or not isfinite(float(dummy)):
+        return ()
+    reach = 0 if delta is None else ceil(float(delta)) - 1
+    if float(dummy) != int(dummy) or not 0 <= reach <= _MOST_INVALID:
+        raise ValueError(f"dummy {dummy} and delta_dummy {delta} are no few whole numbers")
+    return tuple(range(int(dummy) - reach, int(dummy) + reach + 1))
+
+
+# writing
+
+
+def _write(file: h5py.File, detector: Detector) -> None:
+    file.attrs["NX_class"], file.attrs["default"] = "NXroot", "entry"
+    entry = new_group(file, "entry", "NXentry")
+    entry["start_time"] = now()
+    entry["program_name"] = "aureole"
+    entry["program_name"].attrs["version"] = __version__
+    instrument = new_group(entry, "instrument", "NXinstrument")
+    group = new_group(instrument, detector.name.replace(" ", "_").replace("/", "_"), "NXdetector")
+    recorded = detector.recorded or Recorded("")
+    stored = replace(detector, orientation=3)
+    group["API_VERSION"] = np.bytes_(_API)
+    group["IS_FLAT"] = detector.is_flat
+    group["IS_CONTIGUOUS"] = detector.is_grid
+    group["CORNERS"] = stored.corners(slice(0, 1)).shape[2]
+    group["force_pixel"] = False
+    group["pixel_size"] = np.array([detector.pixel1, detector.pixel2])
+    group["pixel_size"].attrs["unit"] = group["pixel_size"].attrs["units"] = "m"
+    for key in ("shape", "max_shape"):
+        group[key] = np.array(detector.known_shape, np.int32)
+    group["binning"] = np.array([1, 1], np.int32)
+    group["orientation"] = np.int32(detector.orientation)
+    if detector.invalid:
+        low, high = min(detector.invalid), max(detector.invalid)
+        group["dummy"] = (low + high) // 2
+        group["delta_dummy"] = (high - low + 1) // 2 + 0.5
+        group["invalid_values"] = np.array(detector.invalid, np.int64)
+    if detector.sensor is not None:
+        group["sensor_material"] = np.bytes_(detector.sensor.material)
+        if detector.sensor.thickness is not None:
+            group["sensor_thickness"] = detector.sensor.thickness
+            group["sensor_thickness"].attrs["unit"] = "m"
+    if detector.mask.any():
+        _compressed(group, "mask", detector.mask.astype(np.int8))
+    for key, named in (("flatfield", recorded.flat), ("darkcurrent", recorded.dark)):
+        if named is not None:
+            _compressed(group, key, named.array)
+    uniform = detector.is_grid and detector.layout.wide == 1.0
+    if not uniform:
+        _write_corners(group, stored)
+
+
+def _compressed(group: h5py.Group, key: str, array: NDArray[Any]) -> None:
+    group.create_dataset(key, data=array, compression="gzip", shuffle=True)
+    group[key].attrs["interpretation"] = "image"
+
+
+def _write_corners(group: h5py.Group, stored: Detector) -> None:
+    n1, n2 = stored.known_shape
+    count = int(group["CORNERS"][()])
+    listed = None if stored.recorded is None else stored.recorded.corners
+    dtype = np.float32 if listed is None else listed.array.dtype
+    step = max(1, min(n1, (1 << 16) // n2))
+    corners = group.create_dataset(
+        "pixel_corners",
+        (n1, n2, count, 3),
+        dtype,
+        chunks=(step, n2, count, 3),
+        compression="gzip",
+        shuffle=True,
+    )
+    corners.attrs["interpretation"] = "vertex"
+    corners.attrs["units"] = "m"
+    for first in range(0, n1, step):
+        rows = slice(first, first + step)
+        corners[rows] = stored.corners(rows)[..., [2, 0, 1]]
