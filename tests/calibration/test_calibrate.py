@@ -96,6 +96,19 @@ def test_orientations(orientation):
     assert_same(found(true, "CeO2"), true)
 
 
+def test_a_detector_whose_pixels_form_no_grid():
+    """Tilted panels of an Xpad; the points are those of their pixels."""
+    detector = aureole.detector("Xpad_flat")
+    assert not detector.is_grid
+    true = aureole.Geometry(detector, 0.1, 0.06, 0.035, 0.01, 0.02, wavelength=3.1e-11)
+    result = found(true, "CeO2")
+    assert result.geometry.dist == pytest.approx(true.dist, rel=1e-4)
+    assert result.geometry.poni1 == pytest.approx(true.poni1, abs=0.2 * detector.pixel1)
+    rows, columns = (result.points_in_pixels() - 0.5).round().astype(int).T
+    off = true.center_array("2th_rad")[rows, columns] - result.extraction.two_theta
+    assert np.abs(off / result.extraction.pixel).max() < 3.0
+
+
 def test_one_ring_of_small_angles():
     """The tilt is kept at zero, and that is said."""
     true = standing("Pilatus 300k", 2000.0, (310, 240), kev=10.0)

@@ -23,6 +23,8 @@ _CLEAR = 8.0
 """Height of a peak of the radial pattern over its standard error."""
 _WEAK = 0.03
 """Height of the weakest peak that counts, against the third-highest."""
+_SECTORS = 6
+"""Sectors, of sixteen or more, whose scatter tells the error of their mean."""
 _MOST_POINTS = 60
 """Points of a ring beyond so many do not make it count more."""
 
@@ -114,7 +116,7 @@ def _best_wavelength(outcome: Outcome) -> Fit:
 
 
 def radial_pattern(polar: Polar) -> tuple[FloatArray, FloatArray]:
-    """Return the mean of each radial bin over sectors, and its standard error; NaN where there is none.
+    """Return the mean of each radial bin over sectors, and its standard error; NaN where few sectors tell it.
 
     Sixteen sectors or more count alike, but for the brightest: a spot or a hot pixel is no ring.
     """
@@ -129,7 +131,7 @@ def radial_pattern(polar: Polar) -> tuple[FloatArray, FloatArray]:
     total = np.where(weight, means, 0.0).sum(0)
     mean = np.where(kept > 0, total / np.maximum(kept, 1), np.nan)
     spread = np.where(weight, np.square(means - mean), 0.0).sum(0) / np.maximum(kept - 1, 1)
-    return mean, np.where(kept > 3, np.sqrt(spread / np.maximum(kept, 1)), np.nan)
+    return mean, np.where(kept >= _SECTORS, np.sqrt(spread / np.maximum(kept, 1)), np.nan)
 
 
 def _explained(outcome: Outcome, width: float) -> tuple[float, tuple[float, ...], int]:
