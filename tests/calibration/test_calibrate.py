@@ -85,7 +85,7 @@ def test_detector_on_an_arm():
     true = aureole.Geometry(
         aureole.detector("Pilatus 300k"), 0.35, 0.05, 0.04, np.radians(3.0), np.radians(-38.0)
     ).with_energy(20.0)
-    assert_same(found(true, "LaB6"), true, rel=2e-4, pixels=0.3)
+    assert_same(found(true, "LaB6", seed=1), true, rel=2e-4, pixels=0.3)
 
 
 @pytest.mark.parametrize("orientation", [1, 2, 4])
