@@ -32,6 +32,7 @@ example:
 _VERBS = (
     "average",
     "mask",
+    "calibrate",
     "integrate",
     "xrdmap",
     "xrdct",

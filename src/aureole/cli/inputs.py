@@ -184,11 +184,14 @@ def read_geometry(args: argparse.Namespace) -> Geometry:
     from aureole.io import load
 
     if args.poni is not None:
-        geometry = load(args.poni)
-    elif getattr(args, "geometry", None) is not None:
-        geometry = args.geometry
-    else:
-        raise InputError("no geometry: give --poni FILE, or --pyfai-config FILE")
+        return with_wavelength(load(args.poni), args)
+    if getattr(args, "geometry", None) is not None:
+        return with_wavelength(args.geometry, args)
+    raise InputError("no geometry: give --poni FILE, or --pyfai-config FILE")
+
+
+def with_wavelength(geometry: Geometry, args: argparse.Namespace) -> Geometry:
+    """Return a geometry with the wavelength of ``--energy`` or ``--wavelength``, if either is given."""
     if args.energy is not None:
         if args.energy > _HIGHEST_KEV:
             raise GeometryError(f"--energy {args.energy:g}: is in keV; did you mean {args.energy / 1e3:g}?")
