@@ -13,5 +13,7 @@ rng = np.random.default_rng(1)
 img[rng.integers(0, 619, 300), rng.integers(0, 487, 300)] = 1e5
 scatter = ai.sigma_clip_ng(img, 100, thres=0, error_model="azimuthal")
 mean, error = scatter.intensity, scatter.sigma
+hybrid = ai.sigma_clip_ng(img, 100, thres=4, error_model="hybrid")
+mixed, counted = hybrid.intensity, hybrid.sigma
 
-# compare: intensity 2e-3, sigma 5e-3, mean 5e-3, error 5e-3
+# compare: intensity 2e-3, sigma 5e-3, mean 5e-3, error 5e-3, mixed 5e-3, counted 5e-3

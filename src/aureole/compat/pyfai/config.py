@@ -16,7 +16,7 @@ from aureole.axis import Axis
 from aureole.azimuthal import Clip, IntegrationSpec, Trim
 from aureole.azimuthal.spec import ErrorModel, Split
 from aureole.compat.pyfai.config_keys import current, geometry_of
-from aureole.compat.pyfai.words import error_model_of, split_of, unit_of
+from aureole.compat.pyfai.words import error_model_of, is_hybrid, split_of, unit_of
 from aureole.errors import FormatError, SpecError
 from aureole.geometry import Discontinuity
 from aureole.geometry import Geometry as Pose
@@ -174,7 +174,10 @@ def config_of(given: Mapping[str, Any], folder: Path) -> PyfaiConfig:
     poisson = entries.pop("do_poisson", False)
     method = _method(take("method"))
     robust = _robust(str(take("integrator_method", "")), extra, notes)
-    known_model = error_model_of("poisson" if poisson else _model_name(model), None)
+    named = "poisson" if poisson else _model_name(model)
+    if isinstance(robust, Clip) and is_hybrid(named):
+        named, robust = "poisson", replace(robust, by_scatter=True)
+    known_model = error_model_of(named, None)
     if known_model == "variance":
         known_model = None
         notes.append("error_model variance: no file of variances is named, so there are no errors")

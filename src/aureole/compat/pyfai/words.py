@@ -55,6 +55,11 @@ def unit_of(given: object) -> Unit:
     return unit(given if isinstance(given, Unit) else str(given))
 
 
+def is_hybrid(given: object) -> bool:
+    """Return whether pixels are clipped by their scatter, and errors are those of counts."""
+    return str(getattr(given, "name", given) or "").casefold() == "hybrid"
+
+
 def error_model_of(given: object, variance: object) -> ErrorModel | None:
     """Return the error model of one of pyFAI's; a variance that is given is one.
 

@@ -14,7 +14,7 @@ from aureole.azimuthal import Cake, Clip, IntegrationSpec, Pattern, Plan, Trim
 from aureole.compat.pyfai.containers import Called, Integrate1dResult, Integrate2dResult
 from aureole.compat.pyfai.integrator.images import Images
 from aureole.compat.pyfai.save import save1d, save2d
-from aureole.compat.pyfai.words import error_model_of, split_of, unit_of
+from aureole.compat.pyfai.words import error_model_of, is_hybrid, split_of, unit_of
 from aureole.errors import SpecError
 
 Image = NDArray[Any]
@@ -150,9 +150,13 @@ class AzimuthalIntegrator(Images):
             Most steps.
         """
         options.setdefault("method", ("no", "csr", "cython"))
-        if error_model_of(options.get("error_model"), options.get("variance")) is None:
+        if hybrid := is_hybrid(options.get("error_model")):
+            options["error_model"] = "poisson"
+        elif error_model_of(options.get("error_model"), options.get("variance")) is None:
             options["error_model"] = "azimuthal"
-        rule = Clip(max(thres, _LEAST_SIGMA), max_iter, chauvenet=True) if max_iter > 0 else None
+        rule = None
+        if max_iter > 0:
+            rule = Clip(max(thres or 0.0, _LEAST_SIGMA), max_iter, chauvenet=True, by_scatter=hybrid)
         return self._pattern(data, npt, options, rule)
 
     sigma_clip_ng = sigma_clip
