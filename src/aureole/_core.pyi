@@ -113,7 +113,7 @@ class Field:
         function: int,
         scale: float,
         turn_at_zero: bool,
-        polarized: tuple[float, float],
+        constants: tuple[float, float, float],
     ) -> None: ...
 
 class Grid:

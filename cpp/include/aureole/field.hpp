@@ -65,6 +65,11 @@ template <class F> inline void fill(const Field& f, const FieldArgs& args, F&& v
     }
 }
 
+// Component in the plane of a sample, from those across the beam and along it.
+AUREOLE_INLINE double in_plane(double across, double along) {
+    return __builtin_copysign(__builtin_sqrt(across * across + along * along), across);
+}
+
 template <class F> inline void apply(const FieldArgs& args, F&& function) {
     for (size_t j = 0; j < args.n; ++j) args.out[j] = function(args.out[j]);
 }
@@ -110,8 +115,48 @@ inline void field(const Field& f, const FieldArgs& args) {
         });
         break;
     }
+    case OUT_OF_PLANE:
+    case ACROSS:
+    case ALONG: {
+        const int which = f.base - OUT_OF_PLANE;
+        const double beam = f.constant[which];
+        fill(f, args, [which, beam](double t1, double t2, double t3, double squared) {
+            return (which == 0 ? t1 : which == 1 ? t2 : t3) / __builtin_sqrt(squared) - beam;
+        });
+        break;
+    }
+    case IN_PLANE: {
+        const double beam2 = f.constant[1], beam3 = f.constant[2];
+        fill(f, args, [beam2, beam3](double, double t2, double t3, double squared) {
+            const double length = __builtin_sqrt(squared);
+            return in_plane(t2 / length - beam2, t3 / length - beam3);
+        });
+        break;
+    }
+    case POLAR: {
+        const double beam1 = f.constant[0], beam2 = f.constant[1], beam3 = f.constant[2];
+        fill(f, args, [beam1, beam2, beam3](double t1, double t2, double t3, double squared) {
+            const double length = __builtin_sqrt(squared);
+            return angle(in_plane(t2 / length - beam2, t3 / length - beam3), t1 / length - beam1);
+        });
+        break;
+    }
+    case ELEVATION:
+        fill(f, args, [](double t1, double t2, double t3, double) {
+            return angle(t1, __builtin_sqrt(t2 * t2 + t3 * t3));
+        });
+        break;
+    case BEARING:
+        fill(f, args, [](double, double t2, double t3, double) { return angle(t2, t3); });
+        break;
+    case SLOW:
+        fill(f, args, [](double t1, double, double, double) { return t1; });
+        break;
+    case FAST:
+        fill(f, args, [](double, double t2, double, double) { return t2; });
+        break;
     default: {
-        const double a = f.a, b = f.b;
+        const double a = f.constant[0], b = f.constant[1];
         fill(f, args, [a, b](double t1, double t2, double t3, double squared) {
             const double polarized = a * (t2 * t2 - t1 * t1) - b * (2.0 * t1 * t2);
             return 0.5 * (1.0 + (t3 * t3 - polarized) / squared);

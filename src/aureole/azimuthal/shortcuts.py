@@ -14,7 +14,7 @@ from aureole.azimuthal.result import Cake, Pattern
 from aureole.azimuthal.spec import ArrayField, ErrorModel, IntegrationSpec, Split
 from aureole.errors import SpecError
 from aureole.frames import EncodedFrame
-from aureole.geometry import Discontinuity, Geometry
+from aureole.geometry import Discontinuity, Geometry, Sample
 from aureole.kernels.robust import Clip, Trim
 
 Range = tuple[float, float]
@@ -40,6 +40,7 @@ class Options(TypedDict, total=False):
     normalization_factor: float
     chi_discontinuity: Discontinuity
     robust: Trim | Clip | None
+    sample: Sample | None
     variance: FramesLike | None
     monitor: Monitor | None
 

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from aureole.arrays import NamedArray
 from aureole.axis import Axis
 from aureole.errors import SpecError
-from aureole.geometry import Discontinuity, Geometry
+from aureole.geometry import Discontinuity, Geometry, Sample
 from aureole.kernels.robust import Clip, Trim
 from aureole.units import unit
 
@@ -77,6 +77,8 @@ class IntegrationSpec:
     robust : Trim or Clip, optional
         What pixels of a bin do not count in a frame because they stand out, as the grains of a spotty ring
         do. Every pixel counts without it. Robust results do not merge.
+    sample : Sample, optional
+        How the sample stands in the beam; axes of grazing incidence and of fibres need it, others do not.
 
     Raises
     ------
@@ -107,6 +109,7 @@ class IntegrationSpec:
     normalization_factor: float = 1.0
     chi_discontinuity: Discontinuity = "pi"
     robust: Trim | Clip | None = None
+    sample: Sample | None = None
 
     def __post_init__(self) -> None:
         if not isinstance(self.geometry, Geometry):
@@ -122,6 +125,7 @@ class IntegrationSpec:
                 raise SpecError(f"{name} is {getattr(self, name)!r}: it must be one of {known}")
         if not isinstance(self.robust, Trim | Clip | None):
             raise SpecError(f"robust is {self.robust!r}: it must be a Trim, a Clip or None")
+        _check_sample(self)
         for name in ("detector_mask", "solid_angle"):
             object.__setattr__(self, name, bool(getattr(self, name)))
         for name in _NUMBERS:
@@ -197,9 +201,12 @@ class IntegrationSpec:
                 value = {"unit": value.unit, "bins": value.bins, "range": value.range}
             elif isinstance(value, NamedArray):
                 value = value.describe()
+            elif isinstance(value, Sample):
+                value = value.to_dict()
             elif isinstance(value, Trim | Clip):
                 value = {type(value).__name__.lower(): asdict(value)}
-            if field.name != "robust" or value is not None:  # specs from before that field keep their digest
+            # specs from before a field keep their digest
+            if value is not None or field.name not in ("robust", "sample"):
                 content[field.name] = value
         return json.dumps(content, sort_keys=True, separators=(",", ":"), allow_nan=False)
 
@@ -270,6 +277,22 @@ def _check_axes(spec: IntegrationSpec) -> None:
         raise SpecError('no axis has bins: give one, such as radial=Axis("q_nm^-1", 1000)')
 
 
+def _check_sample(spec: IntegrationSpec) -> None:
+    if not isinstance(spec.sample, Sample | None):
+        raise SpecError(f"sample is {spec.sample!r}: it must be an aureole.Sample or None")
+    axes = [axis for axis in (spec.radial, spec.azimuthal) if axis is not None]
+    wanting = [axis.unit for axis in axes if axis.definition.needs_sample]
+    if wanting and spec.sample is None:
+        raise SpecError(
+            f"{' and '.join(wanting)} need a sample: how it stands in the beam, such as "
+            "Sample(incident_angle=0.003)"
+        )
+    if spec.sample is not None and not wanting:
+        raise SpecError(
+            f"a sample has no use with {' and '.join(axis.unit for axis in axes)}: no axis depends on it"
+        )
+
+
 def _check_numbers(spec: IntegrationSpec) -> None:
     if spec.delta_dummy is not None and spec.dummy is None:
         raise SpecError("delta_dummy needs a dummy")
@@ -306,6 +329,8 @@ def _from_plain(name: str, value: Any, arrays: Mapping[str, NDArray[Any]]) -> An
         return Axis(value["unit"], value["bins"], value["range"])
     if name in _ARRAYS:
         return NamedArray.find(value, arrays)
+    if name == "sample":
+        return Sample(**value)
     if name == "robust":
         ((kind, numbers),) = value.items()
         return {"trim": Trim, "clip": Clip}[kind](**numbers)

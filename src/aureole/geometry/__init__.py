@@ -5,12 +5,14 @@ from aureole.geometry.detector import Detector, Sensor, detector
 from aureole.geometry.fit2d import Fit2D
 from aureole.geometry.poni import format_poni, parse_poni
 from aureole.geometry.pose import Discontinuity, Geometry
+from aureole.geometry.sample import Sample
 
 __all__ = [
     "Detector",
     "Discontinuity",
     "Fit2D",
     "Geometry",
+    "Sample",
     "Sensor",
     "detector",
     "format_poni",

@@ -17,6 +17,7 @@ from aureole.geometry import fields
 from aureole.geometry.detector import Detector
 from aureole.geometry.fields import FloatArray, Grid, Places, Plane
 from aureole.geometry.fit2d import Fit2D, fit2d_to_pose, pose_to_fit2d
+from aureole.geometry.sample import Sample
 from aureole.units import HC_KEV_M, Unit, unit
 
 Discontinuity = Literal["pi", "zero"]
@@ -168,7 +169,12 @@ class Geometry:
     # coordinates
 
     def center_array(
-        self, name: str | Unit, *, chi_discontinuity: Discontinuity = "pi", threads: int | None = None
+        self,
+        name: str | Unit,
+        *,
+        chi_discontinuity: Discontinuity = "pi",
+        sample: Sample | None = None,
+        threads: int | None = None,
     ) -> FloatArray:
         """Return a coordinate of the pixel centres.
 
@@ -178,6 +184,8 @@ class Geometry:
             Any unit of `aureole.units`.
         chi_discontinuity : {"pi", "zero"}
             Whether χ lies in [-π, π] or in [0, 2π].
+        sample : Sample, optional
+            How the sample stands in the beam, for units of grazing incidence.
         threads : int, optional
             How many work on it, all available cores without it; the bits do not depend on it.
 
@@ -190,13 +198,18 @@ class Geometry:
         GeometryError
             No wavelength where one is needed, or a detector without shape.
         SpecError
-            Unknown unit or discontinuity, or fewer than one thread.
+            Unknown unit or discontinuity, fewer than one thread, or a unit that needs a sample and has none.
         """
-        field = self.field(name, chi_discontinuity=chi_discontinuity)
+        field = self.field(name, chi_discontinuity=chi_discontinuity, sample=sample)
         return self.pixels().at_centres(field, threads)
 
     def vertex_array(
-        self, name: str | Unit, *, chi_discontinuity: Discontinuity = "pi", threads: int | None = None
+        self,
+        name: str | Unit,
+        *,
+        chi_discontinuity: Discontinuity = "pi",
+        sample: Sample | None = None,
+        threads: int | None = None,
     ) -> FloatArray:
         """Return a coordinate of the corners of all pixels once, (n1 + 1, n2 + 1).
 
@@ -204,11 +217,16 @@ class Geometry:
         Parameters and errors are those of `center_array`; pixels that form no grid do not share vertices and
         raise `GeometryError`.
         """
-        grid, field = self.grid(), self.field(name, chi_discontinuity=chi_discontinuity)
+        grid, field = self.grid(), self.field(name, chi_discontinuity=chi_discontinuity, sample=sample)
         return fields.values(field, grid.row_edges, grid.column_edges, threads=threads)
 
     def corner_array(
-        self, name: str | Unit, *, chi_discontinuity: Discontinuity = "pi", threads: int | None = None
+        self,
+        name: str | Unit,
+        *,
+        chi_discontinuity: Discontinuity = "pi",
+        sample: Sample | None = None,
+        threads: int | None = None,
     ) -> FloatArray:
         """Return a coordinate of the corners of each pixel, (n1, n2, K).
 
@@ -216,12 +234,14 @@ class Geometry:
         holds the same for a grid in a quarter of the memory. A pixel across the discontinuity of χ has
         corners on both sides. Parameters and errors are those of `center_array`.
         """
-        field = self.field(name, chi_discontinuity=chi_discontinuity)
+        field = self.field(name, chi_discontinuity=chi_discontinuity, sample=sample)
         return self.pixels().at_corners(field, threads)
 
-    def field(self, name: str | Unit, *, chi_discontinuity: Discontinuity = "pi") -> Field:
+    def field(
+        self, name: str | Unit, *, chi_discontinuity: Discontinuity = "pi", sample: Sample | None = None
+    ) -> Field:
         """Return what the kernels compute a coordinate from; parameters and errors as of `center_array`."""
-        return self._plane(chi_discontinuity).coordinate(unit(name))
+        return self._plane(chi_discontinuity, sample).coordinate(unit(name))
 
     # corrections
 
@@ -394,10 +414,10 @@ class Geometry:
     def _pixel(self) -> tuple[float, float]:
         return self.detector.pixel1, self.detector.pixel2
 
-    def _plane(self, chi_discontinuity: str = "pi") -> Plane:
+    def _plane(self, chi_discontinuity: str = "pi", sample: Sample | None = None) -> Plane:
         if chi_discontinuity not in ("pi", "zero"):
             raise SpecError(f"the discontinuity of chi is at 'pi' or 'zero', not at {chi_discontinuity!r}")
-        return Plane(self.rotation_matrix(), self.dist, self.wavelength, chi_discontinuity == "zero")
+        return Plane(self.rotation_matrix(), self.dist, self.wavelength, chi_discontinuity == "zero", sample)
 
 
 def _checked_wavelength(given: object) -> float:
