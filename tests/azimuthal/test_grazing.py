@@ -142,7 +142,7 @@ def test_specs_with_a_sample():
 
 
 def test_a_sample_that_is_missing_or_of_no_use():
-    with pytest.raises(SpecError, match=r"qip_nm\^-1 and qoop_nm\^-1 need a sample"):
+    with pytest.raises(SpecError, match=r"qip_nm\^-1 and qoop_nm\^-1 need to know how the sample stands"):
         IntegrationSpec(SMALL, radial=Axis("qip_nm^-1", 5), azimuthal=Axis("qoop_nm^-1", 4))
     with pytest.raises(SpecError, match=r"a sample has no use with q_nm\^-1"):
         IntegrationSpec(SMALL, radial=Axis("q_nm^-1", 5), sample=SAMPLE)
@@ -150,3 +150,25 @@ def test_a_sample_that_is_missing_or_of_no_use():
         IntegrationSpec(SMALL, radial=Axis("qip_nm^-1", 5), sample=0.2)
     with pytest.raises(SpecError, match="chigi_deg is azimuthal"):
         IntegrationSpec(SMALL, radial=Axis("chigi_deg", 5), sample=SAMPLE)
+
+
+def test_the_short_ways_take_a_unit_for_the_other_axis():
+    image = np.random.default_rng(1).poisson(20.0, SMALL.shape)
+    cake = aureole.integrate2d(
+        image, SMALL, 6, 5, unit="qip_nm^-1", azimuthal_unit="qoop_nm^-1", sample=SAMPLE, split="no"
+    )
+    assert cake.sum_signal.sum() == image.sum()
+    assert cake.spec.azimuthal.unit == "qoop_nm^-1"
+    pattern = aureole.integrate1d(
+        image,
+        SMALL,
+        6,
+        unit="qoop_nm^-1",
+        azimuthal_unit="qip_nm^-1",
+        azimuth_range=cake.bins.radial_range,
+        sample=SAMPLE,
+        split="no",
+    )
+    np.testing.assert_array_equal(
+        pattern.sum_signal.sum(), image[SMALL.center_array("qip_nm^-1", sample=SAMPLE) > -np.inf].sum()
+    )

@@ -1,8 +1,8 @@
 """Grazing incidence and fibres against pyFAI's FiberIntegrator.
 
 With splitting, pyFAI smears pixels across the missing wedge, where the in-plane component changes its sign;
-ours are on one side of it. So the detector looks past that in these tests. Its exit angles turn the sample the
-other way: it gets them with both angles negated. It has no errors for any of these.
+ours are on one side of it. So the detector looks past that in these tests. Its exit angles turn the sample
+the other way: it gets them with both angles negated. It has no errors for any of these.
 """
 
 import numpy as np
@@ -55,11 +55,6 @@ def aside(seed, orientation):
     )
 
 
-def extent(geometry, sample, name):
-    values = geometry.center_array(name, sample=sample if aureole.units.unit(name).needs_sample else None)
-    return tuple(float(at) for at in np.quantile(values, [0.02, 0.98]))
-
-
 @pytest.mark.parametrize("orientation", range(1, 9))
 @pytest.mark.parametrize("pair", PAIRS)
 def test_cakes_without_splitting(pair, orientation):
@@ -87,15 +82,17 @@ def test_cakes_without_splitting(pair, orientation):
 def compare(ours, theirs, geometry):
     """All sums in bins whose edges no centre of a pixel is on: there the rounding of the peer decides."""
     keep = ours.count > 0
-    for axis, name in ((1, "radial"), (0, "azimuthal")):
+    for axis, name in ((-1, "radial"), (0, "azimuthal")):
         centres = getattr(ours, name)
+        if centres is None:
+            continue
         values = geometry.center_array(getattr(ours.spec, name).unit, sample=ours.spec.sample)
         at = (values - centres[0]) / (centres[1] - centres[0]) + 0.5
         edge = np.rint(at)
-        close = np.unique(edge[np.abs(at - edge) < 1e-5].astype(int))
+        close = np.unique(edge[np.abs(at - edge) < 1e-6].astype(int))
         close = np.unique(np.concatenate([close - 1, close]))
         np.moveaxis(keep, axis, 0)[close[(close >= 0) & (close < len(centres))]] = False
-    assert keep.sum() > 50
+    assert keep.sum() > 0.5 * np.count_nonzero(ours.count)
     np.testing.assert_array_equal(ours.count[keep], theirs.count[keep])
     for mine, yours in (
         (ours.sum_signal, theirs.sum_signal),
@@ -111,28 +108,17 @@ def test_patterns_without_splitting(pair, vertical):
     units = PAIRS[pair]
     geometry = random_geometry(40, SMALL, beam_inside=True)
     sample = Sample(0.05, -0.1, 6)
-    limits = [extent(geometry, sample, name) for name in units]
-    bins = (None, 24) if vertical else (30, None)
-    along, around = (Axis(*axis) for axis in zip(units, bins, limits, strict=True))
-    spec = IntegrationSpec(geometry, radial=along, azimuthal=around, split="no", sample=sample)
+    along = None if vertical else Axis(units[0], 30)
+    around = Axis(units[1], 24) if vertical else None
+    wanted = sample if aureole.units.unit((along or around).unit).needs_sample else None
+    spec = IntegrationSpec(geometry, radial=along, azimuthal=around, split="no", sample=wanted)
     ours = spec.plan().integrate(IMAGE)
     theirs = integrator(geometry).integrate1d_grazing_incidence(
-        IMAGE,
-        npt_ip=30,
-        npt_oop=24,
-        ip_range=limits[0],
-        oop_range=limits[1],
-        vertical_integration=vertical,
-        **asked(sample, units, "no"),
+        IMAGE, npt_ip=30, npt_oop=24, vertical_integration=vertical, **asked(sample, units, "no")
     )
     centres = ours.azimuthal if vertical else ours.radial
     np.testing.assert_allclose(centres, theirs.integrated, rtol=0.0, atol=1e-6 * np.abs(centres).max())
-    # The first bin of the peer has what lies up to a bin below a range that was given.
-    keep = np.abs(ours.count - theirs.count) < 1e-3 * ours.count.mean()
-    assert keep[1:-1].mean() > 0.9
-    same = ours.count == theirs.count
-    np.testing.assert_allclose(ours.intensity[same], theirs.intensity[same], rtol=1e-6)
-    np.testing.assert_allclose(ours.intensity[1:-1], theirs.intensity[1:-1], rtol=2e-2)
+    compare(ours, theirs, geometry)
 
 
 @pytest.mark.parametrize("orientation", [1, 3, 6, 8])
@@ -158,10 +144,13 @@ def test_cakes_with_splitting(split, pair, orientation):
     keep = ours.count > 20
     keep[[0, -1]] = keep[:, [0, -1]] = False
     assert keep.sum() > 100
+    # To cells pyFAI deals the area under a side of a polygon out as if that side were level.
+    median, worst = {"bbox": (1e-6, 5e-5), "full": (1e-4, 5e-3)}[split]
     for name in ("sum_signal", "sum_normalization", "intensity"):
         mine, yours = getattr(ours, name)[keep], getattr(theirs, name)[keep]
         apart = np.abs(mine / yours - 1.0)
-        print(split, pair, orientation, name, np.median(apart), apart.max())
+        assert np.median(apart) <= median
+        assert apart.max() <= worst
 
 
 def spec_range(found):

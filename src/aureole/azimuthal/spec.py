@@ -284,8 +284,8 @@ def _check_sample(spec: IntegrationSpec) -> None:
     wanting = [axis.unit for axis in axes if axis.definition.needs_sample]
     if wanting and spec.sample is None:
         raise SpecError(
-            f"{' and '.join(wanting)} need a sample: how it stands in the beam, such as "
-            "Sample(incident_angle=0.003)"
+            f"{' and '.join(wanting)} need to know how the sample stands in the beam: give its angle "
+            "of incidence"
         )
     if spec.sample is not None and not wanting:
         raise SpecError(

@@ -6,6 +6,7 @@ import argparse
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
+from math import radians
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
     from aureole.axis import Axis
     from aureole.azimuthal import Clip, IntegrationSpec, NamedArray, Plan, Trim
     from aureole.azimuthal.spec import ErrorModel
-    from aureole.geometry import Geometry
+    from aureole.geometry import Geometry, Sample
     from aureole.io import Frames
     from aureole.runs import RunOptions
     from aureole.runs.executors import Executor
@@ -32,6 +33,9 @@ units of --unit (default q_nm^-1):
   q_nm^-1 q_A^-1 2th_deg 2th_rad d_nm d_A d_m r_mm r_m d*2_A^-2 d*2_nm^-2 log10(q.m)_None
   log(q.nm)_None log(1+q.nm)_None log(1+q.A)_None arcsinh(q.nm)_None arcsinh(q.A)_None
   qx_nm^-1 qy_nm^-1{more}
+of samples in grazing incidence and of fibres (with --incident-angle, also in A^-1 or in rad):
+  qip_nm^-1 qoop_nm^-1 qxgi_nm^-1 qygi_nm^-1 qzgi_nm^-1 qtot_nm^-1
+  exit_angle_vert_deg exit_angle_horz_deg scattering_angle_vert_deg scattering_angle_horz_deg{polar}
   d is huge near the beam: give --radial-range with it"""
 
 
@@ -50,7 +54,7 @@ def add_options(parser: argparse.ArgumentParser, *, output: str, cakes: bool) ->
     inputs.add_frames(files)
     inputs.add_geometry(files, required=True)
     inputs.add_output(files, output)
-    parser.set_defaults(npt_azim=None, range_unit=None)
+    parser.set_defaults(npt_azim=None, range_unit=None, unit_azim=None)
     _add_axes(parser.add_argument_group("axes"), cakes=cakes)
     _add_pixels(parser.add_argument_group("pixels that do not count"))
     _add_corrections(parser.add_argument_group("corrections and errors"))
@@ -74,6 +78,11 @@ def _add_axes(group: argparse._ArgumentGroup, *, cakes: bool) -> None:
         group.add_argument(
             "--npt-azim", type=int, metavar="N", help="number of azimuthal bins: makes cakes (2D)"
         )
+        group.add_argument(
+            "--unit-azim",
+            metavar="UNIT",
+            help="of the azimuthal bins and of --azimuth-range, such as qoop_nm^-1 (default: chi_deg)",
+        )
     group.add_argument("--unit", default="q_nm^-1", metavar="UNIT", help="of the bins, listed below")
     group.add_argument(
         "--radial-range",
@@ -93,7 +102,28 @@ def _add_axes(group: argparse._ArgumentGroup, *, cakes: bool) -> None:
         type=float,
         nargs=2,
         metavar=("MIN", "MAX"),
-        help="in degrees (default: from the first to the last valid pixel)",
+        help="in degrees, or in UNIT of --unit-azim (default: from the first to the last valid pixel)"
+        if cakes
+        else "in degrees (default: from the first to the last valid pixel)",
+    )
+    group.add_argument(
+        "--incident-angle",
+        type=float,
+        metavar="DEG",
+        help="between beam and surface of the sample, in degrees, for coordinates of the sample",
+    )
+    group.add_argument(
+        "--tilt-angle",
+        type=float,
+        metavar="DEG",
+        help="of the sample about the beam, in degrees (default: 0)",
+    )
+    group.add_argument(
+        "--sample-orientation",
+        type=int,
+        choices=range(1, 9),
+        metavar="N",
+        help="from 1 to 8, as in EXIF: how the image is turned for the sample to lie level (default: 1)",
     )
     group.add_argument(
         "--chi-discontinuity",
@@ -287,17 +317,22 @@ def _axes(args: argparse.Namespace) -> tuple[Axis | None, Axis | None]:
     from aureole.units import unit
 
     chosen = unit(args.unit)
+    around_unit = unit(args.unit_azim or "chi_deg", "azimuthal").name
     degrees = None if args.azimuth_range is None else (args.azimuth_range[0], args.azimuth_range[1])
     limits = None if args.radial_range is None else (args.radial_range[0], args.radial_range[1])
-    if args.range_unit is not None and (chosen.kind == "radial" or limits is None):
+    if args.range_unit is not None and (chosen.kind != "azimuthal" or limits is None):
         raise SpecError(
             "--range-unit is that of --radial-range where --unit is an azimuth (chi_deg, chi_rad)"
         )
-    if chosen.kind == "radial":
+    if chosen.kind != "azimuthal":
         radial = Axis(chosen.name, args.npt, limits)
-        if args.npt_azim is None and degrees is None:
-            return radial, None
-        return radial, Axis("chi_deg", args.npt_azim, degrees)
+        if args.npt_azim is not None or degrees is not None:
+            return radial, Axis(around_unit, args.npt_azim, degrees)
+        if args.unit_azim is not None:
+            raise SpecError("--unit-azim is that of --npt-azim or of --azimuth-range: give one of them")
+        return radial, None
+    if args.unit_azim is not None:
+        raise SpecError(f"--unit-azim goes with a --unit that is no azimuth, and {chosen.name} is one")
     if args.npt_azim is not None:
         raise SpecError(f"--npt-azim makes cakes, with a radial --unit; {chosen.name} is an azimuth")
     scale = chosen.factor / unit("chi_deg").factor
@@ -330,7 +365,19 @@ def _spec(
         polarization_factor=args.polarization_factor,
         chi_discontinuity=args.chi_discontinuity,
         robust=_robust(args),
+        sample=_sample(args),
     )
+
+
+def _sample(args: argparse.Namespace) -> Sample | None:
+    """Return how the sample stands, if any option says it."""
+    from aureole.geometry import Sample
+
+    given = args.incident_angle, args.tilt_angle, args.sample_orientation
+    if all(value is None for value in given):
+        return None
+    incident, tilt = (radians(value or 0.0) for value in given[:2])
+    return Sample(incident, tilt, args.sample_orientation or 1)
 
 
 def _robust(args: argparse.Namespace) -> Trim | Clip | None:
