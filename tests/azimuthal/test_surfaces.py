@@ -6,12 +6,14 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from aureole import _core
 from aureole.arrays import NamedArray
 from aureole.axis import Axis
 from aureole.azimuthal.table import MODES, build_entries
 from aureole.geometry import Detector, Geometry, detector
 from aureole.geometry.recorded import Recorded
 from aureole.geometry.surface import Cylinder, Hexagons, Panels
+from aureole.kernels import isas
 from aureole.kernels.reference_split import Binned, Pixels, split
 
 SURFACES = {
@@ -137,6 +139,20 @@ def test_bits_do_not_depend_on_threads(mode):
     assert tables[0].radial == tables[1].radial
     for name in ("pixel_ptr", "bins", "coefs"):
         np.testing.assert_array_equal(*(getattr(table.entries, name) for table in tables))
+
+
+@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize("name", SURFACES)
+def test_bits_do_not_depend_on_the_instruction_set(mode, name):
+    geometry = small(SURFACES[name], **POSE)
+    fields = [_core.Coordinate(geometry.field(unit)) for unit in ("q_nm^-1", "chi_deg")]
+    pixels = _core.Pixels((11, 14), *fields, period=360.0, **geometry.pixels().for_kernels())
+    axes = _core.SplitAxis(0.0, 20.0, 30), _core.SplitAxis(-180.0, 180.0, 9, 360.0)
+    for given in (axes, (axes[0], None)):
+        tables = [_core.split(MODES[mode], pixels, *given, isa=isa) for isa in isas()]
+        for table in tables[1:]:
+            for a, b in zip(table, tables[0], strict=True):
+                np.testing.assert_array_equal(a, b)
 
 
 def test_a_pixel_without_a_place_has_no_share():

@@ -10,8 +10,8 @@ import pytest
 from matplotlib.image import imread
 
 import aureole
-from aureole.geometry import format_poni
-from aureole.io import write_cbf
+from aureole.geometry import format_poni, model_names
+from aureole.io import save_detector, write_cbf
 
 
 @pytest.fixture
@@ -73,6 +73,37 @@ def test_a_geometry_is_known_by_what_it_says(run, scan):
     other = scan.root / "calibration.txt"
     other.write_text(scan.poni.read_text())
     assert "geometry (PONI)" in run("info", other).out
+
+
+def test_info_of_a_detector_file(run, scan):
+    path = scan.root / "det.h5"
+    save_detector(aureole.detector("Pixirad1", orientation=2), path)
+    done = run("info", path)
+    assert done.code == 0, done.err
+    for words in (
+        "Pixirad1, 476 x 512 pixels",
+        "of 6 corners, no grid, on a plane",
+        "orientation      2",
+        "(corners)",
+    ):
+        assert words in done.out
+    poni = scan.root / "bent.poni"
+    poni.write_text(format_poni(aureole.Geometry(aureole.detector("Rapid"), 0.127, 0.1, 0.01)))
+    done = run("info", poni)
+    assert done.code == 0, done.err
+    assert "not on a plane" in done.out
+    assert "beam centre      row 1000.00, column 100.1" in done.out
+
+
+def test_info_of_all_detectors(run):
+    done = run("info", "--detectors")
+    assert done.code == 0
+    assert len(done.out.splitlines()) == len(model_names())
+    assert "Pilatus2M            1679 x 1475    172 µm\n" in done.out
+    for arguments in ([], ["--detectors", "a.h5"]):
+        done = run("info", *arguments)
+        assert done.code == 2
+        assert "give the name of a file, or --detectors" in done.err
 
 
 def test_info_of_a_result(run, scan, result):
@@ -363,7 +394,9 @@ def test_plot_refuses(scan, result, refused):
     path = result()
     leaves = ["out.h5"]
     assert "picture" in refused("plot", path, "-o", scan.out / "x.jpeg2", leaves=leaves)
-    assert "result" in refused("plot", path, "-o", scan.out / "x.png", "--poni", scan.poni, leaves=leaves)
+    for option in (("--poni", scan.poni), ("--frame", 0), ("--energy", 20)):
+        told = refused("plot", path, "-o", scan.out / "x.png", *option, leaves=leaves)
+        assert f"{option[0]} is for frames, and this is a result" in told
     frame = ("plot", scan.files[0], "-o", scan.out / "x.png")
     assert "--poni" in refused(*frame, "--calibrant", "CeO2", leaves=leaves)
     assert "did you mean" in refused(*frame, "--poni", scan.poni, "--calibrant", "CeO", leaves=leaves)

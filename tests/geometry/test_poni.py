@@ -1,3 +1,4 @@
+import io
 import json
 from contextlib import suppress
 from dataclasses import replace
@@ -5,7 +6,9 @@ from dataclasses import replace
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from pyFAI.detectors import detector_factory
+from pyFAI.detectors import ALL_DETECTORS, detector_factory
+from pyFAI.detectors import Detector as Generic
+from pyFAI.geometry import Geometry as PeerGeometry
 from pyFAI.io.ponifile import PoniFile
 
 from aureole.errors import GeometryError
@@ -145,7 +148,10 @@ def test_real_files(data):
         (VERSION_1.replace("Poni1: 0.1", "Poni1: -1e12"), "poni1 -1e\\+12 .* are in metres"),
         (VERSION_1.replace("Pilatus2M", "Pilatus3M"), "line 3: unknown detector 'Pilatus3M': did you mean"),
         (VERSION_1.replace("0.000172", "0.0002"), "line 3: detector Pilatus2M has pixels of 172 µm"),
-        (VERSION_1 + "SplineFile: frelon.spline\n", "line 13: distortion by the file 'frelon.spline'"),
+        (
+            VERSION_1 + "SplineFile: frelon.spline\n",
+            "line 13: the detector is described in the file 'frelon.spline'",
+        ),
         ("PixelSize1: 1e-4\n" + POSE, "needs its pixel size"),
         ("poni_version: 4\n" + VERSION_1, "line 1: poni_version must be one of 1, 2, 2.1 and 3"),
         (config("Detector", "{pixel1: 1}"), "line 3: Detector_config must be JSON"),
@@ -159,7 +165,7 @@ def test_real_files(data):
         (config("Pilatus2M", '{"orientation": 7}'), "orientation must be 1, 2, 3 or 4"),
         (config("Pilatus2M", '{"module_size": [10, 10]}'), "modules of"),
         (config("Pilatus2M", '{"x_offset_file": "x.cbf"}'), "distortion by the file 'x.cbf'"),
-        (config("Detector", '{"splineFile": "a.spline"}'), "distortion by the file 'a.spline'"),
+        (config("Detector", '{"splineFile": "a.spline"}'), "described in the file 'a.spline'"),
         (config("Pilatus2M", '{"curvature": 3}'), "unknown key 'curvature'"),
         (config("Pilatus2M", '{"sensor": "thick"}'), "sensor must have a material"),
         (config("NexusDetector", '{"filename": "d.h5"}'), "described in the file"),
@@ -372,3 +378,20 @@ def test_what_a_version_cannot_hold():
         format_poni(ours, version=5)
     with pytest.raises(GeometryError, match="not in the catalogue"):
         format_poni(Geometry(Detector("mine", 1e-4, 1e-4, (5, 5), invalid=(-1,)), 1.0))
+
+
+@pytest.mark.parametrize("cls", sorted(set(ALL_DETECTORS.values()) - {Generic}, key=lambda cls: cls.__name__))
+def test_poni_files_of_all_detectors_there_and_back(cls, tmp_path):
+    theirs = PeerGeometry(dist=0.1, poni1=0.01, rot1=0.1, detector=cls(orientation=2), wavelength=1e-10)
+    text = io.StringIO()
+    PoniFile(theirs).write(text)
+    ours = parse_poni(text.getvalue())
+    assert ours.detector == detector(cls.__name__, orientation=2)
+    assert parse_poni(format_poni(ours)) == ours
+    path = tmp_path / "ours.poni"
+    for version in (2.1, 3):
+        path.write_text(format_poni(ours, version=version))
+        again = PoniFile(str(path)).detector
+        assert type(again) is cls
+        assert tuple(again.shape) == ours.shape
+        assert again.orientation == 2

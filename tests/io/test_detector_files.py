@@ -111,6 +111,8 @@ def test_all_that_a_file_holds(full, tmp_path):
     np.testing.assert_array_equal(theirs.flatfield, full.recorded.flat.array)
     np.testing.assert_array_equal(theirs.darkcurrent, full.recorded.dark.array)
     np.testing.assert_array_equal(theirs.mask != 0, full.mask)
+    for found, expected in zip(again.positions(), theirs.calc_cartesian_positions(), strict=True):
+        np.testing.assert_allclose(found, expected, rtol=0, atol=1e-8)
     # once more through the peer
     theirs.save(str(tmp_path / "theirs.h5"))
     third = load_detector(tmp_path / "theirs.h5")
@@ -142,9 +144,15 @@ def test_a_binned_detector_of_the_peer(tmp_path):
 def test_pixels_without_a_place_are_masked(tmp_path):
     save_detector(detector("Pixirad1", shape=(6, 7)), tmp_path / "a.h5")
     with h5py.File(tmp_path / "a.h5", "r+") as file:
-        file["entry/instrument/Pixirad1/pixel_corners"][2, 3, 1, 1] = np.nan
+        file["entry/instrument/Pixirad1/pixel_corners"][2, 1, 1, 1] = np.nan
     ours = load_detector(tmp_path / "a.h5")
-    assert np.argwhere(ours.mask).tolist() == [[2, 3]]
+    assert np.argwhere(ours.mask).tolist() == [[2, 1]]
+    turned = replace(ours, orientation=4)
+    assert np.argwhere(turned.mask).tolist() == [[2, 5]]
+    assert np.argwhere(np.isnan(turned.positions()[0])).tolist() == [[2, 5]]
+    spec = IntegrationSpec(Geometry(ours, 0.1, wavelength=1e-10), radial=Axis("q_nm^-1", 5))
+    pattern = spec.plan().integrate(np.ones((1, 6, 7)))
+    np.testing.assert_allclose(pattern.sum_signal.sum(), 6 * 7 - 1, rtol=1e-6)
 
 
 def test_of_several_descriptions_the_newest_counts(tmp_path):

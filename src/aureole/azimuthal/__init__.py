@@ -2,6 +2,7 @@
 
 from aureole.arrays import NamedArray
 from aureole.azimuthal.batches import Batch
+from aureole.azimuthal.multi import MultiSpec
 from aureole.azimuthal.plan import Plan
 from aureole.azimuthal.result import Bins, Cake, Difference, Pattern, Result, Sums, subtract
 from aureole.azimuthal.shortcuts import integrate1d, integrate2d
@@ -15,6 +16,7 @@ __all__ = [
     "Clip",
     "Difference",
     "IntegrationSpec",
+    "MultiSpec",
     "NamedArray",
     "Pattern",
     "Plan",

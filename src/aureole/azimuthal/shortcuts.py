@@ -45,6 +45,7 @@ class Options(TypedDict, total=False):
     robust: Trim | Clip | None
     sample: Sample | None
     azimuthal_unit: str
+    efficiency: bool
     variance: FramesLike | None
     monitor: Monitor | None
 

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from aureole.arrays import NamedArray
 from aureole.axis import Axis
 from aureole.errors import SpecError
-from aureole.geometry import Discontinuity, Geometry, Sample
+from aureole.geometry import Discontinuity, Geometry, Sample, Sensor
 from aureole.kernels.robust import Clip, Trim
 from aureole.units import unit
 
@@ -26,6 +26,8 @@ Split = Literal["no", "bbox", "pseudo", "full"]
 ErrorModel = Literal["variance", "poisson", "poisson_floor", "azimuthal"]
 
 _FORMAT = "aureole-integration-1"
+_LATER = ("robust", "efficiency", "sample")
+"""Fields that came after the first version: where they say nothing, specs keep their digest."""
 _ARRAYS = ("mask", "dark", "dark_variance", "flat", "absorption")
 
 
@@ -72,6 +74,9 @@ class IntegrationSpec:
         Angle from the main axis of polarization to the fast axis, in rad.
     normalization_factor : float
         Divides every intensity; above zero.
+    efficiency : bool
+        Divide by the quantum efficiency of the sensor over that along its normal, where material and
+        thickness of the sensor and the wavelength are known; see `efficiency_of`.
     chi_discontinuity : {"pi", "zero"}
         Whether azimuths run over [-π, π) or [0, 2π).
     robust : Trim or Clip, optional
@@ -109,6 +114,7 @@ class IntegrationSpec:
     normalization_factor: float = 1.0
     chi_discontinuity: Discontinuity = "pi"
     robust: Trim | Clip | None = None
+    efficiency: bool = True
     sample: Sample | None = None
 
     def __post_init__(self) -> None:
@@ -123,10 +129,9 @@ class IntegrationSpec:
             if getattr(self, name) not in choices:
                 known = ", ".join(str(choice) for choice in choices)
                 raise SpecError(f"{name} is {getattr(self, name)!r}: it must be one of {known}")
-        if not isinstance(self.robust, Trim | Clip | None):
-            raise SpecError(f"robust is {self.robust!r}: it must be a Trim, a Clip or None")
+        _check_robust(self)
         _check_sample(self)
-        for name in ("detector_mask", "solid_angle"):
+        for name in ("detector_mask", "solid_angle", "efficiency"):
             object.__setattr__(self, name, bool(getattr(self, name)))
         for name in _NUMBERS:
             object.__setattr__(self, name, _number(name, getattr(self, name)))
@@ -159,6 +164,14 @@ class IntegrationSpec:
         for named in self.arrays.values():
             shape = shape or (named.array.shape[0], named.array.shape[1])
         return shape
+
+    @property
+    def efficiency_of(self) -> Sensor | None:
+        """The sensor whose efficiency the signal is divided by; None without that correction."""
+        sensor, wavelength = self.geometry.detector.known_sensor, self.geometry.wavelength
+        if not self.efficiency or sensor is None or wavelength is None:
+            return None
+        return sensor if sensor.stops(self.geometry.energy_kev) else None
 
     @cached_property
     def digest(self) -> str:
@@ -205,8 +218,9 @@ class IntegrationSpec:
                 value = value.to_dict()
             elif isinstance(value, Trim | Clip):
                 value = {type(value).__name__.lower(): asdict(value)}
-            # specs from before a field keep their digest
-            if value is not None or field.name not in ("robust", "sample"):
+            elif field.name == "efficiency":
+                value = None if self.efficiency_of is None else self.efficiency_of.to_dict()
+            if field.name not in _LATER or value is not None:
                 content[field.name] = value
         return json.dumps(content, sort_keys=True, separators=(",", ":"), allow_nan=False)
 
@@ -240,7 +254,23 @@ class IntegrationSpec:
                 content[name] = _from_plain(name, value, arrays or {})
         except (LookupError, TypeError, ValueError, AttributeError, ArithmeticError) as error:
             raise SpecError(f"the integration spec has a broken field {name!r}: {error!r}") from None
-        return cls(content.pop("geometry"), **content)
+        sensor = content.pop("efficiency", None)
+        spec = cls(content.pop("geometry"), efficiency=sensor is not None, **content)
+        if spec.efficiency_of != sensor:
+            raise SpecError(
+                f"the integration spec corrects for a sensor of {sensor}; its detector has another"
+            )
+        return spec
+
+
+def _check_robust(spec: IntegrationSpec) -> None:
+    rule = spec.robust
+    if not isinstance(rule, Trim | Clip | None):
+        raise SpecError(f"robust is {rule!r}: it must be a Trim, a Clip or None")
+    if isinstance(rule, Trim) and rule.low == rule.high and spec.error_model == "azimuthal":
+        raise SpecError(
+            f"pixels at one percentile, {rule.low:g}, have no scatter that an error could come from: give two"
+        )
 
 
 _NUMBERS = (
@@ -331,6 +361,8 @@ def _from_plain(name: str, value: Any, arrays: Mapping[str, NDArray[Any]]) -> An
         return NamedArray.find(value, arrays)
     if name == "sample":
         return Sample(**value)
+    if name == "efficiency":
+        return Sensor(value["material"], value["thickness"])
     if name == "robust":
         ((kind, numbers),) = value.items()
         return {"trim": Trim, "clip": Clip}[kind](**numbers)

@@ -6,7 +6,6 @@ The native kernel works out the shares; `aureole.kernels.reference_split` says w
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import partial
 from math import floor, inf
 from typing import get_args
 
@@ -15,7 +14,7 @@ from numpy.typing import NDArray
 
 from aureole import _core
 from aureole.axis import Axis
-from aureole.azimuthal.spec import Split
+from aureole.azimuthal.spec import IntegrationSpec, Split
 from aureole.errors import GeometryError, SpecError
 from aureole.geometry import Discontinuity, Geometry, Sample
 from aureole.kernels.sums import Entries
@@ -115,27 +114,12 @@ def build_entries(
     counts = [1 if axis is None or axis.bins is None else axis.bins for axis in (radial, azimuthal)]
     if counts[0] * counts[1] > np.iinfo(np.int32).max:
         raise SpecError(f"{counts[0]} x {counts[1]} bins are more than 2^31 - 1: ask for fewer")
-    rho, chi = _coordinates(radial, azimuthal)
-    field = partial(geometry.field, chi_discontinuity=chi_discontinuity, sample=sample)
-    beam_masked = split != "no" and rho.function in _BEYOND
-    pixels = _core.Pixels(
-        geometry.shape,
-        _core.Coordinate(field(rho)),
-        _core.Coordinate(field(chi)),
-        _masked(geometry, mask, beam=beam_masked).view(np.uint8),
-        period=chi.period or inf,
-        radius=rho.positive and chi.period is not None and rho.function not in _BEYOND,
-        **geometry.pixels().for_kernels(),
-    )
-    mode = MODES[split]
-    low, high, first, last = inf, -inf, inf, -inf
-    wanted = [axis is not None and axis.range is None for axis in (radial, azimuthal)]
-    if any(wanted):
-        turn = 0.0 if chi_discontinuity == "zero" else -0.5 * (chi.period or 0.0)
-        low, high, first, last = _core.extent(mode, pixels, wanted[0], wanted[1], turn, threads)
+    turn = chi_discontinuity
+    pixels = _pixels(geometry, radial, azimuthal, split=split, mask=mask, turn=turn, sample=sample)
+    low, high, first, last = _extent(pixels, radial, azimuthal, split, _start(azimuthal, turn), threads)
     along = None if radial is None else radial.resolve(low, high)
     around = None if azimuthal is None else azimuthal.resolve(first, last)
-    found = _core.split(mode, pixels, _scale(radial, along), _scale(azimuthal, around), threads)
+    found = _core.split(MODES[split], pixels, _scale(radial, along), _scale(azimuthal, around), threads)
     return SplitTable(Entries(*found, counts[0] * counts[1]), along, around)
 
 
@@ -149,6 +133,78 @@ def _coordinates(radial: Axis | None, azimuthal: Axis | None) -> tuple[Unit, Uni
     beside_rho = "chi_rad" if rho is None else _BESIDE.get(rho.base, "chi_rad")
     beside_chi = "r_m" if chi is None else _BESIDE.get(chi.base, "r_m")
     return rho or unit(beside_chi), chi or unit(beside_rho)
+
+
+def extent(spec: IntegrationSpec, mask: NDArray[np.bool_], threads: int = 1) -> tuple[float, ...]:
+    """Return how far the pixels of a spec reach along the axes that have no range of their own.
+
+    Parameters
+    ----------
+    spec : IntegrationSpec
+        Of which the detector has a shape.
+    mask : ndarray of bool, shape (n1, n2)
+        True where a pixel has no say.
+    threads : int
+
+    Returns
+    -------
+    tuple of float
+        Smallest and largest radial coordinate, and the same of the azimuth; infinity and minus infinity for
+        an axis that has a range, or is not there.
+    """
+    radial, azimuthal, turn = spec.radial, spec.azimuthal, spec.chi_discontinuity
+    pixels = _pixels(
+        spec.geometry, radial, azimuthal, split=spec.split, mask=mask, turn=turn, sample=spec.sample
+    )
+    return _extent(pixels, radial, azimuthal, spec.split, _start(azimuthal, turn), threads)
+
+
+def _extent(
+    pixels: _core.Pixels,
+    radial: Axis | None,
+    azimuthal: Axis | None,
+    split: Split,
+    start: float,
+    threads: int,
+) -> tuple[float, float, float, float]:
+    wanted = [axis is not None and axis.range is None for axis in (radial, azimuthal)]
+    if not any(wanted):
+        return inf, -inf, inf, -inf
+    low, high, first, last = _core.extent(MODES[split], pixels, wanted[0], wanted[1], start, threads)
+    return low, high, first, last
+
+
+def _start(azimuthal: Axis | None, turn: Discontinuity) -> float:
+    """Return where azimuths begin."""
+    period = None if azimuthal is None else azimuthal.definition.period
+    return 0.0 if turn == "zero" or period is None else -0.5 * period
+
+
+def _pixels(
+    geometry: Geometry,
+    radial: Axis | None,
+    azimuthal: Axis | None,
+    *,
+    split: Split,
+    mask: NDArray[np.bool_] | None,
+    turn: Discontinuity,
+    sample: Sample | None,
+) -> _core.Pixels:
+    """Return mask and coordinates as the kernel takes them: it computes those that a splitting needs."""
+    rho, chi = _coordinates(radial, azimuthal)
+    infinite = rho.function in _BEYOND
+    rho_field, chi_field = (
+        _core.Coordinate(geometry.field(known, chi_discontinuity=turn, sample=sample)) for known in (rho, chi)
+    )
+    return _core.Pixels(
+        geometry.shape,
+        rho_field,
+        chi_field,
+        _masked(geometry, mask, beam=infinite and split != "no").view(np.uint8),
+        period=chi.period or inf,
+        radius=rho.positive and chi.period is not None and not infinite,
+        **geometry.pixels().for_kernels(),
+    )
 
 
 def _masked(geometry: Geometry, mask: NDArray[np.bool_] | None, *, beam: bool) -> NDArray[np.bool_]:

@@ -30,14 +30,14 @@ example:
 
 def make_parser() -> Parser:
     """Return the parser of all verbs."""
-    from aureole.cli import convert, demo, export, info, integrate, plot, resume, simulate, xrdct, xrdmap
+    from aureole.cli import convert, demo, export, info, integrate, pdf, plot, resume, simulate, xrdct, xrdmap
     from aureole.cli.parser import Parser, version_text
 
     parser = Parser(prog="aureole", description=_DESCRIPTION, epilog=_EPILOG)
     parser.set_defaults(stopped="nothing was written")
     parser.add_argument("--version", action="version", version=version_text())
     verbs = parser.add_subparsers(dest="verb", metavar="VERB", title="verbs")
-    for verb in (integrate, xrdmap, xrdct, resume, info, plot, export, convert, simulate, demo):
+    for verb in (integrate, xrdmap, xrdct, pdf, resume, info, plot, export, convert, simulate, demo):
         verb.add_parser(verbs)
     return parser
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from aureole.errors import FrameError, InputError
+from aureole.errors import FrameError, InputError, SpecError
 
 if TYPE_CHECKING:
     from aureole.frames import EncodedFrame
@@ -16,14 +16,16 @@ Lines = Iterator[tuple[str, str]]
 
 _DESCRIPTION = """\
 Say what a file is: detector frames (how many, shape, type, encoding, header, where
-they lie), a PONI file (geometry, beam centre, energy), or a result (axes, spec, how it
-went with each frame; of a map or a tomogram also its shape, images and rotation axis)."""
+they lie), a PONI file (geometry, beam centre, energy), the file of a detector (NeXus or
+spline), or a result (axes, spec, how it went with each frame; of a map or a tomogram also
+its shape, images and rotation axis). Or list the detectors that are known by name."""
 
 _EPILOG = """\
 examples:
   aureole info run_master.h5
   aureole info detector.poni
-  aureole info patterns.h5"""
+  aureole info patterns.h5
+  aureole info --detectors"""
 
 _TOLD = 12
 """How many header entries, links or bad frames are listed."""
@@ -33,19 +35,30 @@ def add_parser(verbs: argparse._SubParsersAction[Any]) -> None:
     """Add this verb."""
     parser = verbs.add_parser(
         "info",
-        usage="aureole info FILE",
+        usage="aureole info FILE | --detectors",
         help="what a file is",
         description=_DESCRIPTION,
         epilog=_EPILOG,
     )
     parser.set_defaults(run=run)
     parser.add_argument(
-        "file", metavar="FILE", help="frames (a file, folder, pattern or file.h5::/path), PONI or result"
+        "file",
+        metavar="FILE",
+        nargs="?",
+        help="frames (a file, folder, pattern or file.h5::/path), PONI, detector or result",
     )
+    parser.add_argument("--detectors", action="store_true", help="list the detectors that are known by name")
 
 
 def run(args: argparse.Namespace) -> int:
     """Tell."""
+    if args.detectors == (args.file is not None):
+        raise SpecError("give the name of a file, or --detectors")
+    if args.detectors:
+        from aureole.cli.tell_geometry import known_detectors
+
+        print("\n".join(known_detectors()))
+        return 0
     title, lines = _describe(args.file)
     text = [title, *(f"  {key:<16} {value}".rstrip() for key, value in lines)]
     print("\n".join(text))
@@ -61,10 +74,21 @@ def _describe(name: str) -> tuple[str, Lines]:
             from aureole.io import load
 
             return f"{name}: geometry (PONI)", geometry_lines(load(name))
+        from aureole.io.detector_files import is_detector_file, load_detector
+
+        if is_detector_file(name):
+            from aureole.cli.tell_geometry import detector_lines
+
+            return f"{name}: detector", detector_lines(load_detector(name))
         from aureole.cli.tell_result import result_lines, scan_lines
+        from aureole.io.pdf_results import is_pdf_result
         from aureole.io.results import is_result
         from aureole.io.scan_results import is_scan_result, read_scan_result
 
+        if is_pdf_result(name):
+            from aureole.cli.tell_pdf import pdf_lines
+
+            return f"{name}: pair distribution functions", pdf_lines(name)
         if is_scan_result(name):
             with read_scan_result(name) as scan:
                 return f"{name}: {scan.kind} of patterns", scan_lines(name)

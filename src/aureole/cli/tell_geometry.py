@@ -6,7 +6,12 @@ from collections.abc import Iterator
 from math import degrees
 from typing import TYPE_CHECKING
 
+from numpy import nanmax, nanmin
+
 from aureole.errors import GeometryError
+from aureole.geometry import Detector, model_names
+from aureole.geometry.catalogue import find_model
+from aureole.geometry.distortion import Distortion
 
 if TYPE_CHECKING:
     import numpy as np
@@ -20,13 +25,7 @@ Lines = Iterator[tuple[str, str]]
 def geometry_lines(geometry: Geometry) -> Lines:
     """Yield what a geometry is, in the units in which people speak of it."""
     detector = geometry.detector
-    shape = f"{detector.shape[0]} x {detector.shape[1]} pixels" if detector.shape else "shape from the frames"
-    size = f"{detector.pixel1 * 1e6:g} x {detector.pixel2 * 1e6:g} µm"
-    yield "detector", f"{detector.name}, {shape} of {size} (slow x fast)"
-    if detector.sensor is not None:
-        thick = f", {detector.sensor.thickness * 1e6:g} µm" if detector.sensor.thickness else ""
-        yield "sensor", f"{detector.sensor.material}{thick}"
-    yield "orientation", f"{detector.orientation}"
+    yield from detector_lines(detector)
     yield "distance", f"{geometry.dist * 1e3:.6g} mm"
     yield "PONI", f"{geometry.poni1 * 1e3:.6g} mm (slow), {geometry.poni2 * 1e3:.6g} mm (fast)"
     rotations = (degrees(value) for value in (geometry.rot1, geometry.rot2, geometry.rot3))
@@ -46,11 +45,39 @@ def geometry_lines(geometry: Geometry) -> Lines:
         angstrom = geometry.wavelength * 1e10
         yield "wavelength", f"{angstrom:.6g} Å ({geometry.energy_kev:.6g} keV)"
     if detector.shape is not None:
-        yield "gaps", share(detector.mask)
         for unit, words in (("2th_deg", "2θ from {:.4g} to {:.4g}°"), ("q_nm^-1", "q to {1:.5g} nm⁻¹")):
             if unit == "2th_deg" or geometry.wavelength is not None:
                 values = geometry.center_array(unit)
-                yield "covers", words.format(float(values.min()), float(values.max()))
+                yield "covers", words.format(float(nanmin(values)), float(nanmax(values)))
+
+
+def detector_lines(detector: Detector) -> Lines:
+    """Yield what a detector is."""
+    shape = f"{detector.shape[0]} x {detector.shape[1]} pixels" if detector.shape else "shape from the frames"
+    size = f"{detector.pixel1 * 1e6:g} x {detector.pixel2 * 1e6:g} µm"
+    yield "detector", f"{detector.name}, {shape} of {size} (slow x fast)"
+    if detector.known_sensor is not None:
+        yield "sensor", f"{detector.known_sensor}"
+    yield "orientation", f"{detector.orientation}"
+    if detector.shape is not None:
+        yield "gaps", share(detector.mask)
+    if not detector.is_grid:
+        count = detector.corners(slice(0, 1)).shape[2]
+        where = "on a plane" if detector.is_flat else "not on a plane"
+        yield "pixels", f"of {count} corners, no grid, {where}"
+    if detector.recorded is not None:
+        yield "file", f"{detector.recorded.file} ({', '.join(detector.recorded.arrays) or 'pixel size only'})"
+    if isinstance(detector.surface, Distortion):
+        yield "distortion", detector.surface.file
+
+
+def known_detectors() -> Iterator[str]:
+    """Yield the names of all known detectors, with shape and pixel size of the first way to read them out."""
+    for name in model_names():
+        mode = find_model(name).modes[0]
+        shape = "from the image" if mode.shape is None else f"{mode.shape[0]} x {mode.shape[1]}"
+        sizes = " x ".join(dict.fromkeys(f"{size * 1e6:g}" for size in mode.pixel))
+        yield f"{name:<20} {shape:<14} {sizes} µm"
 
 
 def share(mask: NDArray[np.bool_]) -> str:

@@ -14,8 +14,10 @@ from numpy.typing import DTypeLike, NDArray
 from aureole.arrays import NamedArray
 from aureole.errors import GeometryError
 from aureole.geometry.catalogue import GENERIC, choose_mode, find_model
+from aureole.geometry.distortion import Distortion
 from aureole.geometry.layout import BoolArray, FloatArray, Layout, Pair, checked_seams
 from aureole.geometry.recorded import Recorded
+from aureole.geometry.sensor import Sensor, usual_sensor
 from aureole.geometry.surface import (
     Cylinder,
     Panels,
@@ -32,14 +34,6 @@ _LONGEST_SIDE, _MOST_PIXELS = 1 << 20, 1 << 28
 
 _PIXELS = 1e-9, 1.0
 """Sizes of pixels (m) that are believed."""
-
-
-@dataclass(frozen=True, slots=True)
-class Sensor:
-    """What the photons are absorbed in: material, and thickness in metres where it is known."""
-
-    material: str
-    thickness: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,15 +55,16 @@ class Detector:
         1 to 4 as in EXIF: where the first pixel stands. 3 (default): as stored; 1: both axes reversed; 2: the
         slow one; 4: the fast one. It re-indexes positions; frames and masks stay as they are stored.
     sensor : Sensor or None
-        For the record; no correction uses it.
+        As it was given; see `known_sensor`.
     layout : Layout
         Modules and gaps at full resolution.
     binning : tuple of int
         How many pixels of the layout one pixel holds.
     invalid : tuple of int
         Raw values that mean "no value", see `invalid_values`.
-    surface : Surface or None
-        Where the pixels are that form no flat grid: hexagons, a bent plate, turned panels.
+    surface : Surface, Distortion or None
+        Where the pixels are that form no flat grid: hexagons, a bent plate, turned panels, or pixels behind a
+        taper.
     recorded : Recorded or None
         What a file says of each pixel: corners, mask, flat, dark.
 
@@ -88,7 +83,7 @@ class Detector:
     layout: Layout = field(default=Layout(), repr=False)
     binning: Pair = (1, 1)
     invalid: tuple[int, ...] = ()
-    surface: Surface | None = None
+    surface: Surface | Distortion | None = None
     recorded: Recorded | None = field(default=None, repr=False)
 
     def __post_init__(self) -> None:
@@ -119,12 +114,15 @@ class Detector:
     @property
     def mask(self) -> BoolArray:
         """Pixels that never have a value, shape (n1, n2), True where invalid, as stored; read-only."""
-        own = self.layout.mask(self.known_shape, self.binning)
-        if self.recorded is None or self.recorded.mask is None:
-            return own
-        both: BoolArray = own | self.recorded.mask.array
-        both.setflags(write=False)
-        return both
+        mask = self.layout.mask(self.known_shape, self.binning)
+        if self.recorded is not None and self.recorded.mask is not None:
+            mask = mask | self.recorded.mask.array
+        if self.recorded is not None and self.recorded.corners is not None:
+            mask = mask | self._turned(_nowhere(self.recorded.corners))
+        if isinstance(self.surface, Distortion) and self.surface.masks:
+            mask = mask | self._turned(self.surface.outside(self.known_shape))
+        mask.setflags(write=False)
+        return mask
 
     @property
     def known_shape(self) -> Pair:
@@ -134,6 +132,11 @@ class Detector:
                 f"detector {self.name} has no shape: give max_shape, or the shape of an image"
             )
         return self.shape
+
+    @property
+    def known_sensor(self) -> Sensor | None:
+        """The sensor that was given, or else the one that detectors of this name have; None if unknown."""
+        return self.sensor or usual_sensor(self.name)
 
     def with_shape(self, shape: tuple[int, ...]) -> Detector:
         """Return the detector for images of this shape.
@@ -169,14 +172,13 @@ class Detector:
     @property
     def is_grid(self) -> bool:
         """Whether the pixels form a flat grid, so that they have `centres` and `edges` along both axes."""
-        return self.surface is None and self._corners() is None
+        return self.surface is None and not self.is_listed
 
     @property
     def is_flat(self) -> bool:
         """Whether all corners of pixels are on one plane, the one that `Geometry.dist` speaks of."""
-        corners = self._corners()
-        if corners is not None:
-            return _is_flat(corners)
+        if self.recorded is not None and self.recorded.corners is not None:
+            return _is_flat(self.recorded.corners)
         return not (
             isinstance(self.surface, Cylinder) or (isinstance(self.surface, Panels) and self.surface.turn)
         )
@@ -200,11 +202,10 @@ class Detector:
         GeometryError
             The shape is not known.
         """
-        array = self._corners()
-        if array is None:
+        if not self.is_listed:
             parts = self.parts()
             return parts.rows[rows, None] + parts.columns
-        return self._stored(array)[rows].astype(np.float64)
+        return self._turned(self.listed())[rows].astype(np.float64)
 
     def positions(self, rows: slice = slice(None)) -> tuple[FloatArray, FloatArray, FloatArray | None]:
         """Return where the middles of the pixels are, the means of their corners.
@@ -224,12 +225,11 @@ class Detector:
         if self.is_grid:
             p1, p2 = np.meshgrid(self.centres(0)[rows], self.centres(1), indexing="ij")
             return p1, p2, None
-        array = self._corners()
-        if array is None:
+        if not self.is_listed:
             parts = self.parts()
             middles = parts.rows.mean(axis=1)[rows, None] + parts.columns.mean(axis=1)
         else:
-            middles = self._stored(array)[rows].mean(axis=2, dtype=np.float64)
+            middles = self._turned(self.listed())[rows].mean(axis=2, dtype=np.float64)
         return middles[..., 0], middles[..., 1], None if self.is_flat else middles[..., 2]
 
     def parts(self) -> Parts:
@@ -238,26 +238,37 @@ class Detector:
         Raises
         ------
         GeometryError
-            They are recorded one by one.
+            They are known one by one.
         """
-        if self._corners() is not None:
-            raise GeometryError(f"detector {self.name}: the corners of its pixels are recorded one by one")
+        if self.is_listed or isinstance(self.surface, Distortion):
+            raise GeometryError(f"detector {self.name}: the corners of its pixels are known one by one")
         if self.surface is None:
             return grid_parts(self.edges(0), self.edges(1))
-        found = self.surface.parts(Pixels(self.known_shape, (self.pixel1, self.pixel2), self.layout))
+        found = _parts(self.surface, Pixels(self.known_shape, (self.pixel1, self.pixel2), self.layout))
         rows, columns = (
             np.ascontiguousarray(part[::-1]) if self._reversed(axis) else part
             for axis, part in enumerate((found.rows, found.columns))
         )
         return Parts(rows, columns)
 
-    def _stored(self, corners: NamedArray) -> NDArray[Any]:
-        """Return the recorded places of the stored pixels."""
-        steps = [slice(None, None, -1 if self._reversed(axis) else 1) for axis in (0, 1)]
-        return corners.array[steps[0], steps[1]]
+    @property
+    def is_listed(self) -> bool:
+        """Whether the corners are known one by one, and not as sums of what rows and columns say."""
+        return isinstance(self.surface, Distortion) or not (
+            self.recorded is None or self.recorded.corners is None
+        )
 
-    def _corners(self) -> NamedArray | None:
-        return None if self.recorded is None else self.recorded.corners
+    def listed(self) -> NDArray[Any]:
+        """Return the corners of a detector of which `is_listed`, as of orientation 3: (n1, n2, K, 3)."""
+        if self.recorded is not None and self.recorded.corners is not None:
+            return self.recorded.corners.array
+        assert isinstance(self.surface, Distortion)
+        return self.surface.corners(self.known_shape, (self.pixel1, self.pixel2))
+
+    def _turned(self, image: NDArray[Any]) -> NDArray[Any]:
+        """Return what is known of the pixels as of orientation 3 in the order in which they are stored."""
+        steps = [slice(None, None, -1 if self._reversed(axis) else 1) for axis in (0, 1)]
+        return image[steps[0], steps[1]]
 
     def _need_grid(self) -> None:
         if not self.is_grid:
@@ -357,7 +368,7 @@ class Detector:
             known["binning"] = list(self.binning)
             known["invalid"] = list(self.invalid)
             if self.surface is not None:
-                known["surface"] = surface_to_dict(self.surface)
+                known["surface"] = _surface_to_dict(self.surface)
         if self.recorded is not None:
             known["recorded"] = self.recorded.to_dict()
         return known
@@ -419,7 +430,7 @@ class Detector:
                 layout,
                 _pair(known["binning"]),
                 tuple(int(value) for value in known["invalid"]),
-                None if surface is None else surface_from_dict(surface),
+                None if surface is None else _surface_from_dict(surface),
                 None if recorded is None else Recorded.from_dict(recorded, arrays or {}),
             )
         except (KeyError, TypeError, ValueError, IndexError, OverflowError) as error:
@@ -453,7 +464,7 @@ def detector(
     orientation : int
         1 to 4, see `Detector`.
     sensor : Sensor, optional
-        For the record.
+        In the place of that which detectors of this name have.
     radius : float, optional
         To which a bent detector is bent, in metres, where it is not that of the catalogue.
 
@@ -492,6 +503,31 @@ def _bent(name: str, surface: Surface | None, radius: float | None) -> Surface |
     if not isinstance(surface, Cylinder):
         raise GeometryError(f"detector {name} is not bent to a radius")
     return Cylinder(float(radius))
+
+
+@lru_cache(maxsize=4)
+def _parts(surface: Surface, pixels: Pixels) -> Parts:
+    found = surface.parts(pixels)
+    for part in (found.rows, found.columns):
+        part.setflags(write=False)
+    return found
+
+
+def _surface_to_dict(surface: Surface | Distortion) -> dict[str, Any]:
+    if isinstance(surface, Distortion):
+        return {"kind": "distortion", **surface.to_dict()}
+    return surface_to_dict(surface)
+
+
+def _surface_from_dict(known: Mapping[str, Any]) -> Surface | Distortion:
+    return Distortion.from_dict(known) if known["kind"] == "distortion" else surface_from_dict(known)
+
+
+@lru_cache(maxsize=8)
+def _nowhere(corners: NamedArray) -> BoolArray:
+    """Return which pixels have no place, (n1, n2)."""
+    found: BoolArray = ~np.isfinite(corners.array).all(axis=(2, 3))
+    return found
 
 
 @lru_cache(maxsize=8)

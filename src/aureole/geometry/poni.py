@@ -12,9 +12,19 @@ from typing import Any, NoReturn
 
 from aureole.errors import GeometryError
 from aureole.geometry.catalogue import GENERIC, find_model
-from aureole.geometry.detector import Detector, Sensor, detector
+from aureole.geometry.detector import Detector, detector
+from aureole.geometry.distortion import Distortion
 from aureole.geometry.pose import Geometry
+from aureole.geometry.sensor import Sensor
 from aureole.geometry.surface import Cylinder
+
+Opener = Callable[[str], Detector]
+"""What reads a detector from a file of this name."""
+
+_Pixels = tuple[float | None, float | None]
+
+_SAME_PIXEL = 0.02
+"""Relative difference up to which a refined pixel size still means that of a spline file."""
 
 _VERSIONS = (1.0, 2.0, 2.1, 3.0)
 _NUMBERS = {
@@ -45,7 +55,7 @@ _KEYS = {
 _PLAIN = re.compile(
     r"[-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?|[-+]?(?:nan|inf(?:inity)?)", re.ASCII | re.IGNORECASE
 )
-_FILES = ("splinefile", "x_offset_file", "y_offset_file")
+_FILES = ("x_offset_file", "y_offset_file")
 _CONFIG_KEYS = {
     "pixel1",
     "pixel2",
@@ -55,16 +65,21 @@ _CONFIG_KEYS = {
     "module_size",
     "binning",
     "radius",
+    "splinefile",
     *_FILES,
 }
 _FILE_KEYS = {"pixel1", "pixel2", "max_shape", "orientation", "sensor", "filename"}
 _IN_FILE = "NexusDetector"
 """What stands in the place of the name of a detector that a file describes."""
 _MOST_BINNING = 1024
-_SPLINE = "distortion by the file {!r} is not corrected here: undistort the images first and remove the entry"
+_OFFSETS = (
+    "distortion by the file {!r} is not corrected here: undistort the images first and remove the entry"
+)
+_DISTORTED = "FReLoN"
+"""Detector of which only the region counts that its spline file calls valid."""
 
 
-def parse_poni(text: str, *, open_detector: Callable[[str], Detector] | None = None) -> Geometry:
+def parse_poni(text: str, *, open_detector: Opener | None = None) -> Geometry:
     """Read the text of a PONI file.
 
     Several blocks may follow each other, as they do where calibrations were appended: the last value of each
@@ -75,7 +90,7 @@ def parse_poni(text: str, *, open_detector: Callable[[str], Detector] | None = N
     text : str
         The whole file.
     open_detector : callable, optional
-        Reads a detector from a file, by its name; `aureole.io.load` gives one that does.
+        Reads a detector from a NeXus or a spline file, by its name; `aureole.io.load` gives one that does.
 
     Returns
     -------
@@ -86,8 +101,8 @@ def parse_poni(text: str, *, open_detector: Callable[[str], Detector] | None = N
     ------
     GeometryError
         A line or value that cannot be understood, a missing key, an unknown detector, one that a file
-        describes where there is nothing to read it with, or a correction that Aureole does not make (spline
-        files, offset files, parallax).
+        describes where there is nothing to read it with, or a correction that Aureole does not make (offset
+        files, parallax).
     """
     entries = _entries(text)
     version = _version(entries)
@@ -97,9 +112,9 @@ def parse_poni(text: str, *, open_detector: Callable[[str], Detector] | None = N
     if _is_in_file(entries):
         found = _recorded_detector(entries, open_detector)
     elif version < 2.0 or "detector_config" not in entries:
-        found = _old_detector(entries)
+        found = _old_detector(entries, open_detector)
     else:
-        found = _configured_detector(entries)
+        found = _configured_detector(entries, open_detector)
     try:
         return Geometry(found, **numbers, wavelength=wavelength)
     except GeometryError as error:
@@ -125,7 +140,8 @@ def format_poni(geometry: Geometry, *, version: float = 2.1) -> str:
     if float(version) not in _VERSIONS:
         raise GeometryError(f"PONI version {version} is not one of 1, 2, 2.1 and 3")
     pixels = geometry.detector
-    if pixels.recorded is None and not pixels.is_named():
+    distorted = isinstance(pixels.surface, Distortion)
+    if pixels.recorded is None and not distorted and not pixels.is_named():
         raise GeometryError(
             f"PONI: detector {pixels.name} is not in the catalogue, so its layout would be lost: write it to "
             "a file with aureole.io.save_detector, and take the one that load_detector reads from there"
@@ -142,7 +158,7 @@ def format_poni(geometry: Geometry, *, version: float = 2.1) -> str:
         lines += [f"poni_version: {version:g}", f"Detector: {name}"]
         lines.append(f"Detector_config: {json.dumps(_config(pixels, float(version)))}")
     else:
-        if pixels.name != GENERIC and pixels.shape != _usual_shape(pixels):
+        if pixels.name != GENERIC and not distorted and pixels.shape != _usual_shape(pixels):
             raise GeometryError(
                 f"PONI version 1 has no shape, and {pixels.name} has {pixels.shape} here: use 2.1"
             )
@@ -151,6 +167,8 @@ def format_poni(geometry: Geometry, *, version: float = 2.1) -> str:
             f"PixelSize1: {pixels.pixel1!r}",
             f"PixelSize2: {pixels.pixel2!r}",
         ]
+        if isinstance(pixels.surface, Distortion):
+            lines.append(f"SplineFile: {pixels.surface.file}")
     lines += [f"{_KEYS[key]}: {getattr(geometry, name)!r}" for key, name in _NUMBERS.items()]
     if geometry.wavelength is not None:
         lines.append(f"Wavelength: {geometry.wavelength!r}")
@@ -167,6 +185,8 @@ def _config(pixels: Detector, version: float) -> dict[str, Any]:
     config: dict[str, Any] = {"pixel1": pixels.pixel1, "pixel2": pixels.pixel2}
     if pixels.recorded is not None:
         config = {"filename": pixels.recorded.file}
+    elif isinstance(pixels.surface, Distortion):
+        config["splineFile"] = pixels.surface.file
     elif pixels.name == GENERIC or pixels.shape != _usual_shape(pixels):
         config["max_shape"] = None if pixels.shape is None else list(pixels.shape)
     if isinstance(pixels.surface, Cylinder):
@@ -247,9 +267,6 @@ def _required(entries: dict[str, _Entry], key: str) -> float:
 
 def _refuse(entries: dict[str, _Entry]) -> None:
     """Raise an error for corrections that are not made here."""
-    spline = entries.get("splinefile")
-    if spline is not None and not spline.is_none:
-        raise GeometryError(f"PONI line {spline.line}: {_SPLINE.format(spline.value)}")
     parallax = entries.get("parallax")
     if parallax is not None and parallax.value.casefold() not in ("false", "none", ""):
         raise GeometryError(
@@ -271,21 +288,14 @@ def _is_in_file(entries: dict[str, _Entry]) -> bool:
     return lowered == _IN_FILE.casefold() or lowered.endswith((".h5", ".hdf5", ".nxs"))
 
 
-def _recorded_detector(
-    entries: dict[str, _Entry], open_detector: Callable[[str], Detector] | None
-) -> Detector:
+def _recorded_detector(entries: dict[str, _Entry], open_detector: Opener | None) -> Detector:
     """Return the detector that a file describes, with what the PONI file says otherwise."""
     entry = entries["detector"]
     config = _config_of(entries, _FILE_KEYS)
     file = config.get("filename", None if entry.value.casefold() == _IN_FILE.casefold() else entry.value)
-    if not isinstance(file, str):
+    if file is None:
         raise entry.wrong("in a file needs its 'filename' in the Detector_config")
-    if open_detector is None:
-        raise GeometryError(
-            f"PONI line {entry.line}: the detector is described in the file {_short(file)!r}: "
-            "read the PONI file with aureole.load"
-        )
-    found = open_detector(file)
+    found = _opened(entry, open_detector, file)
     orientation, sensor = config.get("orientation"), _sensor(entry, config.get("sensor"))
     try:
         return replace(found, orientation=orientation or found.orientation, sensor=sensor or found.sensor)
@@ -302,13 +312,44 @@ def _build(entries: dict[str, _Entry], name: str, **facts: Any) -> Detector:
         raise GeometryError(f"{where}: {error}") from None
 
 
-def _old_detector(entries: dict[str, _Entry]) -> Detector:
+def _old_detector(entries: dict[str, _Entry], open_detector: Opener | None) -> Detector:
     pixel1, pixel2 = _number(entries.get("pixelsize1")), _number(entries.get("pixelsize2"))
     name = _detector_name(entries)
     if "binning" in entries and not entries["binning"].is_none:
         binning = _json(entries["binning"])
         pixel1, pixel2 = _binned(entries["binning"], name, (pixel1, pixel2), binning)
+    spline = entries.get("splinefile")
+    if spline is not None and not spline.is_none:
+        return _distorted(spline, open_detector, spline.value, name=name, pixels=(pixel1, pixel2))
     return _build(entries, name, pixel1=pixel1, pixel2=pixel2)
+
+
+def _distorted(
+    entry: _Entry, open_detector: Opener | None, file: Any, *, name: str, pixels: _Pixels
+) -> Detector:
+    """Return the detector of a spline file, under its name; the pixel sizes (m) must be those of the file."""
+    found = _opened(entry, open_detector, file)
+    if not isinstance(found.surface, Distortion):
+        raise GeometryError(f"PONI line {entry.line}: {_short(file)!r} is no spline file")
+    for told, size in zip(pixels, (found.pixel1, found.pixel2), strict=True):
+        if told is not None and abs(told / size - 1.0) > _SAME_PIXEL:
+            raise GeometryError(
+                f"PONI line {entry.line}: the pixels of {_short(file)!r} have {size * 1e6:g} µm, not "
+                f"{told * 1e6:g} µm: binned images need a spline file of their own"
+            )
+    known = GENERIC if name.casefold() == GENERIC.casefold() else find_model(name).name
+    return replace(found, name=known, surface=replace(found.surface, masks=known == _DISTORTED))
+
+
+def _opened(entry: _Entry, open_detector: Opener | None, file: Any) -> Detector:
+    if not isinstance(file, str):
+        raise GeometryError(f"PONI line {entry.line}: {_shown(file)} is no name of a file")
+    if open_detector is None:
+        raise GeometryError(
+            f"PONI line {entry.line}: the detector is described in the file {_short(file)!r}: "
+            "read the PONI file with aureole.load"
+        )
+    return open_detector(file)
 
 
 def _json(entry: _Entry) -> Any:
@@ -336,16 +377,20 @@ def _config_of(entries: dict[str, _Entry], known: set[str]) -> dict[str, Any]:
     return config
 
 
-def _configured_detector(entries: dict[str, _Entry]) -> Detector:
+def _configured_detector(entries: dict[str, _Entry], open_detector: Opener | None) -> Detector:
     entry = entries["detector_config"]
     config = _config_of(entries, _CONFIG_KEYS)
     for key in _FILES:
         if config.get(key):
-            raise GeometryError(f"PONI line {entry.line}: {_SPLINE.format(config[key])}")
+            raise GeometryError(f"PONI line {entry.line}: {_OFFSETS.format(config[key])}")
     name = _detector_name(entries)
     pixels = (_length(entry, config, "pixel1"), _length(entry, config, "pixel2"))
     if "binning" in config:
         pixels = _binned(entry, name, pixels, config["binning"])
+    if config.get("splinefile"):
+        found = _distorted(entry, open_detector, config["splinefile"], name=name, pixels=pixels)
+        orientation = config.get("orientation") or 3
+        return replace(found, orientation=orientation, sensor=_sensor(entry, config.get("sensor")))
     found = _build(
         entries,
         name,
@@ -398,7 +443,7 @@ def _sensor(entry: _Entry, given: Any) -> Sensor | None:
         thickness = given.get("thickness")
         number = _float(thickness)
         if thickness is None or number is not None:
-            return Sensor(given["material"], number)
+            return Sensor(given["material"], number or None)
     raise GeometryError(
         f"PONI line {entry.line}: sensor must have a material and a thickness, not {_shown(given)}"
     )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from math import cos, isfinite, pi, sin
 from typing import Any, Literal
@@ -15,6 +15,7 @@ from aureole._core import Places as KernelPlaces
 from aureole.errors import GeometryError, SpecError
 from aureole.geometry import fields
 from aureole.geometry.detector import Detector
+from aureole.geometry.distortion import Distortion
 from aureole.geometry.fields import FloatArray, Grid, Places, Plane
 from aureole.geometry.fit2d import Fit2D, fit2d_to_pose, pose_to_fit2d
 from aureole.geometry.sample import Sample
@@ -26,7 +27,7 @@ _WAVELENGTHS = 1e-13, 1e-7
 """Shortest and longest wavelength (m) that is believed: one in other units is not."""
 
 _NUMBERS = ("dist", "poni1", "poni2", "rot1", "rot2", "rot3")
-_BLOCK = 1 << 18
+_BLOCK = 1 << 15
 """Pixels whose corners are worked on at once."""
 _NEAREST, _FARTHEST = 1e-9, 1e6
 """Lengths (m) within which a detector stands."""
@@ -149,9 +150,8 @@ class Geometry:
         if detector.is_grid:
             return self.grid()
         origin = self.poni1, self.poni2, -self.dist
-        recorded = detector.recorded
-        if recorded is not None and recorded.corners is not None:
-            array = recorded.corners.array
+        if detector.is_listed:
+            array = detector.listed()
             turned = detector.orientation in (1, 2), detector.orientation in (1, 4)
             kind = "single" if array.dtype == np.float32 else "array"
             corners = KernelPlaces(**{kind: array}, flipped=turned, origin=origin)
@@ -249,34 +249,51 @@ class Geometry:
         """Return the solid angle of each pixel over that of one of the same size at the PONI, (n1, n2).
 
         It is cos α (dist / R)², with the angle of incidence α and the distance R from the sample; on a flat
-        detector that is cos³α: the pixel is cos⁻¹α times farther away, and seen at a slant. `threads` is as
-        in `center_array`.
+        detector that is cos³α: the pixel is cos⁻¹α times farther away, and seen at a slant. Behind a taper
+        its area counts too. `threads` is as in `center_array`.
         """
+        surface = self.detector.surface
+        if isinstance(surface, Distortion):
+            areas = surface.areas(self.shape)[:: self._step(0), :: self._step(1)]
+            return areas * self.pixels().at_centres(self._plane().solid_angle(), threads)
         if self.detector.is_flat:
             return self.pixels().at_centres(self._plane().solid_angle(), threads)
-        cosine = self.cos_incidence()
-        squared = sum(np.square(at) for at in self.positions())
-        return cosine * (self.dist**2 / squared)
+        found = np.empty(self.shape)
+        for rows, cosine, squared in self._slants():
+            found[rows] = cosine * (self.dist**2 / squared)
+        return found
 
-    def cos_incidence(self) -> FloatArray:
-        """Return the cosine of the angle between ray and normal of each pixel, (n1, n2).
+    def incidence(self) -> FloatArray:
+        """Return cos α of the angles of incidence α upon the pixels, (n1, n2).
 
         The normal of a pixel that is not on the plane of the detector is that of the diagonals between its
         first and its third, and its second and its fourth corner.
         """
+        if self.detector.is_grid:
+            grid = self.grid()
+            slant = np.square(grid.rows)[:, np.newaxis] + np.square(grid.columns) + self.dist**2
+            return np.asarray(self.dist / np.sqrt(slant))
         if self.detector.is_flat:
-            return np.cbrt(self.solid_angle())
+            return np.cbrt(self.pixels().at_centres(self._plane().solid_angle()))
+        found = np.empty(self.shape)
+        for rows, cosine, _ in self._slants():
+            found[rows] = cosine
+        return found
+
+    def _slants(self) -> Iterator[tuple[slice, FloatArray, FloatArray]]:
+        """Yield rows, the cosines of incidence of their pixels, and their squared distances (m²)."""
         n1, n2 = self.shape
-        cosine = np.empty((n1, n2))
-        for first in range(0, n1, step := max(1, _BLOCK // n2)):
+        step = max(1, _BLOCK // n2)
+        for first in range(0, n1, step):
             rows = slice(first, first + step)
-            corners = self.detector.corners(rows)
-            first_diagonal, second_diagonal = (corners[..., k + 2, :] - corners[..., k, :] for k in (0, 1))
-            normal = np.cross(first_diagonal, second_diagonal)
-            ray = corners.mean(axis=2) - (self.poni1, self.poni2, -self.dist)
-            lengths = np.linalg.norm(normal, axis=-1) * np.linalg.norm(ray, axis=-1)
-            cosine[rows] = np.abs(np.einsum("ijk,ijk->ij", normal, ray)) / lengths
-        return cosine
+            corners = np.moveaxis(self.detector.corners(rows), (2, 3), (0, 1))
+            a, b = corners[2] - corners[0], corners[3] - corners[1]
+            normal = a[1] * b[2] - a[2] * b[1], a[2] * b[0] - a[0] * b[2], a[0] * b[1] - a[1] * b[0]
+            middle = corners.mean(axis=0)
+            ray = middle[0] - self.poni1, middle[1] - self.poni2, middle[2] + self.dist
+            along = sum(n * r for n, r in zip(normal, ray, strict=True))
+            area, squared = (sum(np.square(part) for part in vector) for vector in (normal, ray))
+            yield rows, np.abs(along) / np.sqrt(area * squared), squared
 
     def polarization(
         self, factor: float, axis_offset: float = 0.0, *, threads: int | None = None
@@ -384,6 +401,10 @@ class Geometry:
             return cls(found, **numbers, wavelength=known["wavelength"])
         except (KeyError, TypeError) as error:
             raise GeometryError(f"the description of a geometry is not usable: {error!r}") from error
+
+    def _step(self, axis: int) -> int:
+        """Return the direction in which the stored pixels stand along an axis."""
+        return -1 if self.detector.orientation in ((1, 2), (1, 4))[axis] else 1
 
     def _nearest_to_beam(self) -> tuple[float, float]:
         angle = np.nan_to_num(self.center_array("2th_rad"), nan=np.inf)

@@ -1,4 +1,4 @@
-"""NeXus files that describe a detector pixel by pixel, as pyFAI writes and reads them.
+"""Files that describe a detector: NeXus, as pyFAI writes and reads it, and texts of Fit2D and CrystFEL.
 
 An ``NXdetector`` in an ``NXinstrument`` (or ``NXsubentry``) of an ``NXentry`` holds ``pixel_size`` (m),
 ``shape``, ``orientation`` and, where they are needed, ``pixel_corners`` of shape (n1, n2, 4 or 6, 3) along
@@ -12,6 +12,7 @@ import os
 from collections.abc import Iterator
 from dataclasses import replace
 from math import ceil, isfinite
+from pathlib import Path
 from typing import Any
 
 import h5py
@@ -19,23 +20,30 @@ import numpy as np
 from numpy.typing import NDArray
 
 from aureole.arrays import NamedArray
-from aureole.errors import FormatError, GeometryError, OutputError
+from aureole.errors import FormatError, GeometryError, InputError, OutputError
 from aureole.geometry import Detector, Sensor
+from aureole.geometry.catalogue import GENERIC
+from aureole.geometry.distortion import parse_spline
+from aureole.geometry.panels_file import is_panels_file, parse_panels
 from aureole.geometry.recorded import Recorded
 from aureole.io.hdf5_files import TROUBLES, open_file, why
 from aureole.io.nexus import new_group, now
 from aureole.io.publish import publication
+from aureole.io.sniff import kind_of_content, what_is
 from aureole.version import __version__
 
 _HOLDERS = ("NXinstrument", "NXsubentry")
 _MOST_PIXELS = 1 << 28
 _MOST_INVALID = 64
+_START, _LARGEST_TEXT = 512, 1 << 22
 _API = "1.2"
 """Version of the description, as pyFAI counts them."""
 
 
 def load_detector(path: str | os.PathLike[str]) -> Detector:
-    """Read a detector from a NeXus file; of several descriptions the one of the newest entry.
+    """Read a detector from a NeXus file, a spline file of Fit2D or a geometry file of CrystFEL.
+
+    Of several descriptions in a NeXus file that of the newest entry is taken.
 
     Parameters
     ----------
@@ -44,7 +52,9 @@ def load_detector(path: str | os.PathLike[str]) -> Detector:
     Returns
     -------
     Detector
-        Its `recorded` holds the arrays; `Detector.orientation` is that of the file.
+        From a NeXus file its `recorded` holds the arrays, and its orientation is that of the file; from a
+        spline file its `surface` is a `Distortion`. A CrystFEL file has the beam at the origin: there both
+        poni1 and poni2 are 0.
 
     Raises
     ------
@@ -52,6 +62,11 @@ def load_detector(path: str | os.PathLike[str]) -> Detector:
         The file cannot be read, or describes no detector.
     """
     name = os.fspath(path)
+    if (text := _text_of(name)) is not None:
+        try:
+            return _from_text(text, name)
+        except GeometryError as error:
+            raise FormatError(f"{name}: {error}") from None
     try:
         file = open_file(name)
     except FileNotFoundError:
@@ -66,6 +81,18 @@ def load_detector(path: str | os.PathLike[str]) -> Detector:
             raise FormatError(f"{name}: its detector cannot be read ({why(error)})") from None
         except GeometryError as error:
             raise FormatError(f"{name}: {error}") from None
+
+
+def is_detector_file(path: str | os.PathLike[str]) -> bool:
+    """Whether `load_detector` would find a detector in a file."""
+    name = os.fspath(path)
+    if kind_of_content(name) != "hdf5":
+        return _text_of(name) is not None
+    try:
+        with open_file(name) as file:
+            return _find(file) is not None
+    except (*TROUBLES, AttributeError, InputError):
+        return False
 
 
 def save_detector(detector: Detector, path: str | os.PathLike[str], *, overwrite: bool = False) -> None:
@@ -98,6 +125,34 @@ def save_detector(detector: Detector, path: str | os.PathLike[str], *, overwrite
 
 
 # reading
+
+
+def _text_of(name: str) -> str | None:
+    """Return the text of a spline file or of a geometry file of CrystFEL; None of any other file."""
+    try:
+        if what_is(name) != "file":
+            return None
+        with Path(name).open("rb") as file:
+            start = file.read(_START)
+            if b"\0" in start:
+                return None
+            text = (start + file.read(_LARGEST_TEXT)).decode("latin-1")
+    except OSError:
+        return None
+    return text if _is_spline(text) or is_panels_file(text) else None
+
+
+def _is_spline(text: str) -> bool:
+    return "SPATIAL DISTORTION" in text[:_START].upper()
+
+
+def _from_text(text: str, name: str) -> Detector:
+    if _is_spline(text):
+        distortion, shape, size = parse_spline(text, name)
+        return Detector(GENERIC, *size, shape, surface=distortion)
+    corners, pixel = parse_panels(text)
+    recorded = Recorded(name, NamedArray(f"{name}::corners", corners))
+    return Detector(Path(name).stem, pixel, pixel, recorded=recorded)
 
 
 def _groups(parent: h5py.Group, *classes: str) -> Iterator[h5py.Group]:
@@ -162,9 +217,6 @@ def _read(group: h5py.Group, name: str) -> Detector:
     invalid = None if mask is None else mask != 0
     if corners is not None:
         corners = _binned(corners, shape)[..., [1, 2, 0]]
-        nowhere = ~np.isfinite(corners).all(axis=(2, 3))
-        if nowhere.any():
-            invalid = nowhere if invalid is None else invalid | nowhere
         arrays["corners"] = NamedArray(f"{name}::pixel_corners", corners)
     if invalid is not None and invalid.any():
         arrays["mask"] = NamedArray(f"{name}::mask", invalid)

@@ -22,6 +22,9 @@ from aureole.version import __version__
 ABSENT = -1
 """Size and time of a file that was not there."""
 
+_LARGEST_CHUNK = 1 << 30
+"""Bytes: HDF5 takes chunks of less than 4 GiB."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Site:
@@ -41,7 +44,7 @@ class Site:
 
 
 class Source(NamedTuple):
-    """A file that was read, as it was when the run began, or when it ended if it came on the way.
+    """A file that was read, as it was when the run began, or when it had been read if it came on the way.
 
     Without size and time where it was not there.
     """
@@ -181,10 +184,16 @@ def _write_arrays(group: h5py.Group, arrays: Mapping[str, NDArray[np.generic]]) 
             continue
         written[key] = name
         dataset = group.create_dataset(
-            name, data=array, chunks=array.shape, **hdf5plugin.Bitshuffle(cname="lz4")
+            name, data=array, chunks=_chunks(array), **hdf5plugin.Bitshuffle(cname="lz4")
         )
         dataset.attrs["sha256"] = digest
         dataset.attrs["interpretation"] = "image" if array.ndim == 2 else "vertex"
+
+
+def _chunks(array: NDArray[np.generic]) -> tuple[int, ...]:
+    """Return the shape of the array, or of as many of its first index as the library takes at once."""
+    rows = max(1, _LARGEST_CHUNK // max(1, array.nbytes // max(1, len(array))))
+    return (min(rows, len(array)), *array.shape[1:])
 
 
 def write_status(entry: h5py.Group, status: NDArray[np.uint8], messages: Mapping[int, str]) -> None:
