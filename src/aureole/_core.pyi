@@ -114,6 +114,7 @@ class Field:
         scale: float,
         turn_at_zero: bool,
         constants: tuple[float, float, float],
+        factors: NDArray[np.float64] | None = None,
     ) -> None: ...
 
 class Grid:

@@ -10,7 +10,7 @@ import pytest
 from matplotlib.image import imread
 
 import aureole
-from aureole.geometry import format_poni, model_names
+from aureole.geometry import Sensor, format_poni, model_names
 from aureole.io import save_detector, write_cbf
 
 
@@ -73,6 +73,21 @@ def test_a_geometry_is_known_by_what_it_says(run, scan):
     other = scan.root / "calibration.txt"
     other.write_text(scan.poni.read_text())
     assert "geometry (PONI)" in run("info", other).out
+
+
+def test_info_of_a_geometry_with_parallax(run, scan, geometry):
+    known = replace(geometry.detector, sensor=Sensor("Si", 450e-6))
+    scan.poni.write_text(format_poni(replace(geometry, detector=known, parallax=True)), encoding="utf-8")
+    assert "corrected for, in Si, 450 µm" in run("info", scan.poni).out
+    scan.poni.write_text(format_poni(replace(geometry, parallax=True)), encoding="utf-8")
+    told = run("info", scan.poni)
+    assert told.code == 0
+    assert "not known: the sensor of detector Detector is not known" in told.out
+    told = run("integrate", scan.folder, "--poni", scan.poni, "-o", scan.out / "p.h5")
+    assert told.code == 2
+    assert "parallax: the sensor" in told.err
+    told = run("integrate", scan.folder, "--poni", scan.poni, "--sensor", "Si,450um", "-o", scan.out / "p.h5")
+    assert told.code == 0
 
 
 def test_info_of_a_detector_file(run, scan):

@@ -146,6 +146,9 @@ AUREOLE_INLINE constexpr bool has_sides(int32_t base) { return base == IN_PLANE 
 
 enum Function : int32_t { IDENTITY, RECIPROCAL, SQUARE, LOG, LOG10, LOG1P, ARCSINH };
 
+// How many factors of parallax there are: for cosines of the angle of incidence from 0 to 1 in equal steps.
+inline constexpr size_t FACTORS = 1025;
+
 // What geometry says at points of a detector: function(scale * base).
 struct Field {
     double rotation[9];            // from the axes of the detector to those of the laboratory, by rows
@@ -154,6 +157,8 @@ struct Field {
     double scale;
     bool turn_at_zero;             // whether chi jumps at 0 and not at pi
     double constant[3];            // a and b of the polarization, or the beam along the axes of the sample
+    bool parallax;                 // whether photons entered the sensor nearer to the point of normal incidence:
+    double factor[FACTORS];        // by these of the distance from there
 };
 
 // A field at the n columns of a row, given as distances from the point of normal incidence; or at n places anywhere,

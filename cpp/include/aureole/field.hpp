@@ -42,8 +42,33 @@ AUREOLE_INLINE double squared_sine(double squared, double length, double along) 
     return 0.5 * (along >= 0.0 ? forward : (length - along) / length);
 }
 
+// By what the distance of a place from the point of normal incidence shrinks; linear between the factors.
+AUREOLE_INLINE double shrinking(const Field& f, double cosine) {
+    constexpr double LAST = double(FACTORS - 2);
+    const double at = cosine * double(FACTORS - 1);
+    const double whole = at > 0.0 && at < LAST ? __builtin_trunc(at) : LAST;    // NaN stays in the fraction
+    const size_t k = size_t(whole);
+    return f.factor[k] + (at - whole) * (f.factor[k + 1] - f.factor[k]);
+}
+
+// The same as `fill` where there is parallax.
+template <class F> inline void fill_shrunk(const Field& f, const FieldArgs& args, F&& value) {
+    const double* r = f.rotation;
+    for (size_t j = 0; j < args.n; ++j) {
+        double a = args.places ? args.places[j] : args.row;
+        double b = args.places ? args.places[args.n + j] : args.columns[j];
+        const double c = args.places ? args.places[2 * args.n + j] : f.dist;
+        const double factor = shrinking(f, c / __builtin_sqrt(a * a + b * b + c * c));
+        a *= factor;
+        b *= factor;
+        args.out[j] = f.scale * value(r[0] * a + r[1] * b + r[2] * c, r[3] * a + r[4] * b + r[5] * c,
+                                      r[6] * a + r[7] * b + r[8] * c, a * a + b * b + c * c);
+    }
+}
+
 // out = scale * value(t1, t2, t3, squared distance to the sample)
 template <class F> inline void fill(const Field& f, const FieldArgs& args, F&& value) {
+    if (f.parallax) return fill_shrunk(f, args, value);
     const double* r = f.rotation;
     if (args.places) {
         const double *p1 = args.places, *p2 = p1 + args.n, *p3 = p2 + args.n;

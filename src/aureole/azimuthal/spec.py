@@ -90,7 +90,7 @@ class IntegrationSpec:
     SpecError
         A value that is impossible, or two that contradict each other.
     GeometryError
-        A unit that needs a wavelength, with a geometry that has none.
+        A unit that needs a wavelength, with a geometry that has none; a parallax that is not known.
     """
 
     geometry: Geometry
@@ -305,6 +305,8 @@ def _check_axes(spec: IntegrationSpec) -> None:
         unit(axis.unit, kind).scale(spec.geometry.wavelength)
     if not any(axis is not None and axis.bins for axis in (spec.radial, spec.azimuthal)):
         raise SpecError('no axis has bins: give one, such as radial=Axis("q_nm^-1", 1000)')
+    if spec.geometry.parallax:
+        spec.geometry.field("r_m")  # raises where it is not known
 
 
 def _check_sample(spec: IntegrationSpec) -> None:

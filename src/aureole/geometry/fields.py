@@ -17,7 +17,7 @@ The bits do not depend on threads or instruction set.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import cos, sin
 
 import numpy as np
@@ -61,6 +61,8 @@ class Plane:
         Whether χ jumps at 0 and not at π.
     sample : Sample or None
         How the sample stands in the beam.
+    factors : ndarray or None
+        Where there is parallax, by what distances from the point of normal incidence shrink.
     """
 
     rotation: FloatArray
@@ -68,12 +70,13 @@ class Plane:
     wavelength: float | None = None
     turn_at_zero: bool = False
     sample: Sample | None = None
+    factors: FloatArray | None = None
 
     def coordinate(self, unit: Unit) -> Field:
         """Return what the kernel computes a coordinate from; `SpecError` where the sample is not known."""
         base, function, scale = _BASES[unit.base], _FUNCTIONS[unit.function], unit.scale(self.wavelength)
         if unit.base in ("slow", "fast"):
-            return self._field(base, function, scale, rotation=np.eye(3))
+            return replace(self, rotation=np.eye(3), factors=None)._field(base, function, scale)
         if not unit.needs_sample:
             return self._field(base, function, scale)
         if self.sample is None:
@@ -84,11 +87,12 @@ class Plane:
         turned = Sample(orientation=self.sample.orientation) if upright else self.sample
         to_sample = turned.matrix()
         beam = float(to_sample[0, 2]), float(to_sample[1, 2]), float(to_sample[2, 2])
-        return self._field(base, function, scale, rotation=to_sample @ self.rotation, constants=beam)
+        plane = replace(self, rotation=to_sample @ self.rotation)
+        return plane._field(base, function, scale, constants=beam)
 
     def solid_angle(self) -> Field:
         """Return the same for cos³ of the angle of incidence."""
-        return self._field(_SOLID_ANGLE)
+        return replace(self, factors=None)._field(_SOLID_ANGLE)
 
     def polarization(self, factor: float, offset: float) -> Field:
         """Return the same for ½ [1 + cos²2θ - f cos 2(χ + offset) sin²2θ].
@@ -106,11 +110,9 @@ class Plane:
         scale: float = 1.0,
         *,
         constants: tuple[float, float, float] = (0.0, 0.0, 0.0),
-        rotation: FloatArray | None = None,
     ) -> Field:
-        matrix = self.rotation if rotation is None else rotation
-        parts = [float(part) for part in matrix.ravel()]
-        return Field(parts, self.dist, base, function, scale, self.turn_at_zero, constants)
+        parts = [float(part) for part in self.rotation.ravel()]
+        return Field(parts, self.dist, base, function, scale, self.turn_at_zero, constants, self.factors)
 
 
 @dataclass(frozen=True, slots=True)
