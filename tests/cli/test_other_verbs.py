@@ -290,6 +290,37 @@ def test_convert_goes_on_after_bad_frames(run, scan, refused, threads):
             np.testing.assert_array_equal(file["entry/data/data"][index], scan.images[index])
 
 
+def test_convert_undistorts(run, scan, geometry):
+    """Hexagons: no count is lost, and the new geometry sees the ring where the old one did."""
+    from aureole.geometry.surface import Hexagons
+
+    known = replace(geometry.detector, surface=Hexagons())
+    save_detector(known, scan.root / "hexagons.h5")
+    text = format_poni(geometry).replace("Detector: Detector", "Detector: NexusDetector")
+    lines = [line for line in text.splitlines() if not line.startswith("Detector_config")]
+    config = json.dumps({"filename": str(scan.root / "hexagons.h5")})
+    scan.poni.write_text("\n".join([*lines, f"Detector_config: {config}", ""]), encoding="utf-8")
+    target = scan.out / "regular.h5"
+    done = run("convert", scan.folder, "--undistort", scan.poni, "-o", target)
+    assert done.code == 0, done.err
+    with h5py.File(target) as file:
+        made = file["entry/instrument/detector/data"][()]
+        assert file["entry/conversion/note"].asstr()[()].startswith("counts of regular pixels")
+    assert made.dtype == np.float32
+    np.testing.assert_allclose(np.nansum(made, (1, 2)), scan.images.sum((1, 2)), rtol=1e-6)
+    after = aureole.load(scan.out / "regular.poni")
+    assert after.shape == made.shape[1:]
+    there = replace(geometry, detector=known)
+    for where, image in ((there, scan.images[0]), (after, made[0])):
+        pattern = aureole.integrate1d(image, where, 40, radial_range=(8.0, 16.0), solid_angle=False)
+        assert pattern.radial[np.nanargmax(pattern.intensity)] == pytest.approx(12.0, abs=0.3)
+    told = run("convert", scan.folder, "--undistort", scan.poni, "-o", scan.out / "again.h5")
+    assert told.code == 0
+    told = run("convert", scan.folder, "--undistort", scan.poni, "-o", scan.out / "again.nxs")
+    assert told.code == 2
+    assert "again.poni" in told.err
+
+
 def test_convert_refuses(run, scan, refused):
     assert "end in .h5" in refused("convert", scan.folder, "-o", scan.out / "x.tif")
     assert "no frames" in refused("convert", "-o", scan.out / "x.h5")

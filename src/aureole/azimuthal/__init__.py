@@ -4,6 +4,7 @@ from aureole.arrays import NamedArray
 from aureole.azimuthal.batches import Batch
 from aureole.azimuthal.multi import MultiSpec
 from aureole.azimuthal.plan import Plan
+from aureole.azimuthal.regrid import Regridding, regridding
 from aureole.azimuthal.result import Bins, Cake, Difference, Pattern, Result, Sums, subtract
 from aureole.azimuthal.shortcuts import integrate1d, integrate2d
 from aureole.azimuthal.spec import IntegrationSpec
@@ -20,10 +21,12 @@ __all__ = [
     "NamedArray",
     "Pattern",
     "Plan",
+    "Regridding",
     "Result",
     "Sums",
     "Trim",
     "integrate1d",
     "integrate2d",
+    "regridding",
     "subtract",
 ]
