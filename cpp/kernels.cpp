@@ -2,6 +2,7 @@
 #include "aureole/backproject.hpp"
 #include "aureole/field.hpp"
 #include "aureole/integrate.hpp"
+#include "aureole/pick.hpp"
 #include "aureole/project.hpp"
 #include "aureole/rays.hpp"
 #include "aureole/robust.hpp"
@@ -14,6 +15,6 @@ namespace aureole::AUREOLE_ISA {
 
 extern const Kernels kernels;
 const Kernels kernels = {AUREOLE_STRING(AUREOLE_ISA), decode, integrate, deviations, project,
-                         field, bound, share, project_rays, backproject, robust};
+                         field, bound, share, project_rays, backproject, robust, pick};
 
 }  // namespace aureole::AUREOLE_ISA

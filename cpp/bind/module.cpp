@@ -4,6 +4,7 @@
 namespace aureole {
 void register_decode(nanobind::module_& m);
 void register_integrate(nanobind::module_& m);
+void register_pick(nanobind::module_& m);
 void register_rays(nanobind::module_& m);
 void register_robust(nanobind::module_& m);
 void register_split(nanobind::module_& m);
@@ -12,6 +13,7 @@ void register_split(nanobind::module_& m);
 NB_MODULE(_core, m) {
     aureole::register_decode(m);
     aureole::register_integrate(m);
+    aureole::register_pick(m);
     aureole::register_rays(m);
     aureole::register_robust(m);
     aureole::register_split(m);

@@ -2,14 +2,11 @@
 #include <nanobind/stl/optional.h>
 #include <nanobind/stl/tuple.h>
 
-#include <mutex>
 #include <new>
 #include <optional>
-#include <utility>
-#include <vector>
 
-#include "aureole/rings.hpp"
 #include "batch.hpp"
+#include "bound_rings.hpp"
 
 namespace nb = nanobind;
 using namespace nb::literals;
@@ -17,44 +14,10 @@ using namespace nb::literals;
 namespace aureole {
 namespace {
 
-// Memory of batches, kept from one to the next: its first touch would cost as much as some of the work.
-class Pool {
-  public:
-    Array<uint8_t> take(size_t bytes) {
-        {
-            const std::lock_guard lock(mutex_);
-            for (auto it = free_.begin(); it != free_.end(); ++it)
-                if (it->size() >= bytes) {
-                    Array<uint8_t> found = std::move(*it);
-                    free_.erase(it);
-                    return found;
-                }
-        }
-        return Array<uint8_t>(bytes);
-    }
-
-    void give_back(Array<uint8_t> memory) {
-        const std::lock_guard lock(mutex_);
-        free_.push_back(std::move(memory));
-    }
-
-  private:
-    std::mutex mutex_;
-    std::vector<Array<uint8_t>> free_;
-};
-
-// A table by bin, and what its batches work in.
-struct BoundRings {
-    Rings rings;
-    mutable Pool pool;
-
-    RingsView view() const { return rings.view(); }
-};
-
 using Out3 = nb::ndarray<double, nb::ndim<3>, nb::c_contig, nb::device::cpu>;
 
-// Whether it trims, and (low, high, 0) or (sigma, iterations, whether Chauvenet's criterion holds).
-using Rule = std::tuple<bool, double, double, bool>;
+// Whether it trims, and (low, high) or (sigma, iterations, whether Chauvenet's criterion holds, whether by the scatter).
+using Rule = std::tuple<bool, double, double, bool, bool>;
 
 // Gives the status of each frame, and whether it is that of its variance.
 nb::tuple robust(const BoundRings& rings, const Encoded& encoded, int dtype, In2<double> invalid, const Rule& rule,
@@ -63,7 +26,7 @@ nb::tuple robust(const BoundRings& rings, const Encoded& encoded, int dtype, In2
     Frames frames(encoded, dtype, ROBUST_LANES), others(encoded_variances, variance_dtype, ROBUST_LANES);
     const RingsView t = rings.view();
     const size_t n = frames.sources.size();
-    const auto& [trims, first, second, chauvenet] = rule;
+    const auto& [trims, first, second, chauvenet, by_scatter] = rule;
     require(variance >= NONE && variance <= SCATTER, "unknown variance mode");
     require(variance != FRAMES || others.sources.size() == n, "one variance for each frame");
     require(sums.shape(0) == 6 && sums.shape(1) == n && sums.shape(2) == t.n_bins, "sums: shape (6, frames, n_bins)");
@@ -75,17 +38,16 @@ nb::tuple robust(const BoundRings& rings, const Encoded& encoded, int dtype, In2
     double* const out = sums.data();
     RobustArgs args = {t, invalid_of(invalid), n, frames.sources.data(), others.sources.data(), variance, trims,
                        trims ? first : 0.0, trims ? second : 0.0, trims ? 0.0 : first, trims ? 0 : size_t(second),
-                       chauvenet, nullptr, out, out + part, out + 2 * part, out + 3 * part, out + 4 * part,
+                       chauvenet, by_scatter, nullptr, out, out + part, out + 2 * part, out + 3 * part, out + 4 * part,
                        out + 5 * part, status.data(), blames_variance.data()};
     const Kernels& k = kernels_for(isa);
     int32_t outcome;
     {
         nb::gil_scoped_release release;
-        constexpr size_t LINE = 64;    // of the cache
-        Array<uint8_t> memory = rings.pool.take(RobustMemory(t, cell, variance == FRAMES).bytes + LINE);
-        args.memory = memory.data() + (LINE - size_t(memory.data()) % LINE) % LINE;
-        outcome = k.robust(args);
-        rings.pool.give_back(std::move(memory));
+        rings.pool.lend(RobustMemory(t, cell, variance == FRAMES).bytes, [&](uint8_t* memory) {
+            args.memory = memory;
+            outcome = k.robust(args);
+        });
     }
     if (outcome == NO_MEMORY) throw std::bad_alloc();
     return nb::make_tuple(status, blames_variance);

@@ -96,7 +96,7 @@ def robust(
     frames: Sequence[tuple[Buffer | FilePart, int]],
     dtype: int,
     invalid: NDArray[np.float64],
-    rule: tuple[bool, float, float, bool],
+    rule: tuple[bool, float, float, bool, bool],
     variance: int,
     variance_frames: Sequence[tuple[Buffer | FilePart, int]],
     variance_dtype: int,
@@ -190,6 +190,34 @@ def field(
 def field_at(
     field: Field, places: Places, corner: int | None = None, threads: int = 1, isa: str = ""
 ) -> NDArray[np.float64]: ...
+
+class PixelPlaces:
+    def __init__(
+        self,
+        place: NDArray[np.float32],
+        inverse: NDArray[np.float64],
+        n_bins: int,
+        columns: int,
+    ) -> None: ...
+
+def pick(
+    rings: Rings,
+    frames: Sequence[tuple[Buffer | FilePart, int]],
+    dtype: int,
+    invalid: NDArray[np.float64],
+    clip: tuple[float, int, bool, bool],
+    variance: int,
+    variance_frames: Sequence[tuple[Buffer | FilePart, int]],
+    variance_dtype: int,
+    places: PixelPlaces,
+    rule: tuple[float, float, float, int, int],
+    background: NDArray[np.float64],
+    isa: str = "",
+) -> tuple[
+    list[int],
+    list[int],
+    list[tuple[NDArray[np.uint32], NDArray[np.generic], NDArray[np.uint32], NDArray[np.float64]]],
+]: ...
 def project_rays(
     volume: NDArray[np.float32],
     sinogram: NDArray[np.float32],

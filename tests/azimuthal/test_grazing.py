@@ -172,3 +172,15 @@ def test_the_short_ways_take_a_unit_for_the_other_axis():
     np.testing.assert_array_equal(
         pattern.sum_signal.sum(), image[SMALL.center_array("qip_nm^-1", sample=SAMPLE) > -np.inf].sum()
     )
+
+
+def test_images_of_patterns_along_a_coordinate_of_a_sample():
+    spec = IntegrationSpec(SMALL, radial=Axis("qip_nm^-1", 12), sample=SAMPLE, solid_angle=False)
+    at = np.linspace(-80.0, 80.0, 41)
+    image = aureole.azimuthal.back_project(spec, at, at + 100.0)
+    np.testing.assert_allclose(image, SMALL.center_array("qip_nm^-1", sample=SAMPLE) + 100.0)
+    both = replace(spec, azimuthal=Axis("qoop_nm^-1", 5))
+    with pytest.raises(SpecError, match="second axis must be chi"):
+        aureole.azimuthal.back_project(both, at, np.ones((5, 41)), azimuthal=np.arange(5.0))
+    with pytest.raises(SpecError, match="inpainting goes along rings"):
+        aureole.azimuthal.Inpainter(both)

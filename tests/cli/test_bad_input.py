@@ -121,7 +121,7 @@ def test_the_only_frame_of_a_text_is_bad(scan, refused):
         (["--radial-range", "2"], "expected 2 arguments"),
         (["--azimuth-range", "0", "700"], "turn"),
         (["--npt", "0"], "at least one bin"),
-        (["--npt", "many"], "invalid int"),
+        (["--npt", "many"], "whole number or auto"),
         (["--npt-azim", "-4"], "at least one bin"),
         (["--unit", "q_nm"], "q_nm^-1"),
         (["--range-unit", "foo", "--radial-range", "1", "2"], "--range-unit"),

@@ -84,7 +84,7 @@ rules = st.one_of(
     st.just(Trim()),
     st.just(Trim(0.0, 100.0)),
     st.floats(0.0, 100.0).map(lambda percent: Trim(percent, percent)),
-    st.builds(Clip, st.floats(0.1, 6.0), st.integers(1, 7), st.booleans()),
+    st.builds(Clip, st.floats(0.1, 6.0), st.integers(1, 7), st.booleans(), st.booleans()),
 )
 
 

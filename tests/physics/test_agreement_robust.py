@@ -114,6 +114,24 @@ def test_clipped_by_counts(spotty):
     np.testing.assert_allclose(ours.sigma[crowded], theirs.sem[crowded], rtol=0.02)
 
 
+def test_clipped_by_the_scatter_with_errors_of_counts(spotty):
+    """Which pyFAI calls hybrid."""
+    image, geometry, _ = spotty
+    rule = Clip(chauvenet=True, by_scatter=True)
+    spec = aureole.IntegrationSpec(
+        geometry, radial=aureole.Axis("q_nm^-1", BINS), split="no", error_model="poisson_floor", robust=rule
+    )
+    ours = spec.plan().integrate(image)
+    theirs = integrator(geometry).sigma_clip_ng(
+        image, BINS, thres=rule.sigma, max_iter=rule.iterations, unit="q_nm^-1",
+        method=("no", "csr", "cython"), error_model="hybrid",
+    )  # fmt: skip
+    same = (ours.count == theirs.count) & (ours.count > CROWDED)
+    assert same.sum() > 0.99 * (ours.count > CROWDED).sum()
+    np.testing.assert_allclose(ours.intensity[same], theirs.intensity[same], rtol=2e-6)
+    np.testing.assert_allclose(ours.sigma[same], theirs.sem[same], rtol=1e-5)
+
+
 def test_trimmed_rings_of_ceria(ceria):
     assert_trimmed_alike(ceria, 1000, "no")
 

@@ -280,6 +280,7 @@ struct RobustArgs {
     double sigma;                  // what is farther from the mean than this many standard deviations is clipped
     size_t iterations;
     bool chauvenet;                // sigma is at least that of Chauvenet's criterion
+    bool by_scatter;               // standard deviations are the scatter within the bin, whatever the variance
     uint8_t* memory;               // RobustMemory::bytes
     double *signal, *normalization, *normalization2, *variance_out, *dark_out, *count;    // out: n_frames * n_bins
     int32_t* status;               // out: n_frames
@@ -302,6 +303,40 @@ struct RobustMemory {
     }
 };
 
+// A list that grows; of malloc, for whoever takes it over.
+template <class T> struct Grown {
+    T* data;
+    size_t n, capacity;
+};
+
+struct Peak {
+    double pixel;                  // where it is highest
+    double row, column;            // its middle, in pixels
+    double intensity, sigma;
+};
+
+// What stands out in one frame: pixels in rising order and the peaks among them; its invalid pixels are apart.
+struct Picked {
+    Grown<uint32_t> pixels, invalid;
+    Grown<Peak> peaks;
+    void* values;                  // of the pixels, as the cells of a tile
+};
+
+// Pixels that stand out above the clipped mean at their place. A pixel is picked if e > noise and
+// e^2 > cutoff^2 (s^2 + noise^2), with e = v - mean, and s the standard deviation of a pixel; both are interpolated
+// between the two bins around its place, those of bins without pixels between their neighbours.
+struct PickArgs {
+    RobustArgs clip;               // its rule clips; gives one mean and variance a bin
+    const float* place;            // n_pixels: bin and fraction of the way to the next one
+    const double* inverse;         // n_pixels: 1 / norm; NaN where a pixel is invalid
+    double cutoff, noise;
+    double peak_cutoff;            // of the highest pixel of a peak; infinite: no peaks
+    size_t columns;                // of the image
+    size_t reach, connected;       // a peak is looked at this far around its top, and has as many pixels that stand out
+    double *mean, *deviation;      // out: n_frames * n_bins
+    Picked* picked;                // out: n_frames
+};
+
 // One row for each instruction set.
 struct Kernels {
     const char* name;
@@ -315,6 +350,7 @@ struct Kernels {
     void (*project_rays)(const RayArgs&);
     bool (*backproject)(const BackArgs&);    // false: no memory
     int32_t (*robust)(const RobustArgs&);
+    int32_t (*pick)(const PickArgs&);
 };
 
 }  // namespace aureole

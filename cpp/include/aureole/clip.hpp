@@ -41,7 +41,7 @@ inline double cut_off(const RobustArgs& args, double count) {
 
 inline void clip(const RobustArgs& args, Ring& ring, Quantiles& q, Totals& totals) {
     // The scatter reaches as far as bright pixels move the mean; other standard deviations do not.
-    const bool about_median = args.variance != SCATTER;
+    const bool by_scatter = args.by_scatter || args.variance == SCATTER, about_median = !by_scatter;
     double median[L] = {};
     if (about_median) {
         make_keys(ring, ring.n < 2 * SAMPLE ? 1 : ring.n / SAMPLE);
@@ -54,12 +54,13 @@ inline void clip(const RobustArgs& args, Ring& ring, Quantiles& q, Totals& total
         Total total = total_between(ring, lane, low, high);
         for (size_t i = 0;; ++i) {
             const f64v mean = total.signal / total.norm;
-            if (args.variance == SCATTER) total.variance = scatter_between(ring, lane, low, high, mean);
+            f64v variance = total.variance + total.dark;
+            if (by_scatter) variance = scatter_between(ring, lane, low, high, mean);
+            if (args.variance == SCATTER) total.variance = variance;
             if (i == args.iterations) break;
             const bool first = about_median && i == 0;
             const f64v middle = load<f64v>(median + lane);
             const f64v centre = first && middle == middle ? middle : mean;
-            const f64v variance = total.variance + total.dark;
             f64v reach;
             for (size_t j = 0; j < WIDTH; ++j)
                 reach[j] = variance[j] > 0.0

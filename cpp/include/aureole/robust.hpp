@@ -83,9 +83,7 @@ template <class T> inline void gather(const RobustArgs& args, const Images<T>& i
     }
 }
 
-template <class T> inline int32_t robust_as(const RobustArgs& args) {
-    Images<T> images;
-    if (images.decode(args) != OK) return NO_MEMORY;
+template <class T> inline void average(const RobustArgs& args, const Images<T>& images) {
     Ring ring(args, args.memory + RobustMemory(args.rings, sizeof(Cell<T>), args.variance == FRAMES).rows);
     Quantiles guess = {};
     double* const out[] = {args.signal, args.normalization, args.normalization2, args.variance_out, args.dark_out,
@@ -98,6 +96,12 @@ template <class T> inline int32_t robust_as(const RobustArgs& args) {
             for (size_t f = 0; f < args.n_frames; ++f)
                 out[i][f * args.rings.n_bins + bin] = args.status[f] == OK ? totals.sums[i][f] : 0.0;
     }
+}
+
+template <class T> inline int32_t robust_as(const RobustArgs& args) {
+    Images<T> images;
+    if (images.decode(args) != OK) return NO_MEMORY;
+    average(args, images);
     return OK;
 }
 

@@ -97,17 +97,38 @@ def pixels(spec: IntegrationSpec, geometry: Geometry, *, threads: int | None = N
 
 def invalid_values(spec: IntegrationSpec, detector: Detector, dtype: DTypeLike) -> F64:
     """Return the closed intervals of values that mean "no value" in images of a type, shape (K, 2)."""
+    return no_values(detector, dtype, dummy=spec.dummy, delta_dummy=spec.delta_dummy)
+
+
+def no_values(
+    detector: Detector | None,
+    dtype: DTypeLike,
+    *,
+    dummy: float | None = None,
+    delta_dummy: float | None = None,
+) -> F64:
+    """Return the closed intervals of values that mean "no value" in images of a type, shape (K, 2).
+
+    Parameters
+    ----------
+    detector : Detector or None
+        Whose own values count where there is no dummy.
+    dtype : dtype
+    dummy, delta_dummy : float, optional
+        What takes their place: dummy ± delta_dummy.
+    """
     dtype = np.dtype(dtype)
-    if spec.dummy is None:
-        intervals = list(detector.invalid_values(dtype))
-    else:
-        delta = spec.delta_dummy or 0.0
+    intervals: list[tuple[float, float]] = []
+    if dummy is not None:
+        delta = delta_dummy or 0.0
         # In an image of float32 the value stands as float32 has it: -1.1 is not -1.1 there.
-        stored = spec.dummy
+        stored = dummy
         if dtype.kind == "f":
             with np.errstate(over="ignore"):
-                stored = float(np.float64(spec.dummy).astype(dtype))
-        intervals = [(min(spec.dummy, stored) - delta, max(spec.dummy, stored) + delta)]
+                stored = float(np.float64(dummy).astype(dtype))
+        intervals = [(min(dummy, stored) - delta, max(dummy, stored) + delta)]
+    elif detector is not None:
+        intervals = list(detector.invalid_values(dtype))
     if dtype.kind == "f":
         intervals += [(np.inf, np.inf), (-np.inf, -np.inf)]
     return np.array(intervals, np.float64).reshape(-1, 2)

@@ -37,7 +37,7 @@ ROBUST_BATCH = 8
 _BATCH_BYTES = 24 << 20
 """Most memory for one sum of all frames of a whole batch; for cakes of more bins it has half as many."""
 
-_VARIANCE = {
+VARIANCE = {
     None: "none",
     "variance": "frames",
     "poisson": "raw",
@@ -329,7 +329,7 @@ class Plan:
                 frames,
                 rule=self.spec.robust,
                 invalid=invalid,
-                variance=variance_of_pixels(self.spec, _VARIANCE[self.spec.error_model]),
+                variance=variance_of_pixels(self.spec, VARIANCE[self.spec.error_model]),
                 variance_frames=variances,
             )
             return _good(items, kept.failures, failures), robust_sums(self.spec, kept, self.bins.shape)
@@ -339,7 +339,7 @@ class Plan:
             invalid=invalid,
             linear=self._linear,
             quadratic=self._quadratic,
-            variance=_VARIANCE[self.spec.error_model],
+            variance=VARIANCE[self.spec.error_model],
             variance_frames=variances,
         )
         good = _good(items, raw.failures, failures)

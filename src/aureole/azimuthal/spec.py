@@ -217,7 +217,7 @@ class IntegrationSpec:
             elif isinstance(value, Sample):
                 value = value.to_dict()
             elif isinstance(value, Trim | Clip):
-                value = {type(value).__name__.lower(): asdict(value)}
+                value = {type(value).__name__.lower(): _rule(value)}
             elif field.name == "efficiency":
                 value = None if self.efficiency_of is None else self.efficiency_of.to_dict()
             if field.name not in _LATER or value is not None:
@@ -271,6 +271,14 @@ def _check_robust(spec: IntegrationSpec) -> None:
         raise SpecError(
             f"pixels at one percentile, {rule.low:g}, have no scatter that an error could come from: give two"
         )
+
+
+def _rule(rule: Trim | Clip) -> dict[str, Any]:
+    """Return the fields of a rule; specs from before ``by_scatter`` keep their digest."""
+    known = asdict(rule)
+    if not known.get("by_scatter", True):
+        del known["by_scatter"]
+    return known
 
 
 _NUMBERS = (

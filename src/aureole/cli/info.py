@@ -17,8 +17,9 @@ Lines = Iterator[tuple[str, str]]
 _DESCRIPTION = """\
 Say what a file is: detector frames (how many, shape, type, encoding, header, where
 they lie), a PONI file (geometry, beam centre, energy), the file of a detector (NeXus or
-spline), or a result (axes, spec, how it went with each frame; of a map or a tomogram also
-its shape, images and rotation axis). Or list the detectors that are known by name."""
+spline), sparse frames (how many pixels are kept), or a result (axes, spec, how it went with
+each frame; of a map or a tomogram also its shape, images and rotation axis). Or list the
+detectors that are known by name."""
 
 _EPILOG = """\
 examples:
@@ -84,7 +85,10 @@ def _describe(name: str) -> tuple[str, Lines]:
         from aureole.io.pdf_results import is_pdf_result
         from aureole.io.results import is_result
         from aureole.io.scan_results import is_scan_result, read_scan_result
+        from aureole.io.sparse_file import is_sparse
 
+        if is_sparse(name):
+            return f"{name}: sparse frames", _sparse_lines(name)
         if is_pdf_result(name):
             from aureole.cli.tell_pdf import pdf_lines
 
@@ -161,6 +165,23 @@ def _frame_lines(name: str) -> Lines:
             if len(sources) > _TOLD:
                 yield "", f"and {len(sources) - _TOLD} more"
         yield from _header_lines(first.header)
+
+
+def _sparse_lines(name: str) -> Lines:
+    from aureole.io import FrameStatus, SparseFile
+
+    with SparseFile(name) as sparse:
+        layout, total = sparse.layout, len(sparse)
+        done = int((sparse.status == FrameStatus.DONE).sum())
+        yield "frames", f"{total}" if done == total else f"{total}, of which {done} are done"
+        yield "shape", f"{layout.radius.shape[0]} x {layout.radius.shape[1]} pixels (slow x fast)"
+        yield "type", f"{layout.dtype}"
+        yield "kept", f"{sparse.kept / max(done, 1):.0f} pixels a frame"
+        yield (
+            "above",
+            f"{layout.picking.cutoff:g} standard deviations, with a noise of {layout.picking.noise:g}",
+        )
+        yield "background", f"{layout.centres.size} bins of {layout.unit}"
 
 
 def _encoding(frame: EncodedFrame) -> str:

@@ -123,18 +123,26 @@ def reduction(
     geometry = inputs.read_geometry(args)
     if args.sensor is not None:
         geometry = replace(geometry, detector=replace(geometry.detector, sensor=_sensor(args.sensor)))
-    axes = _axes(args)
+    axes = _axes(args, args.npt or 1)
     inputs.check_wavelength(geometry, axes, args.poni)
     with inputs.open_run(args, names, expected) as frames, ExitStack() as opened:
         geometry = inputs.fit_to_frames(geometry, frames, args.poni)
+        axes = _axes(args, bins_of(args.npt, geometry))
         model, why = _error_model(args, geometry, frames)
         spec = _corrected(args, _spec(args, geometry, axes, model))
         variance = opened.enter_context(inputs.open_series(args.variance)) if args.variance else None
         yield Reduction(frames, spec, args, variance, _monitor(args.monitor, frames), why, workers)
 
 
-def _axes(args: argparse.Namespace) -> tuple[Axis | None, Axis | None]:
-    """Return the radial and the azimuthal axis that the options mean."""
+def bins_of(npt: int | None, geometry: Geometry) -> int:
+    """Return how many bins ``--npt`` means for the detector, whose shape is known."""
+    from aureole.azimuthal import bins_along_radius
+
+    return bins_along_radius(geometry) if npt is None else npt
+
+
+def _axes(args: argparse.Namespace, npt: int) -> tuple[Axis | None, Axis | None]:
+    """Return the radial and the azimuthal axis that the options mean, with so many bins."""
     from aureole.axis import Axis
     from aureole.units import unit
 
@@ -147,7 +155,7 @@ def _axes(args: argparse.Namespace) -> tuple[Axis | None, Axis | None]:
             "--range-unit is that of --radial-range where --unit is an azimuth (chi_deg, chi_rad)"
         )
     if chosen.kind != "azimuthal":
-        radial = Axis(chosen.name, args.npt, limits)
+        radial = Axis(chosen.name, npt, limits)
         if args.npt_azim is not None or degrees is not None:
             return radial, Axis(around_unit, args.npt_azim, degrees)
         if args.unit_azim is not None:
@@ -157,10 +165,12 @@ def _axes(args: argparse.Namespace) -> tuple[Axis | None, Axis | None]:
         raise SpecError(f"--unit-azim goes with a --unit that is no azimuth, and {chosen.name} is one")
     if args.npt_azim is not None:
         raise SpecError(f"--npt-azim makes cakes, with a radial --unit; {chosen.name} is an azimuth")
+    if args.npt is None:
+        raise SpecError(f"--npt auto is for a radial --unit; {chosen.name} is an azimuth")
     scale = chosen.factor / unit("chi_deg").factor
     around = None if degrees is None else (degrees[0] * scale, degrees[1] * scale)
     radial_limits = None if limits is None else Axis(args.range_unit or "q_nm^-1", None, limits)
-    return radial_limits, Axis(chosen.name, args.npt, around)
+    return radial_limits, Axis(chosen.name, npt, around)
 
 
 def _spec(
@@ -177,16 +187,16 @@ def _spec(
         azimuthal=axes[1],
         split=args.split,
         error_model=error_model,
-        mask=_image(args.mask),
+        mask=image_of(args.mask),
         detector_mask=not args.no_detector_mask,
         dummy=args.dummy,
         delta_dummy=args.delta_dummy,
         saturation=args.saturation,
-        absorption=_image(args.absorption),
+        absorption=image_of(args.absorption),
         solid_angle=not args.no_solid_angle,
         polarization_factor=args.polarization_factor,
         chi_discontinuity=args.chi_discontinuity,
-        robust=_robust(args),
+        robust=read_robust(args),
         efficiency=not args.no_efficiency,
         sample=_sample(args),
     )
@@ -215,21 +225,38 @@ def _sensor(text: str) -> Sensor:
     return sensor
 
 
-def _robust(args: argparse.Namespace) -> Trim | Clip | None:
-    """Return which pixels of a bin do not count."""
-    from aureole.azimuthal import Clip, Trim
+def read_robust(args: argparse.Namespace) -> Trim | Clip | None:
+    """Return what ``--trim`` or ``--sigma-clip`` says of values that do not count."""
+    from aureole.azimuthal import Trim
 
-    option, text = ("--sigma-clip", args.sigma_clip) if args.trim is None else ("--trim", args.trim)
-    if text is None:
-        return None
-    first, comma, second = text.partition(",")
+    if args.trim is None:
+        return None if args.sigma_clip is None else clip_of(args.sigma_clip)
+    first, _, second = args.trim.partition(",")
     try:
-        if option == "--trim":
-            return Trim(float(first), float(second))
-        return Clip(float(first), int(second) if comma else 5)
+        return Trim(float(first), float(second))
     except ValueError:
-        form = "LOW,HIGH" if option == "--trim" else "SIGMA[,ITER]"
-        raise SpecError(f"{option} takes {form}, not {text!r} (FRAMES go before it)") from None
+        raise SpecError(f"--trim takes LOW,HIGH, not {args.trim!r} (FRAMES go before it)") from None
+
+
+def clip_of(text: str) -> Clip:
+    """Return what ``--sigma-clip`` means: SIGMA or auto, ITER, and scatter; only the first is needed."""
+    from aureole.azimuthal import Clip
+
+    first, *rest = text.split(",")
+    by_scatter = len(rest) > 1 and rest[-1] == "scatter"
+    iterations = rest[: len(rest) - by_scatter]
+    try:
+        if len(iterations) > 1:
+            raise ValueError
+        automatic = first == "auto"
+        # one is below all that Chauvenet's criterion gives but for bins of a few pixels
+        sigma = 1.0 if automatic else float(first)
+        return Clip(sigma, int(iterations[0]) if iterations else 5, automatic, by_scatter)
+    except ValueError:
+        raise SpecError(
+            f"--sigma-clip takes SIGMA[,ITER[,scatter]] with auto for SIGMA at will, not {text!r} (FRAMES go "
+            "before it)"
+        ) from None
 
 
 def _corrected(args: argparse.Namespace, spec: IntegrationSpec) -> IntegrationSpec:
@@ -252,7 +279,8 @@ def _check_variance(args: argparse.Namespace) -> None:
         raise SpecError(f"--variance has no use with --error-model {args.error_model}")
 
 
-def _image(path: str | None) -> NamedArray | None:
+def image_of(path: str | None) -> NamedArray | None:
+    """Return the image of a file that an option named, where it did."""
     from aureole.azimuthal import NamedArray
     from aureole.io import read_image
 

@@ -52,8 +52,26 @@ def add_options(parser: argparse.ArgumentParser, *, output: str, cakes: bool) ->
     return running
 
 
+def add_npt(group: argparse._ArgumentGroup) -> None:
+    """Add ``--npt``."""
+    group.add_argument(
+        "--npt",
+        type=_npt,
+        default=1000,
+        metavar="N",
+        help="number of bins, or auto: one a pixel from the beam to the farthest corner (default: 1000)",
+    )
+
+
+def _npt(text: str) -> int | None:
+    try:
+        return None if text == "auto" else int(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"a whole number or auto is needed, not {text!r}") from None
+
+
 def _add_axes(group: argparse._ArgumentGroup, *, cakes: bool) -> None:
-    group.add_argument("--npt", type=int, default=1000, metavar="N", help="number of bins (default: 1000)")
+    add_npt(group)
     if cakes:
         group.add_argument(
             "--npt-azim", type=int, metavar="N", help="number of azimuthal bins: makes cakes (2D)"
@@ -136,9 +154,11 @@ def _add_pixels(group: argparse._ArgumentGroup) -> None:
         "--sigma-clip",
         nargs="?",
         const="3,5",
-        metavar="SIGMA[,ITER]",
+        metavar="SIGMA[,ITER[,scatter]]",
         help="for spotty rings: of each bin, take out pixels farther from its mean than SIGMA standard "
-        "deviations of a pixel, which the error model gives, up to ITER times (3,5 where none are given)",
+        "deviations of a pixel, which the error model gives, up to ITER times (3,5 where none are given); "
+        "SIGMA can be auto: Chauvenet's criterion, which depends on the number of pixels in the bin; with "
+        "scatter the scatter in the bin is the standard deviation, whatever the error model",
     )
 
 

@@ -8,7 +8,7 @@ import signal
 import sys
 import threading
 import traceback
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from io import TextIOWrapper
 from types import FrameType
@@ -18,7 +18,7 @@ from aureole.errors import AureoleError
 from aureole.threads import STOPPING
 
 if TYPE_CHECKING:
-    from aureole.runs import RunReport
+    from aureole.runs import FrameIssue, RunReport
     from aureole.runs.report import Progress
 
 BROKEN_PIPE = 128 + signal.SIGPIPE
@@ -202,13 +202,9 @@ def tell(prog: str, report: RunReport, *, where: str) -> int:
     where : str
         Where all issues are recorded.
     """
-    for issue in report.issues[:_LISTED]:
-        print(f"{prog}: {issue.status.name.lower()}: {issue.name}: {issue.reason}", file=sys.stderr)
+    code = tell_unused(prog, report.issues, where=where)
     for line in report.notes:
         note(prog, line)
-    more = len(report.issues) - _LISTED
-    if more > 0:
-        print(f"{prog}: and {more} more; {where}", file=sys.stderr)
     parts = [f"{report.done} of {report.frames} frame{'s' * (report.frames != 1)} done"]
     if report.issues:
         parts.append(f"{report.bad} bad, {report.missing} missing")
@@ -216,4 +212,14 @@ def tell(prog: str, report: RunReport, *, where: str) -> int:
     if report.reused < report.frames:
         speed += f" ({report.rate:.0f} frames/s)"
     print(f"{', '.join(parts)} in {speed} -> {report.output}")
-    return 1 if report.issues else 0
+    return code
+
+
+def tell_unused(prog: str, issues: Sequence[FrameIssue], *, where: str) -> int:
+    """Print which frames could not be used; return the exit code. Parameters as for `tell`."""
+    for issue in issues[:_LISTED]:
+        print(f"{prog}: {issue.status.name.lower()}: {issue.name}: {issue.reason}", file=sys.stderr)
+    more = len(issues) - _LISTED
+    if more > 0:
+        print(f"{prog}: and {more} more; {where}", file=sys.stderr)
+    return 1 if issues else 0

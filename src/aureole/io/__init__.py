@@ -36,6 +36,8 @@ if TYPE_CHECKING:
     from aureole.io.scan_results import read_scan_result as read_scan_result
     from aureole.io.series import Frames as Frames
     from aureole.io.series import open_frames as open_frames
+    from aureole.io.sparse_file import SparseFile as SparseFile
+    from aureole.io.sparse_file import SparseWriter as SparseWriter
     from aureole.io.stack import StackWriter as StackWriter
     from aureole.io.status import FrameStatus as FrameStatus
     from aureole.io.text import write_text as write_text
@@ -49,6 +51,8 @@ _HOME = {
     "Provenance": "nexus",
     "Source": "nexus",
     "Site": "nexus",
+    "SparseFile": "sparse_file",
+    "SparseWriter": "sparse_file",
     "StackWriter": "stack",
     "StoredScan": "scan_results",
     "TextPattern": "read_text",

@@ -45,6 +45,11 @@ def find_data(file: h5py.File, dataset: str | None) -> list[str]:
     if holds_result(file):
         raise FormatError(f"{file.filename}: holds patterns, not frames; it is a result of Aureole")
     for entry in _children(file, "NXentry") or list(file.keys()):
+        group = get(file, entry)
+        if group is not None and attribute(group, "pyFAI_sparse_frames"):
+            raise FormatError(
+                f"{file.filename}: holds sparse frames; make images of them with 'aureole densify'"
+            )
         data = numbered_data(file, f"/{entry}/data")
         if data:
             return data

@@ -18,7 +18,7 @@ F64 = NDArray[np.float64]
 MAX_FRAMES = int(_core.ROBUST_LANES)
 """Frames that one call of `robust` takes at most."""
 
-_VARIANCE = {"none": 0, "raw": 1, "floor": 2, "frames": 3, "scatter": 4}
+VARIANCE = {"none": 0, "raw": 1, "floor": 2, "frames": 3, "scatter": 4}
 
 
 class Rings:
@@ -78,9 +78,9 @@ def robust(
     """
     sums = np.empty((6, len(frames), rings.n_bins))
     numbers = (
-        (True, rule.low / 100.0, rule.high / 100.0, False)
+        (True, rule.low / 100.0, rule.high / 100.0, False, False)
         if isinstance(rule, Trim)
-        else (False, rule.sigma, float(rule.iterations), rule.chauvenet)
+        else (False, rule.sigma, float(rule.iterations), rule.chauvenet, rule.by_scatter)
     )
     statuses, of_variance = _core.robust(
         rings.native,
@@ -88,7 +88,7 @@ def robust(
         common_dtype(frames),
         np.ascontiguousarray(invalid, np.float64),
         numbers,
-        _VARIANCE[variance],
+        VARIANCE[variance],
         encoded(variance_frames),
         common_dtype(variance_frames),
         sums,

@@ -162,18 +162,21 @@ def clipped(ring: _Ring, rule: Clip, *, scatter: bool) -> list[float]:
     """Return the sums over the pixels that are left when those far from the mean are taken out."""
     keep = np.ones(ring.v.size, bool)
     median = None
-    if not scatter and ring.whole.any():
+    by_scatter = scatter or rule.by_scatter
+    if not by_scatter and ring.whole.any():
         sample = ring.whole > 0
         median = float(quantile(ring.v[sample].astype(np.float32), ring.whole[sample], 0.5).value)
     for step in range(rule.iterations + 1):
         sums = ring.sums(keep.astype(np.float64))
         mean = sums[0] / sums[1]
-        if scatter:
-            sums[3] = total(np.square((ring.w * (ring.v - mean))[keep]))
         variance = sums[3] + sums[4]
+        if by_scatter:
+            variance = total(np.square((ring.w * (ring.v - mean))[keep]))
+        if scatter:
+            sums[3] = variance
         if step == rule.iterations or not variance > 0.0:
             break
-        first = step == 0 and not scatter
+        first = step == 0 and not by_scatter
         centre = mean if median is None or not first else median
         reach = cut_off(rule, sums[5]) * sqrt(variance / sums[2]) + 2.0**-40 * abs(centre)
         left = keep & (ring.v >= centre - reach) & (ring.v <= centre + reach)

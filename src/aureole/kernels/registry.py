@@ -30,6 +30,10 @@ _ROWS = {
     ("rings", "reference"): "aureole.kernels.reference_robust:Rings",
     ("robust", "cpu"): "aureole.kernels.cpu_robust:robust",
     ("robust", "reference"): "aureole.kernels.reference_robust:robust",
+    ("places", "cpu"): "aureole.kernels.cpu_pick:places",
+    ("places", "reference"): "aureole.kernels.pick:same_places",
+    ("pick", "cpu"): "aureole.kernels.cpu_pick:pick",
+    ("pick", "reference"): "aureole.kernels.reference_pick:pick",
 }
 
 
@@ -58,9 +62,10 @@ def backend(operation: str, name: str) -> Callable[..., Any]:
 
     Parameters
     ----------
-    operation : {"table", "project", "integrate", "deviations", "rings", "robust"}
+    operation : {"table", "project", "integrate", "deviations", "rings", "robust", "places", "pick"}
         ``"table"`` turns `aureole.kernels.Entries`, on a number of threads, into what the next three take as
-        their first argument; ``"rings"`` turns them, with `PixelRows`, into what ``"robust"`` takes.
+        their first argument; ``"rings"`` turns them, with `PixelRows`, into what ``"robust"`` and ``"pick"``
+        take, and ``"places"`` turns `PixelPlaces` into what the latter takes as well.
     name : str
         A backend, or ``"auto"``.
 

@@ -39,7 +39,7 @@ class Trim:
 
     def __post_init__(self) -> None:
         for name in ("low", "high"):
-            object.__setattr__(self, name, _number(f"trimming: {name}", getattr(self, name)))
+            object.__setattr__(self, name, checked_number(f"trimming: {name}", getattr(self, name)))
         if not 0.0 <= self.low <= self.high <= 100.0:
             raise SpecError(
                 f"trimming from {self.low:g} to {self.high:g} percent: 0 <= low <= high <= 100 is needed"
@@ -65,6 +65,9 @@ class Clip:
     chauvenet : bool
         Whether the cut-off is at least √(2 ln(N/√(2π))) in a bin of N pixels: Chauvenet's criterion, which
         spares pixels of large bins that are far off by chance.
+    by_scatter : bool
+        Whether the standard deviation is the scatter within the bin whatever the error model, which then is
+        that of the pixels kept (pyFAI calls this "hybrid").
 
     Raises
     ------
@@ -75,16 +78,18 @@ class Clip:
     sigma: float = 3.0
     iterations: int = 5
     chauvenet: bool = False
+    by_scatter: bool = False
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "sigma", _number("clipping: sigma", self.sigma))
+        object.__setattr__(self, "sigma", checked_number("clipping: sigma", self.sigma))
         if not self.sigma > 0.0:
             raise SpecError(f"clipping at {self.sigma:g} sigma: it must be above zero")
-        steps = _number("clipping: iterations", self.iterations)
+        steps = checked_number("clipping: iterations", self.iterations)
         if steps < 1.0 or steps != int(steps):
             raise SpecError(f"clipping in {self.iterations} iterations: a whole number from 1 on is needed")
         object.__setattr__(self, "iterations", int(steps))
-        object.__setattr__(self, "chauvenet", bool(self.chauvenet))
+        for name in ("chauvenet", "by_scatter"):
+            object.__setattr__(self, name, bool(getattr(self, name)))
 
 
 Rule = Trim | Clip
@@ -134,7 +139,8 @@ class RobustSums:
     count: NDArray[np.int64]
 
 
-def _number(name: str, value: object) -> float:
+def checked_number(name: str, value: object) -> float:
+    """Return a finite number; raises `SpecError` for others, with the name of what it was given for."""
     try:
         number = float(value)  # type: ignore[arg-type]
     except (TypeError, ValueError):

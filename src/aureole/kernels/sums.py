@@ -85,5 +85,5 @@ def is_invalid(values: F64, invalid: F64) -> NDArray[np.bool_]:
     """Tell which raw values are NaN or lie in one of the closed intervals ``invalid`` of shape (K, 2)."""
     bad = np.isnan(values)
     for low, high in invalid:
-        bad |= (values >= low) & (values <= high)
+        bad |= values == low if low == high else (values >= low) & (values <= high)
     return bad

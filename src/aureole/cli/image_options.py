@@ -1,0 +1,121 @@
+"""What the verbs share that make images of frames, or keep pixels of them: their options."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+from aureole.cli import inputs
+from aureole.cli.reduction import bins_of, image_of
+from aureole.errors import SpecError
+
+if TYPE_CHECKING:
+    from aureole.axis import Axis
+    from aureole.geometry import Geometry
+    from aureole.io import Frames
+    from aureole.runs import RunOptions
+    from aureole.runs.report import Progress
+
+
+def add_files(parser: argparse.ArgumentParser, output: str) -> argparse._ArgumentGroup:
+    """Add frames, geometry and output, and return their group."""
+    files = parser.add_argument_group("files")
+    inputs.add_frames(files)
+    inputs.add_geometry(files, required=True)
+    inputs.add_output(files, output)
+    return files
+
+
+def add_pixels(parser: argparse.ArgumentParser) -> None:
+    """Add which pixels do not count, and corrections; and the options about running."""
+    group = parser.add_argument_group("pixels")
+    group.add_argument("--mask", metavar="FILE", help="image that is not zero where pixels are invalid")
+    group.add_argument("--no-detector-mask", action="store_true", help="use the pixels in gaps as well")
+    group.add_argument("--dummy", type=float, metavar="VALUE", help="raw value of invalid pixels")
+    group.add_argument(
+        "--delta-dummy", type=float, metavar="DELTA", help="pixels within VALUE +- DELTA are invalid"
+    )
+    group.add_argument("--saturation", type=float, metavar="VALUE", help="pixels above VALUE are invalid")
+    group.add_argument("--flat", metavar="FILE", help="image of the pixels' sensitivity")
+    group.add_argument(
+        "--polarization-factor", type=float, metavar="F", help="from -1 to 1 (default: no correction)"
+    )
+    group.add_argument("--no-solid-angle", action="store_true", help="do not count with the solid angle")
+    group.add_argument(
+        "--no-efficiency", action="store_true", help="do not count with the efficiency of the sensor"
+    )
+    inputs.add_running(parser.add_argument_group("running"))
+    inputs.add_site(parser.add_argument_group("for the record"))
+
+
+@contextmanager
+def opened(args: argparse.Namespace) -> Iterator[tuple[Frames, Geometry]]:
+    """Open the frames, and yield them with the geometry of their shape.
+
+    Raises
+    ------
+    InputError, OutputError
+    """
+    from aureole.axis import Axis
+    from aureole.io.sniff import NEXUS_ENDINGS
+    from aureole.runs.report import check_output
+
+    names = inputs.frame_names(args)
+    given = [args.poni, *(name for name in (args.mask, args.flat) if name), *args.list]
+    for output in filter(None, (args.output, getattr(args, "amorphous", None))):
+        if output.suffix.lower() not in NEXUS_ENDINGS:
+            raise SpecError(f"{output}: it is an HDF5 file; let its name end in .h5 or .nxs")
+        check_output(output, given, overwrite=args.overwrite)
+        inputs.refuse_output_among_frames(output, names)
+    geometry = inputs.read_geometry(args)
+    inputs.check_wavelength(geometry, [Axis(args.unit, 1)], args.poni)
+    with inputs.open_series(names, check_md5=args.check_md5) as frames:
+        yield frames, inputs.fit_to_frames(geometry, frames, args.poni)
+
+
+def radial_axis(args: argparse.Namespace, geometry: Geometry) -> Axis:
+    """Return the axis of ``--npt``, ``--unit`` and, where there is one, ``--radial-range``."""
+    from aureole.axis import Axis
+
+    limits = getattr(args, "radial_range", None)
+    return Axis(args.unit, bins_of(args.npt, geometry), None if limits is None else tuple(limits))
+
+
+def spec_fields(args: argparse.Namespace) -> dict[str, Any]:
+    """Return the fields of a spec that the options of `add_pixels` mean."""
+    return {
+        "mask": image_of(args.mask),
+        "detector_mask": not args.no_detector_mask,
+        "dummy": args.dummy,
+        "delta_dummy": args.delta_dummy,
+        "saturation": args.saturation,
+        "flat": image_of(args.flat),
+        "solid_angle": not args.no_solid_angle,
+        "efficiency": not args.no_efficiency,
+        "polarization_factor": args.polarization_factor,
+    }
+
+
+def run_options(
+    args: argparse.Namespace, geometry: Geometry | None, progress: Progress | None, **parameters: Any
+) -> RunOptions:
+    """Return how the run is carried out."""
+    from aureole.io.nexus import Site
+    from aureole.runs.report import RunOptions
+
+    if geometry is not None:
+        parameters["poni"] = str(args.poni.resolve())
+    return RunOptions(
+        threads=args.threads,
+        overwrite=args.overwrite,
+        strict=args.strict,
+        site=Site(
+            instrument=args.instrument,
+            source=args.source,
+            wavelength=None if geometry is None else geometry.wavelength,
+        ),
+        parameters=parameters,
+        progress=progress,
+    )

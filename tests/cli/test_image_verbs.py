@@ -1,0 +1,114 @@
+"""aureole separate and inpaint, and --npt auto."""
+
+import h5py
+import numpy as np
+import pytest
+
+from aureole.azimuthal import bins_along_radius
+from aureole.io import write_cbf
+
+
+@pytest.fixture
+def stack(run):
+    """Run a command that must end well, and return the images of an output."""
+
+    def command(*argv, of):
+        result = run(*argv)
+        assert result.code == 0, result
+        with h5py.File(of) as file:
+            return file["entry/data/data"][()]
+
+    return command
+
+
+@pytest.fixture
+def masked(scan):
+    """The scan with an image of a mask: a stripe, where frames say -1."""
+    mask = np.zeros(scan.images[0].shape, np.int32)
+    mask[20:22] = 1
+    for path, image in zip(scan.files, scan.images, strict=True):
+        image[mask != 0] = -1
+        path.unlink()
+        write_cbf(path, image)
+    scan.mask = scan.root / "mask.npy"
+    np.save(scan.mask, mask)
+    scan.invalid = mask != 0
+    return scan
+
+
+def test_peaks_and_background_sum_to_the_frames(masked, stack):
+    bragg, background = masked.out / "bragg.h5", masked.out / "background.h5"
+    common = ("separate", masked.folder, "--poni", masked.poni, "--mask", masked.mask, "--npt", 30)
+    peaks = stack(*common, "-o", bragg, "--amorphous", background, of=bragg)
+    with h5py.File(background) as file:
+        amorphous = file["entry/data/data"][()]
+        assert "separate" not in file["entry"]
+    assert peaks.dtype == np.float32
+    assert np.isnan(peaks[:, masked.invalid]).all()
+    valid = ~masked.invalid
+    np.testing.assert_allclose((peaks + amorphous)[:, valid], masked.images[:, valid], rtol=1e-4, atol=1e-2)
+    assert abs(np.median(peaks[:, valid])) < 5.0
+    clipped = masked.out / "clipped.h5"
+    other = stack(*common, "--sigma-clip", "auto", "-o", clipped, of=clipped)
+    assert (other[:, valid] != peaks[:, valid]).any()
+
+
+def test_masked_pixels_are_filled(masked, stack):
+    out = [masked.out / f"{name}.h5" for name in ("plain", "one", "two")]
+    common = ("inpaint", masked.folder, "--poni", masked.poni, "--mask", masked.mask, "--npt", 40)
+    plain = stack(*common, "-o", out[0], of=out[0])
+    assert plain.dtype == np.int32
+    np.testing.assert_array_equal(plain[:, ~masked.invalid], masked.images[:, ~masked.invalid])
+    beside = masked.images[:, [19, 22]].mean()
+    assert plain[:, masked.invalid].mean() == pytest.approx(beside, rel=0.1)
+    noisy = (*common, "--noise", "poisson", "--seed", 3)
+    one, two = (
+        stack(*noisy, "--threads", n, "-o", path, of=path) for n, path in zip((1, 3), out[1:], strict=True)
+    )
+    np.testing.assert_array_equal(one, two)
+    assert (one != plain).any()
+
+
+def test_a_bad_frame_stops_nothing(masked, run):
+    masked.files[1].write_bytes(b"")
+    for verb in ("separate", "inpaint"):
+        result = run(verb, *masked.files, "--poni", masked.poni, "-o", masked.out / f"{verb}.h5")
+        assert result.code == 1
+        assert "5 of 6 frames done" in result.out
+
+
+@pytest.mark.parametrize("verb", ["integrate", "sparsify", "separate"])
+def test_one_bin_a_pixel(scan, run, geometry, verb):
+    out = scan.out / "out.h5"
+    assert run(verb, scan.files[0], "--poni", scan.poni, "--npt", "auto", "-o", out).code == 0
+    path = {"integrate": "entry/data/radial_axis", "sparsify": "entry/sparse_frames/radius"}.get(verb)
+    if path is not None:
+        with h5py.File(out) as file:
+            assert file[path].size == bins_along_radius(geometry)
+
+
+@pytest.mark.parametrize(
+    ("argv", "message"),
+    [
+        (("separate", "--percentile", "101"), "between 0 and 100"),
+        (("separate", "--npt", "many"), "a whole number or auto"),
+        (("separate", "--unit", "chi_deg"), "chi_deg"),
+        (("separate", "--polarization-factor", "2"), "between -1 and 1"),
+        (("inpaint", "--npt-azim", "0"), "at least one bin"),
+        (("inpaint", "--seed", "-3"), "negative"),
+        (("inpaint", "--mask", "none.edf"), "none.edf"),
+        (("integrate", "--npt", "auto", "--unit", "chi_deg"), "radial --unit"),
+    ],
+)
+def test_bad_options_are_one_line(scan, refused, argv, message):
+    assert message in refused(argv[0], scan.folder, "--poni", scan.poni, *argv[1:], "-o", scan.out / "out.h5")
+
+
+def test_outputs_are_not_written_over(scan, refused):
+    taken = scan.out / "taken.h5"
+    taken.write_bytes(b"mine")
+    line = refused(
+        "separate", scan.folder, "--poni", scan.poni, "-o", scan.out / "new.h5", "--amorphous", taken,
+        leaves=["taken.h5"],
+    )  # fmt: skip
+    assert "taken.h5" in line
