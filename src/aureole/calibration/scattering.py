@@ -85,9 +85,12 @@ def parameters_of(geometry: Geometry) -> FloatArray:
 
 
 def with_parameters(geometry: Geometry, parameters: ArrayLike) -> Geometry:
-    """Return a geometry with the seven numbers of a vector in the order of `PARAMETERS`."""
+    """Return a geometry with the seven numbers of a vector in the order of `PARAMETERS`.
+
+    It has no parallax: what is refined here are places of pixels as they are.
+    """
     numbers = dict(zip(PARAMETERS, np.asarray(parameters, np.float64).tolist(), strict=True))
-    return replace(geometry, **numbers)
+    return replace(geometry, **numbers, parallax=False)
 
 
 def pixel_points(detector: Detector) -> FloatArray:
