@@ -131,7 +131,7 @@ def test_what_the_page_calls_the_same_is_there(page):
     )
     multi = door.MultiGeometry([ai])
     for heading, things in (
-        ("Integrators", (ai, multi, door)),
+        ("Integrators", (ai, multi, door, door.FiberIntegrator())),
         ("Geometry", (ai,)),
         ("Detectors", (ai.detector, ai, door.detectors)),
         ("Calibrants", (door.get_calibrant("CeO2"), door.calibrant)),

@@ -11,6 +11,7 @@ from aureole.compat.pyfai.containers import Integrate1dResult, Integrate2dResult
 from aureole.compat.pyfai.detectors import Detector, detector_factory
 from aureole.compat.pyfai.geometry import Geometry
 from aureole.compat.pyfai.integrator.azimuthal import AzimuthalIntegrator, load
+from aureole.compat.pyfai.integrator.fiber import FiberIntegrator
 from aureole.compat.pyfai.multi_geometry import MultiGeometry
 from aureole.version import __version__ as version
 
@@ -18,6 +19,7 @@ __all__ = [
     "CALIBRANT_FACTORY",
     "AzimuthalIntegrator",
     "Detector",
+    "FiberIntegrator",
     "Geometry",
     "Integrate1dResult",
     "Integrate2dResult",

@@ -12,7 +12,15 @@ from aureole.compat.pyfai.facts import Called, IntegrateResult, errors_of
 from aureole.compat.pyfai.units import Unit
 from aureole.errors import SpecError
 
-__all__ = ["Called", "Integrate1dResult", "Integrate2dResult", "IntegrateResult", "SeparateResult"]
+__all__ = [
+    "Called",
+    "Integrate1dFiberResult",
+    "Integrate1dResult",
+    "Integrate2dFiberResult",
+    "Integrate2dResult",
+    "IntegrateResult",
+    "SeparateResult",
+]
 
 F64 = NDArray[np.float64]
 
@@ -96,6 +104,48 @@ class Integrate2dResult(IntegrateResult):
         sums = replace(self._facts.sums, weighted=None).apply(lambda part: part.sum(axis=0))
         facts = replace(self._facts, sums=sums, axes=self._facts.axes[:1], units=self._facts.units[:1])
         return Integrate1dResult._made(facts, *errors_of(sums))
+
+
+class Integrate1dFiberResult(Integrate1dResult):
+    """``integrated, intensity = result``, or with sigma at the end where there is an error model."""
+
+    vertical_integration = True
+
+    @property
+    def integrated(self) -> F64:
+        """Centres of the bins."""
+        return self.radial
+
+
+class Integrate2dFiberResult(Integrate2dResult):
+    """``intensity, inplane, outofplane = result``, or with sigma at the end."""
+
+    @property
+    def inplane(self) -> F64:
+        """Centres of the bins in the plane of the sample."""
+        return self.radial
+
+    @property
+    def outofplane(self) -> F64:
+        """Centres of the bins out of the plane of the sample."""
+        return self.azimuthal
+
+    @property
+    def ip_unit(self) -> Unit:
+        """The unit in the plane."""
+        return self.radial_unit
+
+    @property
+    def oop_unit(self) -> Unit:
+        """The unit out of the plane."""
+        return self.azimuthal_unit
+
+    def swapped(self) -> Integrate2dFiberResult:
+        """Return the same with its axes the other way round."""
+        facts = self._facts
+        sums = facts.sums.apply(np.transpose)
+        turned = replace(facts, sums=sums, axes=facts.axes[::-1], units=facts.units[::-1])
+        return type(self)._made(turned, *errors_of(sums))
 
 
 class SeparateResult(tuple[Any, ...]):

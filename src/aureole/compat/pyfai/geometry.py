@@ -98,8 +98,10 @@ class Geometry(Formats):
             It is not a kind of geometry.
         """
         from aureole.compat.pyfai.integrator.azimuthal import AzimuthalIntegrator
+        from aureole.compat.pyfai.integrator.fiber import FiberIntegrator
 
         known = {"Geometry": Geometry, "AzimuthalIntegrator": AzimuthalIntegrator}
+        known["FiberIntegrator"] = FiberIntegrator
         wanted = AzimuthalIntegrator if type_ is None else type_
         found = known.get(wanted.rpartition(".")[2]) if isinstance(wanted, str) else wanted
         if not (isinstance(found, type) and issubclass(found, Geometry)):

@@ -193,6 +193,10 @@ class AzimuthalIntegrator(Images):
         found = self._integrated(data, (radial, around), options, robust)
         return self._finished(found, options, robust)
 
+    def _beyond(self, axes: tuple[Axis | None, Axis | None]) -> dict[str, Any]:
+        """Return fields of the spec that some kinds of integrators have."""
+        return {}
+
     def _around(self, options: Options, unit: object) -> Range:
         """Return the range of azimuths, given in degrees, in a unit; what goes down ends a turn later."""
         given = options.get("azimuth_range")
@@ -252,6 +256,7 @@ class AzimuthalIntegrator(Images):
             chi_discontinuity=self.chi_discontinuity,
             robust=robust,
             efficiency=False,
+            **self._beyond(axes),
         )
         return _plan(spec).integrate(image, variance=variance)
 
