@@ -6,7 +6,7 @@ Every name of pyFAI's registry is a function here too: ``detectors.Pilatus1M()``
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import replace
+from dataclasses import asdict, replace
 from functools import partial
 from pathlib import Path
 from typing import Any, Self
@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from aureole.compat.pyfai.accessors import give_pair
 from aureole.errors import GeometryError
 from aureole.geometry import Detector as Known
-from aureole.geometry import detector, model_names
+from aureole.geometry import Sensor, detector, model_names
 from aureole.io import load_detector, save_detector
 
 Shape = tuple[int, int]
@@ -165,6 +165,10 @@ class Detector:
         """Material and thickness of the sensor, or None."""
         return None if self._known is None else self._known.known_sensor
 
+    @sensor.setter
+    def sensor(self, given: Sensor | None) -> None:
+        self._put("sensor", given)
+
     @property
     def mask(self) -> NDArray[Any] | None:
         """Not zero where pixels are invalid: as it was set, or the gaps; None without any."""
@@ -186,6 +190,8 @@ class Detector:
         """Return what `detector_factory` takes beside the name."""
         known = self.known
         config: dict[str, Any] = {"orientation": known.orientation}
+        if known.sensor is not None:
+            config["sensor"] = asdict(known.sensor)
         if known.name == _GENERIC:
             shape = None if known.shape is None else list(known.shape)
             config = {"pixel1": known.pixel1, "pixel2": known.pixel2, "max_shape": shape} | config
@@ -263,7 +269,7 @@ def detector_factory(name: str, config: Mapping[str, Any] | None = None) -> Dete
     name : str
         Any name that Aureole knows, pyFAI's among them, or a file of a detector.
     config : mapping, optional
-        ``pixel1``, ``pixel2`` (m), ``max_shape`` and ``orientation``.
+        ``pixel1``, ``pixel2`` (m), ``max_shape``, ``orientation`` and ``sensor``.
 
     Raises
     ------
@@ -277,11 +283,13 @@ def detector_factory(name: str, config: Mapping[str, Any] | None = None) -> Dete
     shape = None if shape is None else tuple(shape)
     orientation = int(given.pop("orientation", 0) or 3)
     pixels = {key: given.pop(key, None) for key in ("pixel1", "pixel2")}
-    if unknown := given.keys() - {"sensor"}:
+    sensor = given.pop("sensor", None)
+    sensor = Sensor(**sensor) if isinstance(sensor, Mapping) else sensor
+    if unknown := given.keys():
         raise GeometryError(f"detector {name}: {', '.join(sorted(unknown))} of its configuration has no use")
     if name.casefold() == _GENERIC.casefold():
         return Detector(max_shape=shape, orientation=orientation, **pixels)
-    return Detector.of(detector(name, shape=shape, orientation=orientation, **pixels))
+    return Detector.of(detector(name, shape=shape, orientation=orientation, sensor=sensor, **pixels))
 
 
 def detector_of(given: object, pixel1: float | None, pixel2: float | None, orientation: int) -> Detector:

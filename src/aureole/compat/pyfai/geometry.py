@@ -54,13 +54,18 @@ class Geometry(Formats):
     def save(self, filename: str | Path) -> None:
         """Write a PONI file; one that is there is replaced (pyFAI appends, and reads the last entries)."""
         with publication(filename, overwrite=True) as path:
-            path.write_text(format_poni(self.pose))
+            path.write_text(self._poni())
 
     write = save
+
+    def _poni(self) -> str:
+        return format_poni(self.pose, version=3 if self.parallax else 2.1)
 
     def get_config(self) -> dict[str, Any]:
         """Return what `set_config` takes: the entries of a PONI file."""
         config: dict[str, Any] = {"poni_version": 2.1} | dict(zip(NUMBERS, self.param, strict=True))
+        if self.parallax:
+            config |= {"poni_version": 3, "parallax": True}
         config |= {"detector": self.detector.name, "detector_config": self.detector.get_config()}
         return config if self.wavelength is None else config | {"wavelength": self.wavelength}
 
@@ -80,7 +85,7 @@ class Geometry(Formats):
 
     def make_headers(self, type_: str = "list") -> Any:
         """Return what says where an image was taken: a mapping for ``"dict"``, else lines of text."""
-        return self.get_config() if type_ == "dict" else format_poni(self.pose).splitlines()
+        return self.get_config() if type_ == "dict" else self._poni().splitlines()
 
     def promote(self, type_: Any = None, kwargs: Mapping[str, Any] | None = None) -> Any:
         """Return a geometry of another class with the same numbers.

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from aureole.compat.pyfai.detectors import Detector, detector_of
 from aureole.errors import GeometryError
 from aureole.geometry import Detector as Known
-from aureole.geometry import Discontinuity
+from aureole.geometry import Discontinuity, Sensor
 from aureole.geometry import Geometry as Pose
 from aureole.units import HC_KEV_M
 
@@ -166,14 +166,40 @@ class Placed:
         self._detector.mask = given
 
     @property
-    def parallax(self) -> None:
-        """None: it is corrected where the detector of a PONI file asks for it, not by a switch here."""
-        return None
+    def parallax(self) -> bool | None:
+        """True where pixels stand for where photons entered the sensor, else None."""
+        return self._numbers.parallax or None
 
-    def enable_parallax(self, activate: bool = True, *_: object, **__: object) -> None:
-        """Do nothing for False; raises `GeometryError` for True."""
+    @parallax.setter
+    def parallax(self, value: object) -> None:
+        self._set(parallax=bool(value))
+
+    def enable_parallax(
+        self,
+        activate: bool = True,
+        sensor_material: str | None = None,
+        sensor_thickness: float | None = None,
+    ) -> None:
+        """Let pixels stand for where photons entered the sensor, or for where they are.
+
+        Parameters
+        ----------
+        activate : bool
+        sensor_material : str, optional
+            In the place of that of the detector.
+        sensor_thickness : float, optional
+            In metres.
+
+        Raises
+        ------
+        GeometryError
+            The attenuation of the sensor is not known: material, thickness or wavelength is missing.
+        """
+        if activate and sensor_material is not None:
+            self._detector.sensor = Sensor(sensor_material, sensor_thickness)
+        self._set(parallax=activate)
         if activate:
-            raise GeometryError("parallax is not switched on here: name it in a PONI file of version 3")
+            self.pose.field("2th_rad")  # raises where it is not known
 
     @property
     def chi_discontinuity(self) -> Discontinuity:
