@@ -85,6 +85,6 @@ _NAMES = {
 }
 globals().update({constant: Unit(name) for constant, name in _NAMES.items()})
 
-RADIAL_UNITS = {name: Unit(name) for name, known in _KNOWN.items() if known.kind == "radial"}
-AZIMUTHAL_UNITS = {name: Unit(name) for name, known in _KNOWN.items() if known.kind == "azimuthal"}
+RADIAL_UNITS = {name: Unit(name) for name, known in _KNOWN.items() if known.kind != "azimuthal"}
+AZIMUTHAL_UNITS = {name: Unit(name) for name, known in _KNOWN.items() if known.kind != "radial"}
 ANY_UNITS = RADIAL_UNITS | AZIMUTHAL_UNITS
