@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from functools import lru_cache
 from itertools import pairwise
 from typing import Any
@@ -108,13 +108,9 @@ class Distortion:
         outside: BoolArray = (slow < first1) | (slow > last1) | (fast < first2) | (fast > last2)
         return outside
 
-    def to_dict(self) -> dict[str, Any]:
-        """Return what JSON can hold and `from_dict` understands."""
-        return asdict(self)
-
     @staticmethod
     def from_dict(known: Mapping[str, Any]) -> Distortion:
-        """Return what `to_dict` wrote down; `KeyError` or `TypeError` where it did not."""
+        """Return what `dataclasses.asdict` made of it; `KeyError` or `TypeError` where it did not."""
         slow, fast = (
             Spline(**{key: tuple(float(value) for value in values) for key, values in known[axis].items()})
             for axis in ("slow", "fast")

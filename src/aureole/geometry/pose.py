@@ -151,9 +151,8 @@ class Geometry:
         origin = self.poni1, self.poni2, -self.dist
         if detector.is_listed:
             array = detector.listed()
-            turned = detector.orientation in (1, 2), detector.orientation in (1, 4)
             kind = "single" if array.dtype == np.float32 else "array"
-            corners = KernelPlaces(**{kind: array}, flipped=turned, origin=origin)
+            corners = KernelPlaces(**{kind: array}, flipped=detector.flipped, origin=origin)
             return Places(corners, array.shape[2])
         parts = detector.parts()
         return Places(KernelPlaces(parts.rows, parts.columns, origin=origin), parts.rows.shape[1])
@@ -234,7 +233,7 @@ class Geometry:
         """
         surface = self.detector.surface
         if isinstance(surface, Distortion):
-            areas = surface.areas(self.shape)[:: self._step(0), :: self._step(1)]
+            areas = self.detector.as_stored(surface.areas(self.shape))
             return areas * self.pixels().at_centres(self._plane().solid_angle(), threads)
         if self.detector.is_flat:
             return self.pixels().at_centres(self._plane().solid_angle(), threads)
@@ -316,10 +315,9 @@ class Geometry:
         """
         if not self.detector.is_grid:
             return self._nearest_to_beam()
-        _, _, away = self.rotation_matrix()[2]
+        along1, along2, away = self.rotation_matrix()[2]
         if away <= 0.0:
             raise GeometryError("the direct beam does not meet the detector: it is turned by 90° or more")
-        along1, along2, _ = self.rotation_matrix()[2]
         hit1 = self.poni1 + self.dist * along1 / away
         hit2 = self.poni2 + self.dist * along2 / away
         return self.detector.pixel_at(0, hit1), self.detector.pixel_at(1, hit2)
@@ -381,10 +379,6 @@ class Geometry:
             return cls(found, **numbers, wavelength=known["wavelength"])
         except (KeyError, TypeError) as error:
             raise GeometryError(f"the description of a geometry is not usable: {error!r}") from error
-
-    def _step(self, axis: int) -> int:
-        """Return the direction in which the stored pixels stand along an axis."""
-        return -1 if self.detector.orientation in ((1, 2), (1, 4))[axis] else 1
 
     def _nearest_to_beam(self) -> tuple[float, float]:
         angle = np.nan_to_num(self.center_array("2th_rad"), nan=np.inf)

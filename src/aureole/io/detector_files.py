@@ -24,6 +24,7 @@ from aureole.errors import FormatError, GeometryError, InputError, OutputError
 from aureole.geometry import Detector, Sensor
 from aureole.geometry.catalogue import GENERIC
 from aureole.geometry.distortion import parse_spline
+from aureole.geometry.layout import MOST_PIXELS
 from aureole.geometry.panels_file import is_panels_file, parse_panels
 from aureole.geometry.recorded import Recorded
 from aureole.io.hdf5_files import TROUBLES, open_file, why
@@ -33,7 +34,6 @@ from aureole.io.sniff import kind_of_content, what_is
 from aureole.version import __version__
 
 _HOLDERS = ("NXinstrument", "NXsubentry")
-_MOST_PIXELS = 1 << 28
 _MOST_INVALID = 64
 _START, _LARGEST_TEXT = 512, 1 << 22
 _API = "1.2"
@@ -194,7 +194,7 @@ def _image(group: h5py.Group, key: str, ndim: int = 2) -> NDArray[Any] | None:
         return None
     if not isinstance(found, h5py.Dataset) or found.ndim != ndim or found.dtype.kind not in "biuf":
         raise TypeError(f"{key} is no array of numbers with {ndim} axes")
-    if found.shape[0] * found.shape[1] > _MOST_PIXELS:
+    if found.shape[0] * found.shape[1] > MOST_PIXELS:
         raise ValueError(f"{key} has shape {found.shape}")
     values: NDArray[Any] = found[()]
     return values
