@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from aureole.axis import Axis
-from aureole.azimuthal.corrections import invalid_in_frames
-from aureole.azimuthal.project import Counting, over_both, shaped, whole_range
+from aureole.azimuthal.corrections import invalid_in_frames, shaped
+from aureole.azimuthal.project import Counting, over_both, turn_of, whole_range
 from aureole.azimuthal.result import Cake
 from aureole.azimuthal.shortcuts import Options
 from aureole.azimuthal.spec import IntegrationSpec
@@ -52,7 +52,7 @@ class Inpainter:
             raise SpecError("inpainting needs bins along both axes, without ranges")
         assert spec.radial is not None
         assert spec.azimuthal is not None
-        self._turn = spec.azimuthal.definition.period or 360.0
+        self._turn = turn_of(spec.azimuthal.unit)
         start = 0.0 if spec.chi_discontinuity == "zero" else -0.5 * self._turn
         geometry = shaped(spec)
         self._spec = replace(
@@ -66,9 +66,7 @@ class Inpainter:
         self._chi = geometry.center_array(
             spec.azimuthal.unit, chi_discontinuity=spec.chi_discontinuity, threads=threads
         )
-        # masked pixels have no norm; they get that of pixels without a flat
-        everywhere = replace(spec, mask=None, detector_mask=False, flat=None, absorption=None, dark=None)
-        self._norm = Counting.of(replace(everywhere, dark_variance=None)).norm
+        self._norm, self._dark = _unmasked(spec)
 
     def __call__(
         self,
@@ -110,11 +108,35 @@ class Inpainter:
         points = (cake.radial, cake.azimuthal, filled)
         place = np.clip(self._place[wanted], cake.radial[0], cake.radial[-1])
         counts = over_both(place, self._chi[wanted], points, turn=self._turn) * self._norm[wanted]
+        if self._dark is not None:
+            counts += self._dark[wanted]
         if noise is not None:
             counts = np.random.default_rng(seed).poisson(np.maximum(counts, 0.0)).astype(np.float64)
         out = np.array(raw)
         out[wanted] = as_pixels(counts, out.dtype)
         return out
+
+
+def _unmasked(spec: IntegrationSpec) -> tuple[F64, F64 | None]:
+    """Return norm and dark of all pixels, masked or not; those without a valid flat or dark get none."""
+    known = Counting.of(replace(spec, mask=None, detector_mask=False))
+    if not known.mask.any():
+        return known.norm, known.dark
+    detector = spec.geometry.detector
+    if detector.recorded is not None:  # it would bring its flat and dark back
+        recorded = replace(detector.recorded, flat=None, dark=None)
+        detector = replace(detector, recorded=recorded)
+    plain = replace(
+        spec,
+        geometry=replace(spec.geometry, detector=detector.with_shape(known.mask.shape)),
+        mask=None,
+        detector_mask=False,
+        dark=None,
+        dark_variance=None,
+        flat=None,
+        absorption=None,
+    )
+    return np.where(known.mask, Counting.of(plain).norm, known.norm), known.dark
 
 
 def filled_cake(cake: F64, azimuthal: F64, turn: float) -> F64 | None:
