@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from aureole.errors import GeometryError
+from aureole.geometry.fields import four_corners
 from aureole.geometry.layout import BoolArray, FloatArray, Pair
 
 _WIDTH = 14
@@ -123,9 +124,7 @@ class Distortion:
 def _corners(distortion: Distortion, shape: Pair, size: tuple[float, float]) -> FloatArray:
     at = distortion.vertices(shape, size)
     corners = np.zeros((*shape, 4, 3))
-    sides = at[:-1, :-1], at[1:, :-1], at[1:, 1:], at[:-1, 1:]
-    for number, side in enumerate(sides):
-        corners[:, :, number, :2] = side
+    corners[..., :2] = four_corners(at)
     corners.setflags(write=False)
     return corners
 

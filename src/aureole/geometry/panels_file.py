@@ -11,6 +11,7 @@ from math import isfinite
 import numpy as np
 
 from aureole.errors import GeometryError
+from aureole.geometry.fields import four_corners
 from aureole.geometry.layout import MOST_PIXELS, FloatArray
 
 _LINE = re.compile(r"\s*(?:(?P<panel>[^/=;\s]+)/)?(?P<key>\w+)\s*=\s*(?P<value>[^;]*)")
@@ -62,8 +63,7 @@ def parse_panels(text: str) -> tuple[FloatArray, float]:
         begin[2] = float(facts.get("coffset", 0.0))
         at1, at2 = np.arange(last1 - first1 + 1.0), np.arange(last2 - first2 + 1.0)
         at = begin + size * (at1[:, None, None] * slow + at2[:, None] * fast)
-        sides = at[:-1, :-1], at[1:, :-1], at[1:, 1:], at[:-1, 1:]
-        corners[first1:last1, first2:last2] = np.stack(sides, axis=2)
+        corners[first1:last1, first2:last2] = four_corners(at)
     return corners, size
 
 

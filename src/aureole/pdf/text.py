@@ -17,9 +17,6 @@ from aureole.version import __version__
 
 F64 = NDArray[np.float64]
 
-STAGES = ("iq", "sq", "fq")
-"""Endings of the files of what lies between I(q) and G(r)."""
-
 _SMALLEST = 1e-9
 _LABELS = {"iq": "Q(1/Å) I", "sq": "Q(1/Å) S", "fq": "Q(1/Å) F(1/Å)", "gr": "r(Å) G(1/Å^2)"}
 

@@ -224,15 +224,15 @@ def _by_stack(work: Work, rule: Median | Trim | Clip, memory: int) -> Reduced:
     for turn, start in enumerate(starts):
         part = slice(start, min(start + width, size))
         _fill(work, stack, part, again=turn > 0)
-        used = work.used
+        used, quantum = work.used, _quantum(work, dtype)
         step = max(1, _SORTED // total)
         blocks = [slice(at, min(at + step, part.stop)) for at in range(part.start, part.stop, step)]
 
-        def reduced(block: slice, first: int = start, used: NDArray[np.intp] = used) -> Reduced:
+        def reduced(
+            block: slice, first: int = start, used: NDArray[np.intp] = used, quantum: float = quantum
+        ) -> Reduced:
             inside = slice(block.start - first, block.stop - first)
-            return reduce_stack(
-                _treated(work, stack[used, inside], used, block), rule, quantum=_quantum(work, dtype)
-            )
+            return reduce_stack(_treated(work, stack[used, inside], used, block), rule, quantum=quantum)
 
         with closing(in_order(reduced, blocks, work.threads)) as outcomes:
             for block, found in zip(blocks, outcomes, strict=True):
