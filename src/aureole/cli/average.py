@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from aureole.cli import inputs
 from aureole.cli.reduction import read_robust
+from aureole.cli.reduction_options import add_invalid
 from aureole.cli.terminal import note, progress_bar, tell
 from aureole.errors import FrameError, InputError, SpecError
 
@@ -101,13 +102,7 @@ def add_treatment(parser: argparse.ArgumentParser) -> None:
         "--detector", metavar="NAME", help="whose gaps and invalid values do not count, such as 'Pilatus 2M'"
     )
     pixels.add_argument("--poni", metavar="FILE", type=Path, help="geometry that names the detector")
-    pixels.add_argument("--mask", metavar="FILE", help="image that is not zero where pixels are invalid")
-    pixels.add_argument("--no-detector-mask", action="store_true", help="use the pixels in gaps as well")
-    pixels.add_argument("--dummy", type=float, metavar="VALUE", help="raw value of invalid pixels")
-    pixels.add_argument(
-        "--delta-dummy", type=float, metavar="DELTA", help="pixels within VALUE +- DELTA are invalid"
-    )
-    pixels.add_argument("--saturation", type=float, metavar="VALUE", help="pixels above VALUE are invalid")
+    add_invalid(pixels)
     corrections = parser.add_argument_group("corrections of each frame")
     corrections.add_argument(
         "--dark", metavar="FRAMES", action="append", help="image to subtract; several are averaged"

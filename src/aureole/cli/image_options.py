@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from aureole.cli import inputs
 from aureole.cli.reduction import bins_of, image_of
+from aureole.cli.reduction_options import add_invalid
 from aureole.errors import SpecError
 
 if TYPE_CHECKING:
@@ -31,13 +32,7 @@ def add_files(parser: argparse.ArgumentParser, output: str) -> argparse._Argumen
 def add_pixels(parser: argparse.ArgumentParser) -> None:
     """Add which pixels do not count, and corrections; and the options about running."""
     group = parser.add_argument_group("pixels")
-    group.add_argument("--mask", metavar="FILE", help="image that is not zero where pixels are invalid")
-    group.add_argument("--no-detector-mask", action="store_true", help="use the pixels in gaps as well")
-    group.add_argument("--dummy", type=float, metavar="VALUE", help="raw value of invalid pixels")
-    group.add_argument(
-        "--delta-dummy", type=float, metavar="DELTA", help="pixels within VALUE +- DELTA are invalid"
-    )
-    group.add_argument("--saturation", type=float, metavar="VALUE", help="pixels above VALUE are invalid")
+    add_invalid(group)
     group.add_argument("--flat", metavar="FILE", help="image of the pixels' sensitivity")
     group.add_argument(
         "--polarization-factor", type=float, metavar="F", help="from -1 to 1 (default: no correction)"
