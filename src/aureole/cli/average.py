@@ -237,9 +237,11 @@ def told_of_marks(treatment: Treatment, frames: Frames) -> list[str]:
     """Return what to say where values that mark gaps on common detectors count as intensities."""
     import numpy as np
 
+    from aureole.geometry.catalogue import GENERIC
     from aureole.io.images import to_array
 
-    if treatment.mask is not None or treatment.dummy is not None or treatment.detector is not None:
+    named = treatment.detector is not None and treatment.detector.name != GENERIC
+    if treatment.mask is not None or treatment.dummy is not None or named:
         return []
     try:
         image = to_array(frames[0])
@@ -328,6 +330,8 @@ def _parameters(args: argparse.Namespace) -> dict[str, str]:
     for name in ("dark", "flat"):
         if getattr(args, name):
             known[name] = ", ".join(getattr(args, name))
+    if args.no_detector_mask:
+        known["detector_mask"] = "no"
     if args.monitor is not None:
         known["monitor"] = args.monitor
     return known
