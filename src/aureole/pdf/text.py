@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 
 from aureole.io.names import shown
 from aureole.io.table import write_table
+from aureole.pdf.result import PDF, Stages
 from aureole.pdf.spec import PDFSpec
-from aureole.pdf.transform import PDF, Stages
 from aureole.version import __version__
 
 F64 = NDArray[np.float64]
