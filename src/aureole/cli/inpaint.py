@@ -85,7 +85,7 @@ def run(args: argparse.Namespace) -> int:
                     spec=spec.to_json(),
                     sources=[Source.of(path) for path in frames.sources],
                     parameters={"poni": str(args.poni), "noise": args.noise, "seed": args.seed},
-                    arrays={name: named.array for name, named in spec.arrays.items()},
+                    arrays={name: named.array for name, named in spec.embedded.items()},
                     note="frames whose invalid pixels were filled from the same radius",
                 ),
                 options=image_options.run_options(args, geometry, progress),

@@ -88,7 +88,7 @@ def run(args: argparse.Namespace) -> int:
                     spec=spec.to_json(),
                     sources=[Source.of(path) for path in frames.sources],
                     parameters={"poni": str(args.poni)},
-                    arrays={name: named.array for name, named in spec.arrays.items()},
+                    arrays={name: named.array for name, named in spec.embedded.items()},
                     note="frames less the background of their radius, and that background",
                 ),
                 options=image_options.run_options(args, geometry, progress),
