@@ -210,7 +210,7 @@ def read_treatment(args: argparse.Namespace) -> Treatment:
     from dataclasses import replace
 
     from aureole.io import read_image
-    from aureole.runs.average import read_average
+    from aureole.runs.darks import read_average
     from aureole.runs.treatment import Treatment
 
     if args.delta_dummy is not None and args.dummy is None:

@@ -243,7 +243,7 @@ def clip_of(text: str) -> Clip:
 
 def _corrected(args: argparse.Namespace, spec: IntegrationSpec) -> IntegrationSpec:
     """Put dark and flat into the spec, which says what values of theirs are invalid."""
-    from aureole.runs.average import average
+    from aureole.runs.darks import average
 
     if args.flat:
         spec = replace(spec, flat=average(args.flat, spec).image)
