@@ -166,6 +166,18 @@ def test_pixels_without_response_are_filled_as_if_they_had_one(geometry, spotty,
         np.testing.assert_allclose(filled[gaps], background[gaps], rtol=0.03)
 
 
+def test_pixels_without_a_place_stay_as_they_are(geometry, spotty):
+    corners = geometry.detector.corners().copy()
+    corners[70:72] = np.nan
+    recorded = Recorded("own.h5", NamedArray("corners", corners))
+    panels = replace(geometry, detector=replace(geometry.detector, recorded=recorded))
+    image = spotty[2].copy()
+    image[70:72], image[80] = -7, -1
+    filled = inpaint(image, panels, npt_radial=100, dummy=-1.0, polarization_factor=0.9)
+    assert (filled[70:72] == -7).all()
+    assert np.median(np.abs(filled[80] / spotty[0][80] - 1.0)) < 0.1
+
+
 def test_azimuths_that_do_not_close_are_refused():
     assert turn_of("chi_rad") == 2.0 * np.pi
     with pytest.raises(SpecError, match="does not close"):

@@ -75,7 +75,7 @@ class Inpainter:
         noise: Noise | None = None,
         seed: int | tuple[int, ...] = 0,
     ) -> NDArray[Any]:
-        """Return a frame with all pixels valid, of its own type.
+        """Return a frame with all pixels valid, of its own type; what has no place stays as it is.
 
         Parameters
         ----------
@@ -105,6 +105,7 @@ class Inpainter:
         raw = decode(image) if isinstance(image, EncodedFrame) else np.asarray(image)
         invalid = invalid_in_frames(self._spec, self._detector, raw.dtype)
         wanted = self._plan.mask | is_invalid(raw.astype(np.float64), invalid)
+        wanted &= np.isfinite(self._place)
         points = (cake.radial, cake.azimuthal, filled)
         place = np.clip(self._place[wanted], cake.radial[0], cake.radial[-1])
         counts = over_both(place, self._chi[wanted], points, turn=self._turn) * self._norm[wanted]
