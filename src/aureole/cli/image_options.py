@@ -9,13 +9,14 @@ from typing import TYPE_CHECKING, Any
 
 from aureole.cli import inputs
 from aureole.cli.reduction import bins_of, image_of
-from aureole.cli.reduction_options import add_invalid
+from aureole.cli.reduction_options import add_invalid, add_npt
 from aureole.errors import SpecError
 
 if TYPE_CHECKING:
     from aureole.axis import Axis
+    from aureole.azimuthal import IntegrationSpec
     from aureole.geometry import Geometry
-    from aureole.io import Frames
+    from aureole.io import Frames, Provenance
     from aureole.runs import RunOptions
     from aureole.runs.report import Progress
 
@@ -27,6 +28,14 @@ def add_files(parser: argparse.ArgumentParser, output: str) -> argparse._Argumen
     inputs.add_geometry(files, required=True)
     inputs.add_output(files, output)
     return files
+
+
+def add_radius(group: argparse._ArgumentGroup) -> None:
+    """Add the number of radial bins, and the unit of the radius."""
+    add_npt(group)
+    group.add_argument(
+        "--unit", default="2th_deg", metavar="UNIT", help="of the radius, as for 'aureole integrate'"
+    )
 
 
 def add_pixels(parser: argparse.ArgumentParser) -> None:
@@ -91,6 +100,21 @@ def spec_fields(args: argparse.Namespace) -> dict[str, Any]:
         "efficiency": not args.no_efficiency,
         "polarization_factor": args.polarization_factor,
     }
+
+
+def provenance(
+    args: argparse.Namespace, spec: IntegrationSpec, frames: Frames, note: str, **parameters: Any
+) -> Provenance:
+    """Return how images of frames came about."""
+    from aureole.io import Provenance, Source
+
+    return Provenance(
+        spec=spec.to_json(),
+        sources=[Source.of(path) for path in frames.sources],
+        parameters={"poni": str(args.poni), **parameters},
+        arrays={name: named.array for name, named in spec.embedded.items()},
+        note=note,
+    )
 
 
 def run_options(
