@@ -239,13 +239,17 @@ void register_split(nb::module_& m) {
         .def(
             "__init__",
             [](Field* self, const std::array<double, 9>& rotation, double dist, int base, int function, double scale,
-               bool turn_at_zero, std::pair<double, double> polarized) {
-                require(base >= RADIUS && base <= POLARIZATION && function >= IDENTITY && function <= ARCSINH,
+               bool turn_at_zero, const std::array<double, 3>& constants, std::optional<In<double>> factors) {
+                require(base >= RADIUS && base <= FAST && function >= IDENTITY && function <= ARCSINH,
                         "Field: unknown base or function");
-                new (self) Field{{}, dist, base, function, scale, turn_at_zero, polarized.first, polarized.second};
+                require(!factors || factors->size() == FACTORS, "Field: another number of factors of parallax");
+                new (self) Field{{}, dist, base, function, scale, turn_at_zero, {}, factors.has_value(), {}};
+                if (factors) std::copy_n(factors->data(), FACTORS, self->factor);
                 std::copy(rotation.begin(), rotation.end(), self->rotation);
+                std::copy(constants.begin(), constants.end(), self->constant);
             },
-            "rotation"_a, "dist"_a, "base"_a, "function"_a, "scale"_a, "turn_at_zero"_a, "polarized"_a);
+            "rotation"_a, "dist"_a, "base"_a, "function"_a, "scale"_a, "turn_at_zero"_a, "constants"_a,
+            "factors"_a.none() = nb::none());
     nb::class_<Grid>(m, "Grid", "Centres and borders of the pixels, in metres from the point of normal incidence.")
         .def(nb::init<In<double>, In<double>, In<double>, In<double>>(), "rows"_a, "columns"_a, "row_edges"_a,
              "column_edges"_a);

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from aureole.frames import EncodedFrame as EncodedFrame
     from aureole.geometry import Detector as Detector
     from aureole.geometry import Geometry as Geometry
+    from aureole.geometry import Sample as Sample
     from aureole.geometry import detector as detector
     from aureole.io import load as load
     from aureole.io import open_frames as open_frames
@@ -38,6 +39,7 @@ _HOME = {
     "Geometry": "aureole.geometry",
     "IntegrationSpec": "aureole.azimuthal",
     "Pattern": "aureole.azimuthal",
+    "Sample": "aureole.geometry",
     "Trim": "aureole.azimuthal",
     "decode": "aureole.kernels",
     "detector": "aureole.geometry",

@@ -113,7 +113,8 @@ class Field:
         function: int,
         scale: float,
         turn_at_zero: bool,
-        polarized: tuple[float, float],
+        constants: tuple[float, float, float],
+        factors: NDArray[np.float64] | None = None,
     ) -> None: ...
 
 class Grid:

@@ -5,6 +5,7 @@
     AureoleError
     ├── InputError          what the user gave cannot be used
     │   ├── GeometryError   a PONI, a detector, a wavelength
+    │   ├── CalibrationError  rings that do not tell where the detector stands
     │   ├── SpecError       a request that cannot be met: ranges, shapes, units, options
     │   └── FormatError     a file that is not what it should be, as a whole
     ├── OutputError         a result that cannot be written
@@ -34,6 +35,10 @@ class InputError(AureoleError):
 
 class GeometryError(InputError):
     """A PONI file, detector or wavelength that is unknown, incomplete or contradictory."""
+
+
+class CalibrationError(InputError):
+    """Rings that do not tell where the detector stands: none, too few, or those of something else."""
 
 
 class SpecError(InputError):

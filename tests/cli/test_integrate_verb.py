@@ -80,6 +80,51 @@ def test_intensity_against_azimuth(run, scan):
     assert rows(target)[0].shape == (6, NPT)
 
 
+GRAZING = ("--unit", "qip_nm^-1", "--unit-azim", "qoop_nm^-1", "--npt-azim", 8)
+
+
+def test_grazing_incidence(run, scan, geometry):
+    sample = ("--incident-angle", 2.5, "--tilt-angle", -1, "--sample-orientation", 6)
+    done, target = integrate(run, scan, *GRAZING, *sample, "--azimuth-range", -3, 5)
+    assert done.code == 0
+    spec = aureole.IntegrationSpec(
+        geometry,
+        radial=aureole.Axis("qip_nm^-1", NPT),
+        azimuthal=aureole.Axis("qoop_nm^-1", 8, (-3, 5)),
+        sample=aureole.Sample(np.radians(2.5), np.radians(-1.0), 6),
+    )
+    assert aureole.IntegrationSpec.from_json(json.dumps(spec_in(target))) == spec
+    np.testing.assert_array_equal(
+        rows(target)[0], spec.plan().integrate(scan.images).intensity.astype(np.float32)
+    )
+    with h5py.File(target) as file:
+        assert "definition" not in file["entry"]
+        data = file["entry/data"]
+        assert data["radial_axis"].attrs["long_name"] == "qip (1/nm)"
+        assert data["azimuthal_axis"].attrs["long_name"] == "qoop (1/nm)"
+        assert data.attrs["title"] == "Intensity against qoop (1/nm) and qip (1/nm)"
+    told = run("info", target).out
+    assert "incidence 2.5°, tilt -1°, orientation 6" in told
+
+
+def test_grazing_incidence_asks_for_what_it_needs(run, scan):
+    told = integrate(run, scan, *GRAZING)[0]
+    assert told.code == 2
+    assert "give its angle of incidence" in told.err
+    told = integrate(run, scan, *GRAZING, "--incident-angle", 100)[0]
+    assert told.code == 2
+    assert "incident_angle" in told.err
+    told = integrate(run, scan, "--unit", "q_nm^-1", "--incident-angle", 0.2)[0]
+    assert told.code == 2
+    assert "no axis depends on it" in told.err
+    told = integrate(run, scan, "--unit-azim", "qoop_nm^-1")[0]
+    assert told.code == 2
+    assert "--npt-azim" in told.err
+    told = integrate(run, scan, "--unit", "chi_deg", "--unit-azim", "chi_deg")[0]
+    assert told.code == 2
+    assert "no azimuth" in told.err
+
+
 def test_options_reach_the_spec(run, scan):
     for name in ("mask", "dark", "flat", "absorption"):
         np.save(scan.root / f"{name}.npy", np.ones(scan.images[0].shape, np.float32))

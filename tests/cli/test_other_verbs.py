@@ -10,7 +10,7 @@ import pytest
 from matplotlib.image import imread
 
 import aureole
-from aureole.geometry import format_poni, model_names
+from aureole.geometry import Sensor, format_poni, model_names
 from aureole.io import save_detector, write_cbf
 
 
@@ -73,6 +73,21 @@ def test_a_geometry_is_known_by_what_it_says(run, scan):
     other = scan.root / "calibration.txt"
     other.write_text(scan.poni.read_text())
     assert "geometry (PONI)" in run("info", other).out
+
+
+def test_info_of_a_geometry_with_parallax(run, scan, geometry):
+    known = replace(geometry.detector, sensor=Sensor("Si", 450e-6))
+    scan.poni.write_text(format_poni(replace(geometry, detector=known, parallax=True)), encoding="utf-8")
+    assert "corrected for, in Si, 450 µm" in run("info", scan.poni).out
+    scan.poni.write_text(format_poni(replace(geometry, parallax=True)), encoding="utf-8")
+    told = run("info", scan.poni)
+    assert told.code == 0
+    assert "not known: the sensor of detector Detector is not known" in told.out
+    told = run("integrate", scan.folder, "--poni", scan.poni, "-o", scan.out / "p.h5")
+    assert told.code == 2
+    assert "parallax: the sensor" in told.err
+    told = run("integrate", scan.folder, "--poni", scan.poni, "--sensor", "Si,450um", "-o", scan.out / "p.h5")
+    assert told.code == 0
 
 
 def test_info_of_a_detector_file(run, scan):
@@ -273,6 +288,37 @@ def test_convert_goes_on_after_bad_frames(run, scan, refused, threads):
         np.testing.assert_array_equal(file["entry/frame_status"][()], [0, 2, 1, 0, 1, 0])
         for index in (0, 3, 5):
             np.testing.assert_array_equal(file["entry/data/data"][index], scan.images[index])
+
+
+def test_convert_undistorts(run, scan, geometry):
+    """Hexagons: no count is lost, and the new geometry sees the ring where the old one did."""
+    from aureole.geometry.surface import Hexagons
+
+    known = replace(geometry.detector, surface=Hexagons())
+    save_detector(known, scan.root / "hexagons.h5")
+    text = format_poni(geometry).replace("Detector: Detector", "Detector: NexusDetector")
+    lines = [line for line in text.splitlines() if not line.startswith("Detector_config")]
+    config = json.dumps({"filename": str(scan.root / "hexagons.h5")})
+    scan.poni.write_text("\n".join([*lines, f"Detector_config: {config}", ""]), encoding="utf-8")
+    target = scan.out / "regular.h5"
+    done = run("convert", scan.folder, "--undistort", scan.poni, "-o", target)
+    assert done.code == 0, done.err
+    with h5py.File(target) as file:
+        made = file["entry/instrument/detector/data"][()]
+        assert file["entry/conversion/note"].asstr()[()].startswith("counts of regular pixels")
+    assert made.dtype == np.float32
+    np.testing.assert_allclose(np.nansum(made, (1, 2)), scan.images.sum((1, 2)), rtol=1e-6)
+    after = aureole.load(scan.out / "regular.poni")
+    assert after.shape == made.shape[1:]
+    there = replace(geometry, detector=known)
+    for where, image in ((there, scan.images[0]), (after, made[0])):
+        pattern = aureole.integrate1d(image, where, 40, radial_range=(8.0, 16.0), solid_angle=False)
+        assert pattern.radial[np.nanargmax(pattern.intensity)] == pytest.approx(12.0, abs=0.3)
+    told = run("convert", scan.folder, "--undistort", scan.poni, "-o", scan.out / "again.h5")
+    assert told.code == 0
+    told = run("convert", scan.folder, "--undistort", scan.poni, "-o", scan.out / "again.nxs")
+    assert told.code == 2
+    assert "again.poni" in told.err
 
 
 def test_convert_refuses(run, scan, refused):

@@ -170,7 +170,8 @@ def test_real_files(data):
         (config("Pilatus2M", '{"sensor": "thick"}'), "sensor must have a material"),
         (config("NexusDetector", '{"filename": "d.h5"}'), "described in the file"),
         ("Detector: /data/d.h5\n" + POSE, "described in the file"),
-        (GENERIC + "Parallax: True\n", "parallax correction is not made"),
+        (GENERIC + "Parallax: True\n", "Parallax is a key of version 3"),
+        (GENERIC + "Parallax: perhaps\n", "Parallax must be True or False"),
     ],
 )
 def test_malformed_files(text, message):

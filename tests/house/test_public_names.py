@@ -20,6 +20,7 @@ NAMES = {
     "Geometry",
     "IntegrationSpec",
     "Pattern",
+    "Sample",
     "Trim",
     "__version__",
     "decode",

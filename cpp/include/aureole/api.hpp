@@ -130,9 +130,24 @@ enum Base : int32_t {
     Q_X, Q_Y,       // the same in the planes of the fast and of the slow axis, signed
     CHI,            // angle around the beam
     SOLID_ANGLE,    // cosine of the angle of incidence, cubed
-    POLARIZATION    // 1/2 [1 + (t3^2 - a (t2^2 - t1^2) + b 2 t1 t2) / R^2]
+    POLARIZATION,   // 1/2 [1 + (t3^2 - a (t2^2 - t1^2) + b 2 t1 t2) / R^2]
+    // The rotation of these goes on to the axes of a sample (out of its plane, across the beam, along it), and the
+    // constants are the beam there: t/R - beam is the momentum transfer, times lambda / 2 pi.
+    OUT_OF_PLANE, ACROSS, ALONG,    // its components
+    IN_PLANE,       // what the last two make together, with the sign of the first of them
+    POLAR,          // angle from out of the plane to in the plane
+    ELEVATION,      // of t above the plane
+    BEARING,        // of t in the plane
+    // Without a rotation of the detector: distances from the point of normal incidence.
+    SLOW, FAST
 };
+// Whether the size of a quantity is continuous, and its sign jumps: where t is neither to the right nor to the left.
+AUREOLE_INLINE constexpr bool has_sides(int32_t base) { return base == IN_PLANE || base == POLAR; }
+
 enum Function : int32_t { IDENTITY, RECIPROCAL, SQUARE, LOG, LOG10, LOG1P, ARCSINH };
+
+// How many factors of parallax there are: for cosines of the angle of incidence from 0 to 1 in equal steps.
+inline constexpr size_t FACTORS = 1025;
 
 // What geometry says at points of a detector: function(scale * base).
 struct Field {
@@ -141,7 +156,9 @@ struct Field {
     int32_t base, function;
     double scale;
     bool turn_at_zero;             // whether chi jumps at 0 and not at pi
-    double a, b;                   // of the polarization
+    double constant[3];            // a and b of the polarization, or the beam along the axes of the sample
+    bool parallax;                 // whether photons entered the sensor nearer to the point of normal incidence:
+    double factor[FACTORS];        // by these of the distance from there
 };
 
 // A field at the n columns of a row, given as distances from the point of normal incidence; or at n places anywhere,

@@ -23,6 +23,11 @@ struct Extent {
 
 // Takes in the azimuths of a pixel. The azimuth starts at `turn`; a pixel that reaches over its ends fills all of it.
 inline void widen_azimuth(Extent& e, double y0, double y1, double turn, double period) {
+    if (!std::isfinite(period)) {
+        e.y0 = least(e.y0, y0);
+        e.y1 = most(e.y1, y1);
+        return;
+    }
     const double end = turn + period, middle = 0.5 * (y0 + y1);
     const double shift = middle < turn ? period : (middle >= end ? -period : 0.0);
     const bool over = period > 0.0 && (y0 + shift < turn || y1 + shift > end);

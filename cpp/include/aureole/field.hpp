@@ -42,8 +42,33 @@ AUREOLE_INLINE double squared_sine(double squared, double length, double along) 
     return 0.5 * (along >= 0.0 ? forward : (length - along) / length);
 }
 
+// By what the distance of a place from the point of normal incidence shrinks; linear between the factors.
+AUREOLE_INLINE double shrinking(const Field& f, double cosine) {
+    constexpr double LAST = double(FACTORS - 2);
+    const double at = cosine * double(FACTORS - 1);
+    const double whole = at > 0.0 && at < LAST ? __builtin_trunc(at) : LAST;    // NaN stays in the fraction
+    const size_t k = size_t(whole);
+    return f.factor[k] + (at - whole) * (f.factor[k + 1] - f.factor[k]);
+}
+
+// The same as `fill` where there is parallax.
+template <class F> inline void fill_shrunk(const Field& f, const FieldArgs& args, F&& value) {
+    const double* r = f.rotation;
+    for (size_t j = 0; j < args.n; ++j) {
+        double a = args.places ? args.places[j] : args.row;
+        double b = args.places ? args.places[args.n + j] : args.columns[j];
+        const double c = args.places ? args.places[2 * args.n + j] : f.dist;
+        const double factor = shrinking(f, c / __builtin_sqrt(a * a + b * b + c * c));
+        a *= factor;
+        b *= factor;
+        args.out[j] = f.scale * value(r[0] * a + r[1] * b + r[2] * c, r[3] * a + r[4] * b + r[5] * c,
+                                      r[6] * a + r[7] * b + r[8] * c, a * a + b * b + c * c);
+    }
+}
+
 // out = scale * value(t1, t2, t3, squared distance to the sample)
 template <class F> inline void fill(const Field& f, const FieldArgs& args, F&& value) {
+    if (f.parallax) return fill_shrunk(f, args, value);
     const double* r = f.rotation;
     if (args.places) {
         const double *p1 = args.places, *p2 = p1 + args.n, *p3 = p2 + args.n;
@@ -63,6 +88,11 @@ template <class F> inline void fill(const Field& f, const FieldArgs& args, F&& v
         const double c = columns[j];
         out[j] = scale * value(row1 + column1 * c, row2 + column2 * c, row3 + column3 * c, row_squared + c * c);
     }
+}
+
+// Component in the plane of a sample, from those across the beam and along it.
+AUREOLE_INLINE double in_plane(double across, double along) {
+    return __builtin_copysign(__builtin_sqrt(across * across + along * along), across);
 }
 
 template <class F> inline void apply(const FieldArgs& args, F&& function) {
@@ -110,8 +140,48 @@ inline void field(const Field& f, const FieldArgs& args) {
         });
         break;
     }
+    case OUT_OF_PLANE:
+    case ACROSS:
+    case ALONG: {
+        const int which = f.base - OUT_OF_PLANE;
+        const double beam = f.constant[which];
+        fill(f, args, [which, beam](double t1, double t2, double t3, double squared) {
+            return (which == 0 ? t1 : which == 1 ? t2 : t3) / __builtin_sqrt(squared) - beam;
+        });
+        break;
+    }
+    case IN_PLANE: {
+        const double beam2 = f.constant[1], beam3 = f.constant[2];
+        fill(f, args, [beam2, beam3](double, double t2, double t3, double squared) {
+            const double length = __builtin_sqrt(squared);
+            return in_plane(t2 / length - beam2, t3 / length - beam3);
+        });
+        break;
+    }
+    case POLAR: {
+        const double beam1 = f.constant[0], beam2 = f.constant[1], beam3 = f.constant[2];
+        fill(f, args, [beam1, beam2, beam3](double t1, double t2, double t3, double squared) {
+            const double length = __builtin_sqrt(squared);
+            return angle(in_plane(t2 / length - beam2, t3 / length - beam3), t1 / length - beam1);
+        });
+        break;
+    }
+    case ELEVATION:
+        fill(f, args, [](double t1, double t2, double t3, double) {
+            return angle(t1, __builtin_sqrt(t2 * t2 + t3 * t3));
+        });
+        break;
+    case BEARING:
+        fill(f, args, [](double, double t2, double t3, double) { return angle(t2, t3); });
+        break;
+    case SLOW:
+        fill(f, args, [](double t1, double, double, double) { return t1; });
+        break;
+    case FAST:
+        fill(f, args, [](double, double t2, double, double) { return t2; });
+        break;
     default: {
-        const double a = f.a, b = f.b;
+        const double a = f.constant[0], b = f.constant[1];
         fill(f, args, [a, b](double t1, double t2, double t3, double squared) {
             const double polarized = a * (t2 * t2 - t1 * t1) - b * (2.0 * t1 * t2);
             return 0.5 * (1.0 + (t3 * t3 - polarized) / squared);

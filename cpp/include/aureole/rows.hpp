@@ -20,7 +20,7 @@ struct Pixels {
     size_t rows = 0, columns = 0;
     const uint8_t* mask = nullptr;    // non-zero: no entries
     Coordinate radial, azimuthal;
-    double period = 0.0;              // of the azimuth
+    double period = 0.0;              // of the azimuth; infinite where that is no angle around the beam
     bool radius = true;               // whether the radial coordinate is 0 on the beam and rises from there
     // for fields: where centres and borders of the pixels are, in metres from the point of normal incidence
     const double *row_centre = nullptr, *column_centre = nullptr, *row_edge = nullptr, *column_edge = nullptr;
@@ -52,7 +52,7 @@ class Rows {
         : kernels_(kernels), pixels_(pixels), radial_(pixels, pixels.radial, needs.radial),
           azimuthal_(pixels, pixels.azimuthal, needs.azimuthal),
           places_(pixels.places ? pixels.columns * 3 * (1 + pixels.places->corners) : 0), bounds_(4 * pixels.columns),
-          care_(pixels.columns, PLAIN), centred_(needs.radial.centre || needs.azimuthal.centre),
+          care_(pixels.columns, PLAIN), centred_(radial_.centred() || azimuthal_.centred()),
           bounded_(mode != Mode::no) {
         double* b = bounds_.data();
         now.centred = mode == Mode::bbox;
@@ -65,7 +65,7 @@ class Rows {
         now.care = care_.data();
         now.row.n = pixels.columns;
         now.row.corners = pixels.corners();
-        now.row.grid = !pixels.places;
+        now.row.grid = !pixels.places && !radial_.sided() && !azimuthal_.sided();
     }
 
     BoundArgs now;    // the row at hand, with its bounds; points into the vectors below, which keep their place
@@ -108,9 +108,14 @@ class Rows {
     class Source {
       public:
         Source(const Pixels& pixels, const Coordinate& from, const Needs::Of& needs)
-            : pixels_(pixels), from_(from), centre_(needs.centre), vertex_(needs.vertex) {
+            : pixels_(pixels), from_(from), vertex_(needs.vertex),
+              sided_(vertex_ && from.field && has_sides(from.field->base)), centre_(needs.centre || sided_) {
             if (from.field) memory_.resize((pixels.places ? 1 + pixels.places->corners : 3) * (pixels.columns + 1));
+            if (sided_) on_one_side_.resize(pixels.corners() * pixels.columns);
         }
+
+        bool centred() const { return centre_; }
+        bool sided() const { return sided_; }
 
         PixelRow::Coordinate row(size_t i, bool first, const Kernels& kernels) {
             const size_t n = pixels_.columns, step = n + 1;
@@ -123,7 +128,7 @@ class Rows {
             if (centre_) kernels.field(*from_.field, {pixels_.row_centre[i], n, pixels_.column_centre, centre});
             if (vertex_ && first) kernels.field(*from_.field, {edge[0], step, pixels_.column_edge, above});
             if (vertex_) kernels.field(*from_.field, {edge[1], step, pixels_.column_edge, below});
-            return on_grid(centre_ ? centre : nullptr, vertex_ ? above : nullptr, vertex_ ? below : nullptr);
+            return one_side(on_grid(centre_ ? centre : nullptr, vertex_ ? above : nullptr, vertex_ ? below : nullptr));
         }
 
         // At centres and corners that are known, one after the other.
@@ -141,10 +146,21 @@ class Rows {
                 kernels.field(*from_.field, {0.0, n, nullptr, out, places});
                 found.corner[k] = out;
             }
-            return found;
+            return one_side(found);
         }
 
       private:
+        // A pixel where the sign jumps is all on the side that its centre is on, and not in between.
+        PixelRow::Coordinate one_side(PixelRow::Coordinate found) {
+            const size_t n = pixels_.columns;
+            for (size_t k = 0; sided_ && k < pixels_.corners(); ++k) {
+                double* out = on_one_side_.data() + k * n;
+                for (size_t j = 0; j < n; ++j) out[j] = std::copysign(found.corner[k][j], found.centre[j]);
+                found.corner[k] = out;
+            }
+            return found;
+        }
+
         static PixelRow::Coordinate on_grid(const double* centre, const double* above, const double* below) {
             if (!above) return {centre, {}};
             return {centre, {above, below, below + 1, above + 1}};
@@ -152,8 +168,8 @@ class Rows {
 
         const Pixels& pixels_;
         const Coordinate& from_;
-        const bool centre_, vertex_;
-        std::vector<double> memory_;
+        const bool vertex_, sided_, centre_;
+        std::vector<double> memory_, on_one_side_;
     };
 
     const Kernels& kernels_;

@@ -8,6 +8,7 @@ from aureole.azimuthal.multi import MultiSpec
 from aureole.azimuthal.plan import Plan
 from aureole.azimuthal.polarization import Polarization, fit_polarization
 from aureole.azimuthal.project import back_project
+from aureole.azimuthal.regrid import Regridding, regridding
 from aureole.azimuthal.result import Bins, Cake, Difference, Pattern, Result, Sums, subtract
 from aureole.azimuthal.separate import Separation, Separator, separate
 from aureole.azimuthal.shortcuts import integrate1d, integrate2d
@@ -32,6 +33,7 @@ __all__ = [
     "Picking",
     "Plan",
     "Polarization",
+    "Regridding",
     "Result",
     "Separation",
     "Separator",
@@ -49,6 +51,7 @@ __all__ = [
     "integrate1d",
     "integrate2d",
     "most_bins",
+    "regridding",
     "separate",
     "subtract",
 ]

@@ -52,6 +52,10 @@ class Inpainter:
             raise SpecError("inpainting needs bins along both axes, without ranges")
         assert spec.radial is not None
         assert spec.azimuthal is not None
+        if spec.azimuthal.definition.base != "chi" or spec.sample is not None:
+            raise SpecError(
+                "inpainting goes along rings: its azimuthal axis is chi, its radial one of no sample"
+            )
         self._turn = turn_of(spec.azimuthal.unit)
         start = 0.0 if spec.chi_discontinuity == "zero" else -0.5 * self._turn
         geometry = shaped(spec)

@@ -99,6 +99,7 @@ class Plan:
             split=spec.split,
             mask=known.mask,
             chi_discontinuity=spec.chi_discontinuity,
+            sample=spec.sample,
             threads=threads,
         )
         entries = table.entries

@@ -74,14 +74,15 @@ def back_project(
     Raises
     ------
     SpecError
-        Arrays that do not fit together, a spec without a radial unit, or no point with an intensity.
+        Arrays that do not fit together, a spec without a radial unit, a cake against another unit than χ, or
+        no point with an intensity.
     """
     geometry = shaped(spec)
     counting = Counting.of(spec)
     if spec.radial is None:
         raise SpecError("there is no radial axis: without its unit an image cannot be made")
     at, values = _points(radial, "radial"), np.asarray(intensity, np.float64)
-    place = geometry.center_array(spec.radial.unit)
+    place = geometry.center_array(spec.radial.unit, sample=spec.sample)
     if azimuthal is None:
         if values.shape != at.shape:
             raise SpecError(f"{values.shape} intensities for {at.size} radial points")
@@ -91,6 +92,8 @@ def back_project(
         if values.shape != (around.size, at.size):
             raise SpecError(f"{values.shape} intensities for {around.size} x {at.size} points")
         name = "chi_deg" if spec.azimuthal is None else spec.azimuthal.unit
+        if unit(name).base != "chi":
+            raise SpecError(f"cakes against {name} make no image: their second axis must be chi")
         chi = geometry.center_array(name, chi_discontinuity=spec.chi_discontinuity)
         image = over_both(place, chi, (at, around, values), turn=turn_of(name))
     if counts:

@@ -77,7 +77,7 @@ class Separator:
         geometry = shaped(spec)
         self._counting = Counting.of(spec)
         self._detector = geometry.detector
-        self._place = geometry.center_array(spec.radial.unit, threads=threads)
+        self._place = geometry.center_array(spec.radial.unit, sample=spec.sample, threads=threads)
 
     def __call__(self, image: NDArray[Any] | EncodedFrame) -> Separation:
         """Separate one frame; raises `FrameError` where it cannot be used."""

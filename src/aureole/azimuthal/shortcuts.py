@@ -14,14 +14,17 @@ from aureole.azimuthal.result import Cake, Pattern
 from aureole.azimuthal.spec import ArrayField, ErrorModel, IntegrationSpec, Split
 from aureole.errors import SpecError
 from aureole.frames import EncodedFrame
-from aureole.geometry import Discontinuity, Geometry
+from aureole.geometry import Discontinuity, Geometry, Sample
 from aureole.kernels.robust import Clip, Trim
 
 Range = tuple[float, float]
 
 
 class Options(TypedDict, total=False):
-    """Fields of `IntegrationSpec` beside geometry and axes, and what `Plan.integrate` takes."""
+    """Fields of `IntegrationSpec` beside geometry and axes, and what `Plan.integrate` takes.
+
+    `azimuthal_unit` is that of the azimuthal axis, ``"chi_deg"`` without it.
+    """
 
     split: Split
     error_model: ErrorModel | None
@@ -40,6 +43,8 @@ class Options(TypedDict, total=False):
     normalization_factor: float
     chi_discontinuity: Discontinuity
     robust: Trim | Clip | None
+    sample: Sample | None
+    azimuthal_unit: str
     efficiency: bool
     variance: FramesLike | None
     monitor: Monitor | None
@@ -75,7 +80,8 @@ def integrate1d(
         In degrees; restricts what is integrated.
     **options
         Fields of `IntegrationSpec` (`split`, `error_model`, `mask`, `dark`, `flat`, `polarization_factor`,
-        ...); also `variance` and `monitor`, which `Plan.integrate` describes.
+        `sample`, ...); also `variance` and `monitor`, which `Plan.integrate` describes, and
+        `azimuthal_unit`: what stands in the place of degrees around the beam, such as ``"qoop_nm^-1"``.
 
     Returns
     -------
@@ -89,7 +95,8 @@ def integrate1d(
     FrameError
         An image that cannot be used.
     """
-    azimuthal = None if azimuth_range is None else Axis("chi_deg", None, azimuth_range)
+    around = options.pop("azimuthal_unit", "chi_deg")
+    azimuthal = None if azimuth_range is None else Axis(around, None, azimuth_range)
     result = _integrate(image, geometry, Axis(unit, npt, radial_range), azimuthal, options)
     assert isinstance(result, Pattern)
     return result
@@ -113,7 +120,7 @@ def integrate2d(
     image, geometry, unit, radial_range, azimuth_range, **options
         As for `integrate1d`.
     npt_radial, npt_azimuthal : int
-        Number of bins; azimuths are in degrees.
+        Number of bins; azimuths are in degrees, or in `azimuthal_unit`.
 
     Returns
     -------
@@ -125,7 +132,7 @@ def integrate2d(
     InputError, FrameError
         As for `integrate1d`.
     """
-    azimuthal = Axis("chi_deg", npt_azimuthal, azimuth_range)
+    azimuthal = Axis(options.pop("azimuthal_unit", "chi_deg"), npt_azimuthal, azimuth_range)
     result = _integrate(image, geometry, Axis(unit, npt_radial, radial_range), azimuthal, options)
     assert isinstance(result, Cake)
     return result

@@ -105,13 +105,14 @@ class SparsePlan:
             split="no",
             mask=known.mask,
             chi_discontinuity=spec.chi_discontinuity,
+            sample=spec.sample,
             threads=threads,
         )
         if table.entries.bins.size == 0 or table.radial is None:
             raise SpecError(f"no valid pixel lies in the range: {radial.unit} {radial.range or 'everywhere'}")
         self.mask = (np.diff(table.entries.pixel_ptr) == 0).reshape(self.shape)
         self.mask.flags.writeable = False
-        radius = geometry.center_array(radial.unit, threads=threads)
+        radius = geometry.center_array(radial.unit, sample=spec.sample, threads=threads)
         self._centres = radial.centres(*table.radial)
         self._radius = np.where(self.mask, nan, radius).astype(np.float32)
         self._normalization = known.norm.astype(np.float32)

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from aureole.arrays import NamedArray
 from aureole.axis import Axis
 from aureole.errors import SpecError
-from aureole.geometry import Discontinuity, Geometry, Sensor
+from aureole.geometry import Discontinuity, Geometry, Sample, Sensor
 from aureole.kernels.robust import Clip, Trim
 from aureole.units import unit
 
@@ -26,7 +26,7 @@ Split = Literal["no", "bbox", "pseudo", "full"]
 ErrorModel = Literal["variance", "poisson", "poisson_floor", "azimuthal"]
 
 _FORMAT = "aureole-integration-1"
-_LATER = ("robust", "efficiency")
+_LATER = ("robust", "efficiency", "sample")
 """Fields that came after the first version: where they say nothing, specs keep their digest."""
 _ARRAYS = ("mask", "dark", "dark_variance", "flat", "absorption")
 
@@ -82,13 +82,15 @@ class IntegrationSpec:
     robust : Trim or Clip, optional
         What pixels of a bin do not count in a frame because they stand out, as the grains of a spotty ring
         do. Every pixel counts without it. Robust results do not merge.
+    sample : Sample, optional
+        How the sample stands in the beam; axes of grazing incidence and of fibres need it, others do not.
 
     Raises
     ------
     SpecError
         A value that is impossible, or two that contradict each other.
     GeometryError
-        A unit that needs a wavelength, with a geometry that has none.
+        A unit that needs a wavelength, with a geometry that has none; a parallax that is not known.
     """
 
     geometry: Geometry
@@ -113,6 +115,7 @@ class IntegrationSpec:
     chi_discontinuity: Discontinuity = "pi"
     robust: Trim | Clip | None = None
     efficiency: bool = True
+    sample: Sample | None = None
 
     def __post_init__(self) -> None:
         if not isinstance(self.geometry, Geometry):
@@ -127,6 +130,7 @@ class IntegrationSpec:
                 known = ", ".join(str(choice) for choice in choices)
                 raise SpecError(f"{name} is {getattr(self, name)!r}: it must be one of {known}")
         _check_robust(self)
+        _check_sample(self)
         for name in ("detector_mask", "solid_angle", "efficiency"):
             object.__setattr__(self, name, bool(getattr(self, name)))
         for name in _NUMBERS:
@@ -210,6 +214,8 @@ class IntegrationSpec:
                 value = {"unit": value.unit, "bins": value.bins, "range": value.range}
             elif isinstance(value, NamedArray):
                 value = value.describe()
+            elif isinstance(value, Sample):
+                value = value.to_dict()
             elif isinstance(value, Trim | Clip):
                 value = {type(value).__name__.lower(): _rule(value)}
             elif field.name == "efficiency":
@@ -307,6 +313,24 @@ def _check_axes(spec: IntegrationSpec) -> None:
         unit(axis.unit, kind).scale(spec.geometry.wavelength)
     if not any(axis is not None and axis.bins for axis in (spec.radial, spec.azimuthal)):
         raise SpecError('no axis has bins: give one, such as radial=Axis("q_nm^-1", 1000)')
+    if spec.geometry.parallax:
+        spec.geometry.field("r_m")  # raises where it is not known
+
+
+def _check_sample(spec: IntegrationSpec) -> None:
+    if not isinstance(spec.sample, Sample | None):
+        raise SpecError(f"sample is {spec.sample!r}: it must be an aureole.Sample or None")
+    axes = [axis for axis in (spec.radial, spec.azimuthal) if axis is not None]
+    wanting = [axis.unit for axis in axes if axis.definition.needs_sample]
+    if wanting and spec.sample is None:
+        raise SpecError(
+            f"{' and '.join(wanting)} need to know how the sample stands in the beam: give its angle "
+            "of incidence"
+        )
+    if spec.sample is not None and not wanting:
+        raise SpecError(
+            f"a sample has no use with {' and '.join(axis.unit for axis in axes)}: no axis depends on it"
+        )
 
 
 def _check_numbers(spec: IntegrationSpec) -> None:
@@ -345,6 +369,8 @@ def _from_plain(name: str, value: Any, arrays: Mapping[str, NDArray[Any]]) -> An
         return Axis(value["unit"], value["bins"], value["range"])
     if name in _ARRAYS:
         return NamedArray.find(value, arrays)
+    if name == "sample":
+        return Sample(**value)
     if name == "efficiency":
         return Sensor(value["material"], value["thickness"])
     if name == "robust":

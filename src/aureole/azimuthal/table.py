@@ -16,7 +16,7 @@ from aureole import _core
 from aureole.axis import Axis
 from aureole.azimuthal.spec import IntegrationSpec, Split
 from aureole.errors import GeometryError, SpecError
-from aureole.geometry import Discontinuity, Geometry
+from aureole.geometry import Discontinuity, Geometry, Sample
 from aureole.kernels.sums import Entries
 from aureole.units import Unit, unit
 
@@ -27,6 +27,14 @@ MODES: dict[str, int] = {name: number for number, name in enumerate(get_args(Spl
 
 _BEYOND = ("reciprocal", "log", "log10")
 """Functions that make a coordinate infinite on the beam."""
+
+_BESIDE = {
+    **dict.fromkeys(("in_plane", "across", "along"), "qoop_nm^-1"),
+    **{"out_of_plane": "qxgi_nm^-1", "slow": "p2_m", "fast": "p1_m"},
+    **{"exit_vert": "exit_angle_horz_rad", "exit_horz": "exit_angle_vert_rad"},
+    **{"ray_vert": "scattering_angle_horz_rad", "ray_horz": "scattering_angle_vert_rad"},
+}
+"""The other coordinate of a pixel's outline, where polar ones have none to go with this."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -55,6 +63,7 @@ def build_entries(
     split: Split = "bbox",
     mask: NDArray[np.bool_] | None = None,
     chi_discontinuity: Discontinuity = "pi",
+    sample: Sample | None = None,
     threads: int = 1,
 ) -> SplitTable:
     """Work out which fraction of each pixel falls into which bin.
@@ -75,6 +84,8 @@ def build_entries(
         True where a pixel has no entries and no say in the range of an axis. It replaces the detector's own.
     chi_discontinuity : {"pi", "zero"}
         Where an azimuthal axis without a range starts, when it has to go all the way round.
+    sample : Sample, optional
+        How the sample stands in the beam, for units that need it.
     threads : int
         How many work on it; the result is the same bits for any number.
 
@@ -86,7 +97,8 @@ def build_entries(
     ------
     SpecError
         No axis with bins, an axis of the wrong kind, an unknown way of splitting, a mask of another shape,
-        too many bins, or an axis without a range where no pixel is left to take it from.
+        too many bins, no sample where one is needed, or an axis without a range where no pixel is left to
+        take it from.
     GeometryError
         A unit needs a wavelength, or the detector has no shape.
     """
@@ -102,12 +114,25 @@ def build_entries(
     counts = [1 if axis is None or axis.bins is None else axis.bins for axis in (radial, azimuthal)]
     if counts[0] * counts[1] > np.iinfo(np.int32).max:
         raise SpecError(f"{counts[0]} x {counts[1]} bins are more than 2^31 - 1: ask for fewer")
-    pixels = _pixels(geometry, radial, azimuthal, split=split, mask=mask, chi_discontinuity=chi_discontinuity)
-    low, high, first, last = _extent(pixels, radial, azimuthal, split, chi_discontinuity, threads)
+    turn = chi_discontinuity
+    pixels = _pixels(geometry, radial, azimuthal, split=split, mask=mask, turn=turn, sample=sample)
+    low, high, first, last = _extent(pixels, radial, azimuthal, split, _start(azimuthal, turn), threads)
     along = None if radial is None else radial.resolve(low, high)
     around = None if azimuthal is None else azimuthal.resolve(first, last)
     found = _core.split(MODES[split], pixels, _scale(radial, along), _scale(azimuthal, around), threads)
     return SplitTable(Entries(*found, counts[0] * counts[1]), along, around)
+
+
+def _coordinates(radial: Axis | None, azimuthal: Axis | None) -> tuple[Unit, Unit]:
+    """Return the units of both axes; in the place of one that is missing, what outlines of pixels need.
+
+    An outline has two coordinates, and near the beam the azimuth makes no sense without a radius.
+    """
+    rho = None if radial is None else unit(radial.unit)
+    chi = None if azimuthal is None else unit(azimuthal.unit)
+    beside_rho = "chi_rad" if rho is None else _BESIDE.get(rho.base, "chi_rad")
+    beside_chi = "r_m" if chi is None else _BESIDE.get(chi.base, "r_m")
+    return rho or unit(beside_chi), chi or unit(beside_rho)
 
 
 def extent(spec: IntegrationSpec, mask: NDArray[np.bool_], threads: int = 1) -> tuple[float, ...]:
@@ -127,10 +152,11 @@ def extent(spec: IntegrationSpec, mask: NDArray[np.bool_], threads: int = 1) -> 
         Smallest and largest radial coordinate, and the same of the azimuth; infinity and minus infinity for
         an axis that has a range, or is not there.
     """
-    turn = spec.chi_discontinuity
-    radial, azimuthal = spec.radial, spec.azimuthal
-    pixels = _pixels(spec.geometry, radial, azimuthal, split=spec.split, mask=mask, chi_discontinuity=turn)
-    return _extent(pixels, radial, azimuthal, spec.split, turn, threads)
+    radial, azimuthal, turn = spec.radial, spec.azimuthal, spec.chi_discontinuity
+    pixels = _pixels(
+        spec.geometry, radial, azimuthal, split=spec.split, mask=mask, turn=turn, sample=spec.sample
+    )
+    return _extent(pixels, radial, azimuthal, spec.split, _start(azimuthal, turn), threads)
 
 
 def _extent(
@@ -138,22 +164,20 @@ def _extent(
     radial: Axis | None,
     azimuthal: Axis | None,
     split: Split,
-    chi_discontinuity: Discontinuity,
+    start: float,
     threads: int,
 ) -> tuple[float, float, float, float]:
     wanted = [axis is not None and axis.range is None for axis in (radial, azimuthal)]
     if not any(wanted):
         return inf, -inf, inf, -inf
-    turn = 0.0 if chi_discontinuity == "zero" else -0.5 * _azimuth(azimuthal)[1]
-    low, high, first, last = _core.extent(MODES[split], pixels, wanted[0], wanted[1], turn, threads)
+    low, high, first, last = _core.extent(MODES[split], pixels, wanted[0], wanted[1], start, threads)
     return low, high, first, last
 
 
-def _azimuth(axis: Axis | None) -> tuple[Unit, float]:
-    """Return the unit of the azimuth and its turn; without an axis any will do."""
-    known = unit(axis.unit if axis is not None else "chi_rad")
-    assert known.period is not None
-    return known, known.period
+def _start(azimuthal: Axis | None, turn: Discontinuity) -> float:
+    """Return where azimuths begin."""
+    period = None if azimuthal is None else azimuthal.definition.period
+    return 0.0 if turn == "zero" or period is None else -0.5 * period
 
 
 def _pixels(
@@ -163,31 +187,34 @@ def _pixels(
     *,
     split: Split,
     mask: NDArray[np.bool_] | None,
-    chi_discontinuity: Discontinuity,
+    turn: Discontinuity,
+    sample: Sample | None,
 ) -> _core.Pixels:
     """Return mask and coordinates as the kernel takes them: it computes those that a splitting needs."""
-    shape = geometry.shape
-    masked = np.zeros(shape, bool) if mask is None else np.array(mask, bool)
-    if masked.shape != shape:
-        raise SpecError(f"the mask has shape {masked.shape} and the detector {shape}")
-    # Near the beam the azimuth makes no sense without a radius; any will do.
-    rho = unit(radial.unit if radial is not None else "r_m")
-    chi, period = _azimuth(azimuthal)
+    rho, chi = _coordinates(radial, azimuthal)
     infinite = rho.function in _BEYOND
-    if infinite and split != "no":
-        _mask_beam(geometry, masked)
     rho_field, chi_field = (
-        _core.Coordinate(geometry.field(known, chi_discontinuity=chi_discontinuity)) for known in (rho, chi)
+        _core.Coordinate(geometry.field(known, chi_discontinuity=turn, sample=sample)) for known in (rho, chi)
     )
     return _core.Pixels(
-        shape,
+        geometry.shape,
         rho_field,
         chi_field,
-        masked.view(np.uint8),
-        period=period,
-        radius=rho.positive and not infinite,
+        _masked(geometry, mask, beam=infinite and split != "no").view(np.uint8),
+        period=chi.period or inf,
+        radius=rho.positive and chi.period is not None and not infinite,
         **geometry.pixels().for_kernels(),
     )
+
+
+def _masked(geometry: Geometry, mask: NDArray[np.bool_] | None, *, beam: bool) -> NDArray[np.bool_]:
+    """Return a copy of the mask, with the pixels that the beam touches where they have no extent."""
+    masked = np.zeros(geometry.shape, bool) if mask is None else np.array(mask, bool)
+    if masked.shape != geometry.shape:
+        raise SpecError(f"the mask has shape {masked.shape} and the detector {geometry.shape}")
+    if beam:
+        _mask_beam(geometry, masked)
+    return masked
 
 
 def _mask_beam(geometry: Geometry, mask: NDArray[np.bool_]) -> None:

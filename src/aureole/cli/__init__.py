@@ -30,6 +30,9 @@ example:
 
 
 _VERBS = (
+    "average",
+    "mask",
+    "calibrate",
     "integrate",
     "xrdmap",
     "xrdct",
@@ -43,8 +46,6 @@ _VERBS = (
     "plot",
     "export",
     "convert",
-    "average",
-    "mask",
     "simulate",
     "demo",
 )

@@ -41,7 +41,9 @@ def draw_result(figure: Figure, result: StoredResult, *, scale: str = "auto") ->
     if result.is_cake:
         upper, lower = figure.subplots(2, 1, sharex=True, height_ratios=(1.0, 2.2))
         draw_pattern(upper, axis.centres, _azimuthal_mean(overview.mean), None, scale=scale)
-        upper.set_title("Mean over azimuth" + _of_frames(result))
+        assert result.azimuthal is not None
+        other = "azimuth" if result.azimuthal.unit.startswith("chi") else "the rows below"
+        upper.set_title(f"Mean over {other}" + _of_frames(result))
         _cake(figure, lower, result, overview)
     else:
         lower = _patterns(figure, axis, result, overview, scale)

@@ -177,7 +177,11 @@ def read_geometry(args: argparse.Namespace) -> Geometry:
     """Read the PONI file and apply ``--energy`` or ``--wavelength``."""
     from aureole.io import load
 
-    geometry = load(args.poni)
+    return with_wavelength(load(args.poni), args)
+
+
+def with_wavelength(geometry: Geometry, args: argparse.Namespace) -> Geometry:
+    """Return a geometry with the wavelength of ``--energy`` or ``--wavelength``, if either is given."""
     if args.energy is not None:
         if args.energy > _HIGHEST_KEV:
             raise GeometryError(f"--energy {args.energy:g}: is in keV; did you mean {args.energy / 1e3:g}?")

@@ -18,7 +18,7 @@ A frame that is missing or corrupt is reported and its row is NaN; the others go
 See /entry/frame_status and /entry/frame_message in the output."""
 
 _EPILOG = f"""\
-{UNITS_EPILOG.format(more=", and chi_deg or chi_rad for intensity against azimuth")}
+{UNITS_EPILOG.format(more=", and chi_deg or chi_rad for intensity against azimuth", polar=" chigi_deg")}
 
 axes reach from the first to the last valid pixel: to compare results that were made with
 different masks bin by bin, give --radial-range, and --azimuth-range for cakes

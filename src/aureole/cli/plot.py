@@ -221,7 +221,7 @@ def plot_frame(
     overwrite: bool = False,
 ) -> None:
     """Draw one frame of a series into a picture, with rings if there is a geometry."""
-    from aureole.calibration import calibrant
+    from aureole.calibration import calibrant, usable_pixels
     from aureole.cli import draw_frame as draw
     from aureole.cli.figures import new_figure, plain, save
     from aureole.io.images import to_array
@@ -233,7 +233,7 @@ def plot_frame(
         raise FormatError(str(error)) from None
     path, mark, rest = frame.name.partition("::")
     geometry = None if geometry is None else geometry.with_shape(image.shape)
-    valid = _valid(image, geometry, mask)
+    valid = usable_pixels(image, None if geometry is None else geometry.detector, mask)
     with new_figure(*draw.figure_size(frame.shape)) as figure:
         axes = draw.draw_frame(figure, image, valid, scale=scale)
         subtitle, warning = f"{image.shape[0]} x {image.shape[1]} pixels of {image.dtype}", ""
@@ -254,30 +254,6 @@ def plot_frame(
             warning = _other_orientation(image, valid, geometry)
         draw.write_title(axes, plain(Path(path).name + mark + rest), subtitle, warning)
         save(figure, output, overwrite=overwrite)
-
-
-def _valid(image: NDArray[Any], geometry: Geometry | None, mask: NDArray[Any] | None) -> NDArray[np.bool_]:
-    """Return which pixels have a value: not masked, not one that means "no value"."""
-    import numpy as np
-
-    valid = np.ones(image.shape, bool)
-    if mask is not None:
-        if mask.shape != image.shape:
-            raise SpecError(f"the mask has shape {mask.shape}, the image has {image.shape}")
-        valid &= mask == 0
-    # Counts below zero, or all bits set, mark dead pixels and gaps of whatever detector.
-    if image.dtype.kind == "f":
-        valid &= np.isfinite(image)
-    elif image.dtype.kind == "i":
-        valid &= image >= 0
-    elif image.dtype.kind == "u" and image.dtype.itemsize > 1:
-        valid &= image != np.iinfo(image.dtype).max
-    if geometry is None:
-        return valid
-    valid &= ~geometry.detector.mask
-    for low, high in geometry.detector.invalid_values(image.dtype):
-        valid &= ~((image >= low) & (image <= high))
-    return valid
 
 
 def _other_orientation(image: NDArray[np.generic], valid: NDArray[np.bool_], geometry: Geometry) -> str:

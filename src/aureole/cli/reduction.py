@@ -6,6 +6,7 @@ import argparse
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
+from math import radians
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
     from aureole.axis import Axis
     from aureole.azimuthal import Clip, IntegrationSpec, NamedArray, Plan, Trim
     from aureole.azimuthal.spec import ErrorModel
-    from aureole.geometry import Detector, Geometry, Sensor
+    from aureole.geometry import Detector, Geometry, Sample, Sensor
     from aureole.io import Frames
     from aureole.runs import RunOptions
     from aureole.runs.executors import Executor
@@ -146,17 +147,22 @@ def _axes(args: argparse.Namespace, npt: int) -> tuple[Axis | None, Axis | None]
     from aureole.units import unit
 
     chosen = unit(args.unit)
+    around_unit = unit(args.unit_azim or "chi_deg", "azimuthal").name
     degrees = None if args.azimuth_range is None else (args.azimuth_range[0], args.azimuth_range[1])
     limits = None if args.radial_range is None else (args.radial_range[0], args.radial_range[1])
-    if args.range_unit is not None and (chosen.kind == "radial" or limits is None):
+    if args.range_unit is not None and (chosen.kind != "azimuthal" or limits is None):
         raise SpecError(
             "--range-unit is that of --radial-range where --unit is an azimuth (chi_deg, chi_rad)"
         )
-    if chosen.kind == "radial":
+    if chosen.kind != "azimuthal":
         radial = Axis(chosen.name, npt, limits)
-        if args.npt_azim is None and degrees is None:
-            return radial, None
-        return radial, Axis("chi_deg", args.npt_azim, degrees)
+        if args.npt_azim is not None or degrees is not None:
+            return radial, Axis(around_unit, args.npt_azim, degrees)
+        if args.unit_azim is not None:
+            raise SpecError("--unit-azim is that of --npt-azim or of --azimuth-range: give one of them")
+        return radial, None
+    if args.unit_azim is not None:
+        raise SpecError(f"--unit-azim goes with a --unit that is no azimuth, and {chosen.name} is one")
     if args.npt_azim is not None:
         raise SpecError(f"--npt-azim makes cakes, with a radial --unit; {chosen.name} is an azimuth")
     if args.npt is None:
@@ -192,7 +198,19 @@ def _spec(
         chi_discontinuity=args.chi_discontinuity,
         robust=read_robust(args),
         efficiency=not args.no_efficiency,
+        sample=_sample(args),
     )
+
+
+def _sample(args: argparse.Namespace) -> Sample | None:
+    """Return how the sample stands, if any option says it."""
+    from aureole.geometry import Sample
+
+    given = args.incident_angle, args.tilt_angle, args.sample_orientation
+    if all(value is None for value in given):
+        return None
+    incident, tilt = (radians(value or 0.0) for value in given[:2])
+    return Sample(incident, tilt, args.sample_orientation or 1)
 
 
 def _sensor(text: str) -> Sensor:

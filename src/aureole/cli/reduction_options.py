@@ -12,6 +12,9 @@ units of --unit (default q_nm^-1):
   q_nm^-1 q_A^-1 2th_deg 2th_rad d_nm d_A d_m r_mm r_m d*2_A^-2 d*2_nm^-2 log10(q.m)_None
   log(q.nm)_None log(1+q.nm)_None log(1+q.A)_None arcsinh(q.nm)_None arcsinh(q.A)_None
   qx_nm^-1 qy_nm^-1{more}
+of samples in grazing incidence and of fibres (with --incident-angle, also in A^-1 or in rad):
+  qip_nm^-1 qoop_nm^-1 qxgi_nm^-1 qygi_nm^-1 qzgi_nm^-1 qtot_nm^-1
+  exit_angle_vert_deg exit_angle_horz_deg scattering_angle_vert_deg scattering_angle_horz_deg{polar}
   d is huge near the beam: give --radial-range with it"""
 
 
@@ -30,8 +33,9 @@ def add_options(parser: argparse.ArgumentParser, *, output: str, cakes: bool) ->
     inputs.add_frames(files)
     inputs.add_geometry(files, required=True)
     inputs.add_output(files, output)
-    parser.set_defaults(npt_azim=None, range_unit=None)
+    parser.set_defaults(npt_azim=None, range_unit=None, unit_azim=None)
     _add_axes(parser.add_argument_group("axes"), cakes=cakes)
+    _add_sample(parser.add_argument_group("how the sample stands, for coordinates of it"))
     _add_pixels(parser.add_argument_group("pixels that do not count"))
     _add_corrections(parser.add_argument_group("corrections and errors"))
     running = parser.add_argument_group("running")
@@ -72,6 +76,11 @@ def _add_axes(group: argparse._ArgumentGroup, *, cakes: bool) -> None:
         group.add_argument(
             "--npt-azim", type=int, metavar="N", help="number of azimuthal bins: makes cakes (2D)"
         )
+        group.add_argument(
+            "--unit-azim",
+            metavar="UNIT",
+            help="of the azimuthal bins and of --azimuth-range, such as qoop_nm^-1 (default: chi_deg)",
+        )
     group.add_argument("--unit", default="q_nm^-1", metavar="UNIT", help="of the bins, listed below")
     group.add_argument(
         "--radial-range",
@@ -91,7 +100,8 @@ def _add_axes(group: argparse._ArgumentGroup, *, cakes: bool) -> None:
         type=float,
         nargs=2,
         metavar=("MIN", "MAX"),
-        help="in degrees (default: from the first to the last valid pixel)",
+        help=f"in degrees{', or in that unit' if cakes else ''} (default: from the first to the last valid "
+        "pixel)",
     )
     group.add_argument(
         "--chi-discontinuity",
@@ -104,6 +114,22 @@ def _add_axes(group: argparse._ArgumentGroup, *, cakes: bool) -> None:
         choices=("no", "bbox", "pseudo", "full"),
         default="bbox",
         help="how a pixel is shared among bins (default: bbox); 'no' keeps errors of bins independent",
+    )
+
+
+def _add_sample(group: argparse._ArgumentGroup) -> None:
+    group.add_argument(
+        "--incident-angle", type=float, metavar="DEG", help="between beam and surface, in degrees"
+    )
+    group.add_argument(
+        "--tilt-angle", type=float, metavar="DEG", help="rotation about the beam, in degrees (default: 0)"
+    )
+    group.add_argument(
+        "--sample-orientation",
+        type=int,
+        choices=range(1, 9),
+        metavar="N",
+        help="from 1 to 8 as in EXIF: how the image is turned for the sample to lie level (default: 1)",
     )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from math import degrees
 from typing import TYPE_CHECKING
 
@@ -30,6 +31,13 @@ def geometry_lines(geometry: Geometry) -> Lines:
     yield "PONI", f"{geometry.poni1 * 1e3:.6g} mm (slow), {geometry.poni2 * 1e3:.6g} mm (fast)"
     rotations = (degrees(value) for value in (geometry.rot1, geometry.rot2, geometry.rot3))
     yield "rotations", ", ".join(f"{value:.6g}°" for value in rotations) + " (rot1, rot2, rot3)"
+    if geometry.parallax:
+        try:
+            geometry.field("r_m")
+            yield "parallax", f"corrected for, in {geometry.detector.known_sensor}"
+        except GeometryError as error:
+            yield "parallax", f"not known: {str(error).removeprefix('parallax: ')}"
+            geometry = replace(geometry, parallax=False)
     try:
         tilted = geometry.to_fit2d()
     except GeometryError as error:

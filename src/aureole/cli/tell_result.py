@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
+from math import degrees
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -144,6 +145,10 @@ def _reduction(result: StoredRun) -> Lines:
     yield "splitting", spec["split"]
     for kind, numbers in (spec.get("robust") or {}).items():
         yield "averaging", f"{kind}: " + ", ".join(f"{key} {value:g}" for key, value in numbers.items())
+    if asked.sample is not None:
+        incident, tilt = (degrees(getattr(asked.sample, f"{name}_angle")) for name in ("incident", "tilt"))
+        words = f"incidence {incident:.6g}°, tilt {tilt:.6g}°, orientation {asked.sample.orientation}"
+        yield "sample", words
     yield "corrections", ", ".join(_corrections(spec)) or "none"
     yield "monitor", result.facts["monitor"] or "none"
     yield "mask", ", ".join(_masks(spec)) or "none"

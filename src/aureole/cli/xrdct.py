@@ -36,7 +36,7 @@ volume, /entry/data (z, y, x, q), and images of it. A frame that is missing or c
 reported, and its place in the sinogram filled from its neighbours; the others go on."""
 
 _EPILOG = f"""\
-{UNITS_EPILOG.format(more="")}
+{UNITS_EPILOG.format(more="", polar="")}
 
 examples:
   aureole xrdct 'scan_*.cbf' --poni detector.poni --shape 90,60 -o tomogram.h5

@@ -21,7 +21,7 @@ images of them: intensities of regions, peaks, and how much of each phase there 
 A frame that is missing or corrupt is reported and its place is NaN; the others go on."""
 
 _EPILOG = f"""\
-{UNITS_EPILOG.format(more="")}
+{UNITS_EPILOG.format(more="", polar="")}
 
 examples:
   aureole map 'scan_*.cbf' --poni detector.poni --shape 30,40 --roi Ni111=30.5,31.5 -o map.h5

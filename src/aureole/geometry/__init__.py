@@ -5,6 +5,7 @@ from aureole.geometry.detector import Detector, detector
 from aureole.geometry.fit2d import Fit2D
 from aureole.geometry.poni import format_poni, parse_poni
 from aureole.geometry.pose import Discontinuity, Geometry
+from aureole.geometry.sample import Sample
 from aureole.geometry.sensor import Sensor, sensor_materials
 
 __all__ = [
@@ -12,6 +13,7 @@ __all__ = [
     "Discontinuity",
     "Fit2D",
     "Geometry",
+    "Sample",
     "Sensor",
     "detector",
     "format_poni",

@@ -17,7 +17,7 @@ The bits do not depend on threads or instruction set.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import cos, sin
 
 import numpy as np
@@ -26,12 +26,18 @@ from numpy.typing import NDArray
 from aureole._core import Field, field, field_at
 from aureole._core import Grid as KernelGrid
 from aureole._core import Places as KernelPlaces
+from aureole.errors import SpecError
+from aureole.geometry.sample import Sample
 from aureole.threads import checked_threads
 from aureole.units import Unit
 
 FloatArray = NDArray[np.float64]
 
-_BASES = {"r": 0, "2theta": 1, "sin_theta": 2, "qx": 3, "qy": 4, "chi": 5}
+_BASES = {
+    **{"r": 0, "2theta": 1, "sin_theta": 2, "qx": 3, "qy": 4, "chi": 5},
+    **{"out_of_plane": 8, "across": 9, "along": 10, "in_plane": 11, "polar": 12},
+    **{"exit_vert": 13, "exit_horz": 14, "ray_vert": 13, "ray_horz": 14, "slow": 15, "fast": 16},
+}
 _SOLID_ANGLE, _POLARIZATION = 6, 7
 _FUNCTIONS = {
     name: code
@@ -53,20 +59,40 @@ class Plane:
         In metres.
     turn_at_zero : bool
         Whether χ jumps at 0 and not at π.
+    sample : Sample or None
+        How the sample stands in the beam.
+    factors : ndarray or None
+        Where there is parallax, by what distances from the point of normal incidence shrink.
     """
 
     rotation: FloatArray
     dist: float
     wavelength: float | None = None
     turn_at_zero: bool = False
+    sample: Sample | None = None
+    factors: FloatArray | None = None
 
     def coordinate(self, unit: Unit) -> Field:
-        """Return what the kernel computes a coordinate from."""
-        return self._field(_BASES[unit.base], _FUNCTIONS[unit.function], unit.scale(self.wavelength))
+        """Return what the kernel computes a coordinate from; `SpecError` where the sample is not known."""
+        base, function, scale = _BASES[unit.base], _FUNCTIONS[unit.function], unit.scale(self.wavelength)
+        if unit.base in ("slow", "fast"):
+            return replace(self, rotation=np.eye(3), factors=None)._field(base, function, scale)
+        if not unit.needs_sample:
+            return self._field(base, function, scale)
+        if self.sample is None:
+            raise SpecError(
+                f"{unit.name} needs to know how the sample stands in the beam: give its angle of incidence"
+            )
+        upright = unit.base in ("ray_vert", "ray_horz")
+        turned = Sample(orientation=self.sample.orientation) if upright else self.sample
+        to_sample = turned.matrix()
+        beam = float(to_sample[0, 2]), float(to_sample[1, 2]), float(to_sample[2, 2])
+        plane = replace(self, rotation=to_sample @ self.rotation)
+        return plane._field(base, function, scale, constants=beam)
 
     def solid_angle(self) -> Field:
         """Return the same for cos³ of the angle of incidence."""
-        return self._field(_SOLID_ANGLE)
+        return replace(self, factors=None)._field(_SOLID_ANGLE)
 
     def polarization(self, factor: float, offset: float) -> Field:
         """Return the same for ½ [1 + cos²2θ - f cos 2(χ + offset) sin²2θ].
@@ -75,7 +101,7 @@ class Plane:
         pole.
         """
         of_cosine, of_sine = factor * cos(2.0 * offset), factor * sin(2.0 * offset)
-        return self._field(_POLARIZATION, polarized=(of_cosine, of_sine))
+        return self._field(_POLARIZATION, constants=(of_cosine, of_sine, 0.0))
 
     def _field(
         self,
@@ -83,10 +109,10 @@ class Plane:
         function: int = 0,
         scale: float = 1.0,
         *,
-        polarized: tuple[float, float] = (0.0, 0.0),
+        constants: tuple[float, float, float] = (0.0, 0.0, 0.0),
     ) -> Field:
-        rotation = [float(part) for part in self.rotation.ravel()]
-        return Field(rotation, self.dist, base, function, scale, self.turn_at_zero, polarized)
+        parts = [float(part) for part in self.rotation.ravel()]
+        return Field(parts, self.dist, base, function, scale, self.turn_at_zero, constants, self.factors)
 
 
 @dataclass(frozen=True, slots=True)

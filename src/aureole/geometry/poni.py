@@ -102,13 +102,13 @@ def parse_poni(text: str, *, open_detector: Opener | None = None) -> Geometry:
     GeometryError
         A line or value that cannot be understood, a missing key, an unknown detector, one that a file
         describes where there is nothing to read it with, or a correction that Aureole does not make (offset
-        files, parallax).
+        files).
     """
     entries = _entries(text)
     version = _version(entries)
     numbers = {name: _required(entries, key) for key, name in _NUMBERS.items()}
     wavelength = _number(entries.get("wavelength"))
-    _refuse(entries)
+    parallax = _parallax(entries, version)
     if _is_in_file(entries):
         found = _recorded_detector(entries, open_detector)
     elif version < 2.0 or "detector_config" not in entries:
@@ -116,27 +116,30 @@ def parse_poni(text: str, *, open_detector: Opener | None = None) -> Geometry:
     else:
         found = _configured_detector(entries, open_detector)
     try:
-        return Geometry(found, **numbers, wavelength=wavelength)
+        return Geometry(found, **numbers, wavelength=wavelength, parallax=parallax)
     except GeometryError as error:
         raise GeometryError(f"PONI: {error}") from None
 
 
-def format_poni(geometry: Geometry, *, version: float = 2.1) -> str:
+def format_poni(geometry: Geometry, *, version: float | None = None) -> str:
     """Return the text of a PONI file.
 
     Parameters
     ----------
     geometry : Geometry
         What to write. Numbers are written with all their digits.
-    version : float
+    version : float, optional
         1, 2, 2.1 or 3. Versions 1 and 2 have no orientation; version 1 has no shape and leaves that of a
-        generic detector to the image.
+        generic detector to the image; only version 3 has parallax. Without it 3 where there is parallax, 2.1
+        elsewhere.
 
     Raises
     ------
     GeometryError
         An unknown version, or a geometry that this version cannot hold.
     """
+    if version is None:
+        version = 3.0 if geometry.parallax else 2.1
     if float(version) not in _VERSIONS:
         raise GeometryError(f"PONI version {version} is not one of 1, 2, 2.1 and 3")
     pixels = geometry.detector
@@ -148,6 +151,8 @@ def format_poni(geometry: Geometry, *, version: float = 2.1) -> str:
         )
     if version < 2 and pixels.recorded is not None:
         raise GeometryError("PONI version 1 knows no detectors in files: use 2.1")
+    if version < 3 and geometry.parallax:
+        raise GeometryError(f"PONI version {version:g} has no parallax: use 3")
     if version < 2.1 and pixels.orientation != 3:
         raise GeometryError(
             f"PONI version {version} has no orientation, and this is {pixels.orientation}: use 2.1"
@@ -173,7 +178,7 @@ def format_poni(geometry: Geometry, *, version: float = 2.1) -> str:
     if geometry.wavelength is not None:
         lines.append(f"Wavelength: {geometry.wavelength!r}")
     if version >= 3:
-        lines.append("Parallax: False")
+        lines.append(f"Parallax: {geometry.parallax}")
     return "\n".join([*lines, ""])
 
 
@@ -265,14 +270,19 @@ def _required(entries: dict[str, _Entry], key: str) -> float:
     return value
 
 
-def _refuse(entries: dict[str, _Entry]) -> None:
-    """Raise an error for corrections that are not made here."""
-    parallax = entries.get("parallax")
-    if parallax is not None and parallax.value.casefold() not in ("false", "none", ""):
+def _parallax(entries: dict[str, _Entry], version: float) -> bool:
+    """Return whether parallax is corrected for."""
+    entry = entries.get("parallax")
+    if entry is None or entry.value.casefold() in ("false", "none", ""):
+        return False
+    if entry.value.casefold() != "true":
+        raise entry.wrong("must be True or False")
+    if version < 3:
         raise GeometryError(
-            f"PONI line {parallax.line}: the parallax correction is not made here: refine without it "
-            "(Parallax: False)"
+            f"PONI line {entry.line}: Parallax is a key of version 3, and this is {version:g}: write "
+            "poni_version: 3 if the geometry was refined with it, or Parallax: False"
         )
+    return True
 
 
 def _detector_name(entries: dict[str, _Entry]) -> str:

@@ -13,11 +13,13 @@ from numpy.typing import NDArray
 from aureole._core import Field
 from aureole._core import Places as KernelPlaces
 from aureole.errors import GeometryError, SpecError
-from aureole.geometry import fields
+from aureole.geometry import fields, parallax
 from aureole.geometry.detector import Detector
 from aureole.geometry.distortion import Distortion
 from aureole.geometry.fields import FloatArray, Grid, Places, Plane
 from aureole.geometry.fit2d import Fit2D, fit2d_to_pose, pose_to_fit2d
+from aureole.geometry.sample import Sample
+from aureole.geometry.sensor import Sensor
 from aureole.units import HC_KEV_M, Unit, unit
 
 Discontinuity = Literal["pi", "zero"]
@@ -57,6 +59,9 @@ class Geometry:
         Rotations in radians.
     wavelength : float or None
         In metres.
+    parallax : bool
+        Whether pixels stand for where the photons that they count entered the sensor; coordinates then need
+        a wavelength, a flat detector, and a sensor whose attenuation is known.
 
     Raises
     ------
@@ -73,6 +78,7 @@ class Geometry:
     rot2: float = 0.0
     rot3: float = 0.0
     wavelength: float | None = None
+    parallax: bool = False
 
     def __post_init__(self) -> None:
         for key in _NUMBERS:
@@ -89,6 +95,7 @@ class Geometry:
             )
         if self.wavelength is not None:
             object.__setattr__(self, "wavelength", _checked_wavelength(self.wavelength))
+        object.__setattr__(self, "parallax", bool(self.parallax))
 
     # what it stands on
 
@@ -161,7 +168,7 @@ class Geometry:
 
     def positions(self) -> tuple[FloatArray, FloatArray, FloatArray]:
         """Return t1, t2, t3 (m) of the pixel centres in the laboratory, each of shape (n1, n2)."""
-        if self.detector.is_grid:
+        if self.detector.is_grid and not self.parallax:
             grid = self.grid()
             return fields.positions(self._plane(), grid.rows, grid.columns)
         return self._in_space(*self.detector.positions())
@@ -169,7 +176,12 @@ class Geometry:
     # coordinates
 
     def center_array(
-        self, name: str | Unit, *, chi_discontinuity: Discontinuity = "pi", threads: int | None = None
+        self,
+        name: str | Unit,
+        *,
+        chi_discontinuity: Discontinuity = "pi",
+        sample: Sample | None = None,
+        threads: int | None = None,
     ) -> FloatArray:
         """Return a coordinate of the pixel centres.
 
@@ -179,6 +191,8 @@ class Geometry:
             Any unit of `aureole.units`.
         chi_discontinuity : {"pi", "zero"}
             Whether χ lies in [-π, π] or in [0, 2π].
+        sample : Sample, optional
+            How the sample stands in the beam, for units of grazing incidence.
         threads : int, optional
             How many work on it, all available cores without it; the bits do not depend on it.
 
@@ -191,13 +205,18 @@ class Geometry:
         GeometryError
             No wavelength where one is needed, or a detector without shape.
         SpecError
-            Unknown unit or discontinuity, or fewer than one thread.
+            Unknown unit or discontinuity, fewer than one thread, or a unit that needs a sample and has none.
         """
-        field = self.field(name, chi_discontinuity=chi_discontinuity)
+        field = self.field(name, chi_discontinuity=chi_discontinuity, sample=sample)
         return self.pixels().at_centres(field, threads)
 
     def vertex_array(
-        self, name: str | Unit, *, chi_discontinuity: Discontinuity = "pi", threads: int | None = None
+        self,
+        name: str | Unit,
+        *,
+        chi_discontinuity: Discontinuity = "pi",
+        sample: Sample | None = None,
+        threads: int | None = None,
     ) -> FloatArray:
         """Return a coordinate of the corners of all pixels once, (n1 + 1, n2 + 1).
 
@@ -205,11 +224,16 @@ class Geometry:
         Parameters and errors are those of `center_array`; pixels that form no grid do not share vertices and
         raise `GeometryError`.
         """
-        grid, field = self.grid(), self.field(name, chi_discontinuity=chi_discontinuity)
+        grid, field = self.grid(), self.field(name, chi_discontinuity=chi_discontinuity, sample=sample)
         return fields.values(field, grid.row_edges, grid.column_edges, threads=threads)
 
     def corner_array(
-        self, name: str | Unit, *, chi_discontinuity: Discontinuity = "pi", threads: int | None = None
+        self,
+        name: str | Unit,
+        *,
+        chi_discontinuity: Discontinuity = "pi",
+        sample: Sample | None = None,
+        threads: int | None = None,
     ) -> FloatArray:
         """Return a coordinate of the corners of each pixel, (n1, n2, K).
 
@@ -217,12 +241,14 @@ class Geometry:
         holds the same for a grid in a quarter of the memory. A pixel across the discontinuity of χ has
         corners on both sides. Parameters and errors are those of `center_array`.
         """
-        field = self.field(name, chi_discontinuity=chi_discontinuity)
+        field = self.field(name, chi_discontinuity=chi_discontinuity, sample=sample)
         return self.pixels().at_corners(field, threads)
 
-    def field(self, name: str | Unit, *, chi_discontinuity: Discontinuity = "pi") -> Field:
+    def field(
+        self, name: str | Unit, *, chi_discontinuity: Discontinuity = "pi", sample: Sample | None = None
+    ) -> Field:
         """Return what the kernels compute a coordinate from; parameters and errors as of `center_array`."""
-        return self._plane(chi_discontinuity).coordinate(unit(name))
+        return self._plane(chi_discontinuity, sample).coordinate(unit(name))
 
     # corrections
 
@@ -320,8 +346,10 @@ class Geometry:
         along1, along2, away = self.rotation_matrix()[2]
         if away <= 0.0:
             raise GeometryError("the direct beam does not meet the detector: it is turned by 90° or more")
-        hit1 = self.poni1 + self.dist * along1 / away
-        hit2 = self.poni2 + self.dist * along2 / away
+        farther = self.dist / away
+        if self.parallax:
+            farther *= 1.0 + float(parallax.shift(*self._absorbing(), self.dist, np.array(away)))
+        hit1, hit2 = self.poni1 + farther * along1, self.poni2 + farther * along2
         return self.detector.pixel_at(0, hit1), self.detector.pixel_at(1, hit2)
 
     @classmethod
@@ -368,7 +396,9 @@ class Geometry:
     def to_dict(self) -> dict[str, Any]:
         """Return what JSON can hold and `from_dict` understands."""
         numbers = {key: getattr(self, key) for key in _NUMBERS}
-        return {"detector": self.detector.to_dict(), **numbers, "wavelength": self.wavelength}
+        known = {"detector": self.detector.to_dict(), **numbers, "wavelength": self.wavelength}
+        # descriptions from before it came stay as they are
+        return known | {"parallax": True} if self.parallax else known
 
     @classmethod
     def from_dict(
@@ -378,7 +408,8 @@ class Geometry:
         try:
             numbers = {key: known[key] for key in _NUMBERS}
             found = Detector.from_dict(known["detector"], arrays)
-            return cls(found, **numbers, wavelength=known["wavelength"])
+            seen = {"wavelength": known["wavelength"], "parallax": known.get("parallax", False)}
+            return cls(found, **numbers, **seen)
         except (KeyError, TypeError) as error:
             raise GeometryError(f"the description of a geometry is not usable: {error!r}") from error
 
@@ -419,16 +450,44 @@ class Geometry:
         """Return t1, t2, t3 (m) of points of the detector."""
         slow, fast = p1 - self.poni1, p2 - self.poni2
         away = self.dist if p3 is None else p3 + self.dist
+        if self.parallax:
+            cosine = self.dist / np.sqrt(slow**2 + fast**2 + self.dist**2)
+            shrunk = np.interp(cosine, np.linspace(0.0, 1.0, parallax.FACTORS), self._factors())
+            slow, fast = slow * shrunk, fast * shrunk
         t1, t2, t3 = (row[0] * slow + row[1] * fast + row[2] * away for row in self.rotation_matrix())
         return t1, t2, t3
 
     def _pixel(self) -> tuple[float, float]:
         return self.detector.pixel1, self.detector.pixel2
 
-    def _plane(self, chi_discontinuity: str = "pi") -> Plane:
+    def _plane(self, chi_discontinuity: str = "pi", sample: Sample | None = None) -> Plane:
         if chi_discontinuity not in ("pi", "zero"):
             raise SpecError(f"the discontinuity of chi is at 'pi' or 'zero', not at {chi_discontinuity!r}")
-        return Plane(self.rotation_matrix(), self.dist, self.wavelength, chi_discontinuity == "zero")
+        return Plane(
+            self.rotation_matrix(),
+            self.dist,
+            self.wavelength,
+            chi_discontinuity == "zero",
+            sample,
+            self._factors() if self.parallax else None,
+        )
+
+    def _factors(self) -> FloatArray:
+        """Return what distances from the point of normal incidence shrink by, as the kernels take it."""
+        return parallax.factors(*self._absorbing(), self.dist)
+
+    def _absorbing(self) -> tuple[Sensor, float]:
+        """Return sensor and photon energy (keV); raises `GeometryError` where parallax is not known."""
+        sensor = self.detector.known_sensor
+        if sensor is None:
+            raise GeometryError(
+                f"parallax: the sensor of detector {self.detector.name} is not known: give its material"
+            )
+        if self.wavelength is None:
+            raise GeometryError("parallax: the geometry needs a wavelength: give a wavelength or an energy")
+        if not self.detector.is_flat:
+            raise GeometryError(f"parallax: detector {self.detector.name} is not flat, as it has to be")
+        return sensor, self.energy_kev
 
 
 def _checked_wavelength(given: object) -> float:

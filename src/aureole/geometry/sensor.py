@@ -188,6 +188,27 @@ class Sensor:
         gain = (1.0 - normal) / normal * (1.0 - _decay(depth / cosine - depth))
         return np.asarray(1.0 + gain)
 
+    def mean_path(self, energy_kev: float, cosine: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Return how far in the sensor the photons that it stops come on average, in metres.
+
+        That is (1 - e / (exp(e) - 1)) / µ with e = µ t / cos α, from the law of Beer and Lambert. Scattered
+        photons count as stopped where they scatter.
+
+        Parameters
+        ----------
+        energy_kev : float
+        cosine : ndarray
+            Of the angle of incidence α, from 0 to 1.
+
+        Raises
+        ------
+        GeometryError
+            As for `quantum_efficiency`.
+        """
+        depth = self._depth(energy_kev) / np.maximum(cosine, 1e-9)
+        passed = _decay(depth)
+        return np.asarray((1.0 - depth * passed / (1.0 - passed)) / self.mu(energy_kev))
+
     def _depth(self, energy_kev: float) -> float:
         """Return the thickness in attenuation lengths."""
         if self.thickness is None:

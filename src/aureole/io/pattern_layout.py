@@ -104,6 +104,8 @@ class PatternLayout:
         """Name of the application definition that these data follow, if one does."""
         if self.radial is None or self.radial.quantity not in ("q", "2theta"):
             return None
+        if self.azimuthal is not None and self.azimuthal.quantity != "chi":
+            return None
         if self.site.wavelength is None:
             return None
         return "NXazint1d" if self.azimuthal is None else "NXazint2d"

@@ -3,20 +3,30 @@
 from __future__ import annotations
 
 from contextlib import closing
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from time import perf_counter
 
+import numpy as np
+
+from aureole.azimuthal import Plan
 from aureole.azimuthal.batches import in_order
+from aureole.azimuthal.regrid import Regridding
 from aureole.errors import FrameError
+from aureole.frames import EncodedFrame
 from aureole.io.nexus import Provenance, Source
 from aureole.io.series import Frames
 from aureole.io.stack import StackWriter
 from aureole.runs.report import FrameIssue, RunOptions, RunReport, check_output
 from aureole.threads import checked_threads
 
+_REGRIDDED = "counts of regular pixels, dealt out by the areas that they share with those of the detector"
 
-def convert_series(frames: Frames, output: str | Path, *, options: RunOptions) -> RunReport:
+
+def convert_series(
+    frames: Frames, output: str | Path, *, options: RunOptions, regridding: Regridding | None = None
+) -> RunReport:
     """Copy a series of frames into one NeXus HDF5 stack, bitshuffle-LZ4, and compare every pixel.
 
     Shape and type of the pixels are those of the first frame that can be read; a frame that differs is bad.
@@ -27,6 +37,9 @@ def convert_series(frames: Frames, output: str | Path, *, options: RunOptions) -
     output : path
     options : RunOptions
         Monitor and variance have no meaning here.
+    regridding : Regridding, optional
+        Write, as float32, the counts of its regular pixels in the place of the frames; NaN where there are
+        none.
 
     Returns
     -------
@@ -52,16 +65,20 @@ def convert_series(frames: Frames, output: str | Path, *, options: RunOptions) -
         parameters=options.parameters,
         note="a copy of the frames, pixel by pixel",
     )
+    if regridding is not None:
+        arrays = {name: named.array for name, named in regridding.spec.embedded.items()}
+        provenance = replace(provenance, spec=regridding.spec.to_json(), arrays=arrays, note=_REGRIDDED)
+    plan = None if regridding is None else regridding.spec.plan(threads=options.threads)
     with StackWriter(
         output,
         total,
-        frames.shape,
-        dtype=frames.dtype,
+        frames.shape if regridding is None else regridding.detector.known_shape,
+        dtype=frames.dtype if regridding is None else np.dtype(np.float32),
         provenance=provenance,
         site=options.site,
         overwrite=options.overwrite,
     ) as writer:
-        copy = partial(_copy, frames, writer)
+        copy = partial(_copy, frames, writer, plan)
         with closing(in_order(copy, range(total), checked_threads(options.threads))) as outcomes:
             for index, error in enumerate(outcomes):
                 if error is not None:
@@ -74,9 +91,14 @@ def convert_series(frames: Frames, output: str | Path, *, options: RunOptions) -
     return RunReport(output, total, issues, perf_counter() - begin)
 
 
-def _copy(frames: Frames, writer: StackWriter, index: int) -> FrameError | None:
+def _copy(frames: Frames, writer: StackWriter, plan: Plan | None, index: int) -> FrameError | None:
     try:
-        writer.write(index, frames[index])
+        frame = frames[index]
+        if plan is not None:
+            cake = plan.integrate(frame, threads=1)
+            counts = np.where(cake.count > 0, cake.sum_signal, np.nan).astype(np.float32)
+            frame = EncodedFrame.from_array(counts, frame.name, frame.header)
+        writer.write(index, frame)
     except FrameError as error:
         return error
     return None
