@@ -1,11 +1,16 @@
 """From patterns and cakes to images: back-projection, separation, inpainting."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 import aureole
+from aureole.arrays import NamedArray
 from aureole.azimuthal import Inpainter, Separator, back_project, inpaint, separate
+from aureole.azimuthal.project import turn_of
 from aureole.errors import FrameCorrupt, SpecError
+from aureole.geometry.recorded import Recorded
 
 SHAPE = (120, 150)
 
@@ -139,6 +144,44 @@ def test_gaps_are_filled_with_what_is_around(geometry, spotty, gaps):
     filled = inpaint(image, geometry, npt_radial=150, mask=gaps, polarization_factor=0.9)
     np.testing.assert_array_equal(filled[~gaps], image[~gaps])
     np.testing.assert_allclose(filled[gaps], background[gaps], rtol=0.03)
+
+
+def test_pixels_are_filled_with_what_they_would_count(geometry, spotty, gaps):
+    background = spotty[0]
+    flat = np.random.default_rng(5).uniform(0.7, 1.3, SHAPE)
+    dark = np.random.default_rng(6).uniform(5.0, 9.0, SHAPE)
+    counted = background * flat + dark
+    options = {"mask": gaps, "flat": flat, "dark": dark, "polarization_factor": 0.9}
+    filled = inpaint(np.where(gaps, -1.0, counted), geometry, npt_radial=150, **options)
+    np.testing.assert_allclose(filled[gaps], counted[gaps], rtol=0.03)
+
+
+def test_pixels_without_response_are_filled_as_if_they_had_one(geometry, spotty, gaps):
+    background = spotty[0]
+    dead = np.where(gaps, 0.0, 1.0)
+    recorded = Recorded("own.h5", flat=NamedArray("flat", dead))
+    own = replace(geometry, detector=replace(geometry.detector, recorded=recorded))
+    for place, options in ((own, {}), (geometry, {"flat": dead})):
+        filled = inpaint(background * dead, place, npt_radial=150, polarization_factor=0.9, **options)
+        np.testing.assert_allclose(filled[gaps], background[gaps], rtol=0.03)
+
+
+def test_pixels_without_a_place_stay_as_they_are(geometry, spotty):
+    corners = geometry.detector.corners().copy()
+    corners[70:72] = np.nan
+    recorded = Recorded("own.h5", NamedArray("corners", corners))
+    panels = replace(geometry, detector=replace(geometry.detector, recorded=recorded))
+    image = spotty[2].copy()
+    image[70:72], image[80] = -7, -1
+    filled = inpaint(image, panels, npt_radial=100, dummy=-1.0, polarization_factor=0.9)
+    assert (filled[70:72] == -7).all()
+    assert np.median(np.abs(filled[80] / spotty[0][80] - 1.0)) < 0.1
+
+
+def test_azimuths_that_do_not_close_are_refused():
+    assert turn_of("chi_rad") == 2.0 * np.pi
+    with pytest.raises(SpecError, match="does not close"):
+        turn_of("q_nm^-1")
 
 
 def test_textured_rings_are_followed(geometry, radius, gaps):

@@ -85,6 +85,9 @@ def test_what_cannot_be_fitted_is_told():
     mask[10, 10] = False
     with pytest.raises(SpecError, match="too few bins"):
         fit_polarization(np.ones(SHAPE), geometry, mask=mask)
+    textured = 1e3 * geometry.solid_angle() * (1.0 + 0.3 * np.cos(2.0 * geometry.center_array("chi_rad")))
+    with pytest.raises(SpecError, match="which no beam has"):
+        fit_polarization(textured, geometry)
 
 
 # absolute scale

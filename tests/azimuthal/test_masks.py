@@ -1,14 +1,18 @@
 """Masks by shape and by what pixels measure; the truth is known."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from matplotlib.path import Path
 from scipy.ndimage import binary_dilation, binary_erosion
 
 import aureole
-from aureole.azimuthal import masks
+from aureole.arrays import NamedArray
+from aureole.azimuthal import masks, most_bins
 from aureole.azimuthal.beam_stop import beam_stop
 from aureole.errors import InputError, SpecError
+from aureole.geometry.recorded import Recorded
 
 SHAPE = (120, 150)
 RNG = np.random.default_rng(31)
@@ -55,6 +59,19 @@ def test_polygons_are_those_of_matplotlib(number):
 def test_a_polygon_needs_three_corners():
     with pytest.raises(SpecError, match="at least three corners"):
         masks.polygon(SHAPE, [(1, 2), (3, 4)])
+
+
+def test_rings_go_on_behind_pixels_without_a_place():
+    whole = geometry()
+    corners = whole.detector.corners().copy()
+    corners[100:140] = np.nan
+    recorded = Recorded("panels", NamedArray("corners", corners))
+    panels = replace(whole, detector=replace(whole.detector, recorded=recorded))
+    rings, usual = masks.ring_numbers(panels), masks.ring_numbers(whole)
+    assert (rings[100:140] == 0).all()
+    seen = np.r_[0:100, 140:400]
+    assert np.abs(rings[seen] - usual[seen]).max() <= 0.01 * usual.max()
+    assert most_bins(panels, "2th_deg", mask=np.zeros(whole.shape, bool)) > 100
 
 
 def test_masks_grow_and_shrink_diagonally():

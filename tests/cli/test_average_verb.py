@@ -5,6 +5,8 @@ import h5py
 import numpy as np
 import pytest
 
+import aureole
+from aureole.geometry import format_poni
 from aureole.io import read_image, write_cbf
 
 
@@ -110,9 +112,13 @@ def test_marks_of_gaps_are_told_where_they_count(run, scan):
     write_cbf(
         scan.files[0], np.where(scan.images[0] > 400, -1, scan.images[0]).astype(np.int32), overwrite=True
     )
-    done = run("average", scan.folder, "-o", scan.out / "mean.edf")
-    assert done.code == 0
-    assert "of the first frame are negative and count as intensities" in done.err
+    poni = scan.out / "unnamed.poni"
+    unnamed = aureole.detector(pixel1=1e-4, pixel2=1e-4, shape=scan.images[0].shape)
+    poni.write_text(format_poni(aureole.Geometry(unnamed, 0.1)))
+    for number, options in enumerate(([], ["--poni", poni])):
+        done = run("average", scan.folder, *options, "-o", scan.out / f"mean{number}.edf")
+        assert done.code == 0
+        assert "of the first frame are negative and count as intensities" in done.err
 
 
 @pytest.mark.parametrize(

@@ -1,11 +1,15 @@
 """aureole separate and inpaint, and --npt auto."""
 
+from dataclasses import replace
+
 import h5py
 import numpy as np
 import pytest
 
-from aureole.azimuthal import bins_along_radius
-from aureole.io import write_cbf
+from aureole.azimuthal import IntegrationSpec, NamedArray, bins_along_radius
+from aureole.geometry import format_poni
+from aureole.geometry.recorded import Recorded
+from aureole.io import load_detector, save_detector, write_cbf
 
 
 @pytest.fixture
@@ -67,6 +71,25 @@ def test_masked_pixels_are_filled(masked, stack):
     )
     np.testing.assert_array_equal(one, two)
     assert (one != plain).any()
+
+
+@pytest.mark.parametrize("verb", ["inpaint", "separate", "sparsify"])
+def test_what_was_asked_for_can_be_asked_again(scan, run, geometry, verb):
+    """The output holds what a file says of the pixels of the detector."""
+    mask = np.zeros(geometry.shape, bool)
+    mask[3] = True
+    recorded = Recorded("mask", mask=NamedArray("mask", mask))
+    save_detector(replace(geometry.detector, recorded=recorded), scan.root / "own.h5")
+    scan.poni.write_text(format_poni(replace(geometry, detector=load_detector(scan.root / "own.h5"))))
+    target = scan.out / "made.h5"
+    done = run(verb, scan.folder, "--poni", scan.poni, "--npt", 30, "-o", target)
+    assert done.code == 0, done.err
+    with h5py.File(target) as file:
+        (process,) = (one for one in file["entry"].values() if "input/spec" in one)
+        text = process["input/spec"].asstr()[()]
+        arrays = {one.attrs["sha256"]: one[()] for one in process["input/arrays"].values()}
+    spec = IntegrationSpec.from_json(text, arrays)
+    np.testing.assert_array_equal(spec.geometry.detector.mask, mask)
 
 
 def test_a_bad_frame_stops_nothing(masked, run):

@@ -7,8 +7,7 @@ import pytest
 from pyFAI.detectors import ALL_DETECTORS, detector_factory
 
 from aureole.errors import GeometryError
-from aureole.geometry import Detector, detector, model_names
-from aureole.geometry.detector import Sensor
+from aureole.geometry import Detector, Sensor, detector, model_names
 from aureole.geometry.layout import Layout
 
 FAMILIES = {"Pilatus", "PilatusCdTe", "Pilatus4", "Pilatus4_CdTe", "Eiger", "Eiger2", "Eiger2CdTe"}

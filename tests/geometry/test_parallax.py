@@ -111,7 +111,8 @@ def test_files_and_descriptions():
     again = parse_poni(text)
     assert again.parallax
     np.testing.assert_array_equal(again.center_array("q_nm^-1"), TILTED.center_array("q_nm^-1"))
-    assert "poni_version: 2.1" in format_poni(without(TILTED))
+    plain = replace(without(TILTED), detector=replace(TILTED.detector, sensor=None))
+    assert "poni_version: 2.1" in format_poni(plain)
     with pytest.raises(GeometryError, match=r"version 2\.1 has no parallax: use 3"):
         format_poni(TILTED, version=2.1)
 

@@ -322,6 +322,16 @@ def test_round_trip(ours, version):
     assert parse_poni(format_poni(ours, version=version)) == ours
 
 
+@pytest.mark.parametrize(
+    ("sensor", "version"), [(None, "2.1"), (Sensor("CdTe", 1e-3), "2.1"), (Sensor("Si", 1e-3), "3")]
+)
+def test_a_sensor_of_its_own_is_written(sensor, version):
+    ours = Geometry(detector("PilatusCdTe2M", sensor=sensor), 0.1, wavelength=1e-10)
+    text = format_poni(ours)
+    assert f"poni_version: {version}\n" in text
+    assert parse_poni(text).detector.known_sensor == ours.detector.known_sensor
+
+
 @pytest.mark.parametrize("version", [1, 2, 2.1, 3])
 @pytest.mark.parametrize(
     "pixels",

@@ -1,14 +1,17 @@
 """Pixels that form no flat grid, against the peer: where they are, and what they see."""
 
 import warnings
+from dataclasses import replace
 
 import numpy as np
 import pytest
 from pyFAI.detectors import detector_factory
 from pyFAI.integrator.azimuthal import AzimuthalIntegrator
 
+from aureole.arrays import NamedArray
 from aureole.errors import GeometryError
 from aureole.geometry import Detector, Geometry, detector, model_names
+from aureole.geometry.recorded import Recorded
 from aureole.geometry.surface import Cylinder, Panels
 
 NAMED = [name for name in model_names() if detector(name).shape and not detector(name).is_grid]
@@ -243,3 +246,20 @@ def test_the_beam_centre_of_panels_in_a_row_is_that_of_the_grid():
     whole = Geometry(detector(pixel1=130e-6, pixel2=130e-6, shape=(120, 70)), 0.1, 0.005, 0.009, 0.05, -0.03)
     panel = Geometry(detector("Xpad_flat"), 0.1, 0.005, 0.009, 0.05, -0.03)
     np.testing.assert_allclose(panel.beam_center(), whole.beam_center(), atol=1e-3)
+
+
+@pytest.mark.parametrize("orientation", [1, 2, 3, 4])
+@pytest.mark.parametrize("gap", [np.s_[8:12], np.s_[:, 6:14], np.s_[8:12, 8:12], np.s_[9:11, 8:], np.s_[1:]])
+def test_the_beam_may_fall_where_no_pixel_is(gap, orientation):
+    """As it does between the panels of a serial crystallographer."""
+    whole = detector(pixel1=1e-4, pixel2=1e-4, shape=(20, 21))
+    corners = whole.corners().copy()
+    corners[gap] = np.nan
+    recorded = Recorded("panels", NamedArray("corners", corners))
+    apart = Detector("apart", 1e-4, 1e-4, orientation=orientation, recorded=recorded)
+    pose = (0.1, 10.2e-4, 9.7e-4)
+    wanted = Geometry(replace(whole, orientation=orientation), *pose).beam_center()
+    if gap == np.s_[1:]:  # of a single row nothing follows across it
+        assert Geometry(apart, *pose).beam_center()[1] == pytest.approx(wanted[1], abs=1e-6)
+    else:
+        assert Geometry(apart, *pose).beam_center() == pytest.approx(wanted, abs=1e-6)

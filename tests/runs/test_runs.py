@@ -14,7 +14,7 @@ from aureole.geometry import Geometry
 from aureole.io import FrameStatus, open_frames, read_scalars, write_cbf
 from aureole.io.results import is_result, read_result
 from aureole.runs import RunOptions, convert_series, integrate_series
-from aureole.runs.average import average
+from aureole.runs.darks import average
 
 SHAPE = (30, 40)
 

@@ -83,7 +83,8 @@ def most_bins(
     mask = geometry.detector.mask if mask is None else np.asarray(mask, bool)
     if mask.shape != shape:
         raise SpecError(f"the mask has shape {mask.shape} and the detector {shape}")
-    place = np.sort(geometry.center_array(unit)[~mask])
+    place = geometry.center_array(unit)
+    place = np.sort(place[~mask & np.isfinite(place)])
     if not place.size:
         raise SpecError("every pixel is masked")
     low, high = Axis(unit, 1, radial_range).resolve(float(place[0]), float(place[-1]))

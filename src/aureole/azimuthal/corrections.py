@@ -39,6 +39,13 @@ class PixelFacts(NamedTuple):
     dark_variance: F64 | None
 
 
+def shaped(spec: IntegrationSpec) -> Geometry:
+    """Return the geometry of a spec with the shape of its frames; raises `SpecError` where it is unknown."""
+    if spec.shape is None:
+        raise SpecError("the shape of a frame is not known: give a detector that has one, or a mask")
+    return spec.geometry.with_shape(spec.shape)
+
+
 def pixels(spec: IntegrationSpec, geometry: Geometry, *, threads: int | None = None) -> PixelFacts:
     """Work out mask and corrections of all pixels.
 

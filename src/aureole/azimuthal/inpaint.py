@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from aureole.axis import Axis
-from aureole.azimuthal.corrections import invalid_in_frames
-from aureole.azimuthal.project import Counting, over_both, shaped, whole_range
+from aureole.azimuthal.corrections import invalid_in_frames, shaped
+from aureole.azimuthal.project import Counting, over_both, turn_of, whole_range
 from aureole.azimuthal.result import Cake
 from aureole.azimuthal.shortcuts import Options
 from aureole.azimuthal.spec import IntegrationSpec
@@ -56,7 +56,7 @@ class Inpainter:
             raise SpecError(
                 "inpainting goes along rings: its azimuthal axis is chi, its radial one of no sample"
             )
-        self._turn = spec.azimuthal.definition.period or 360.0
+        self._turn = turn_of(spec.azimuthal.unit)
         start = 0.0 if spec.chi_discontinuity == "zero" else -0.5 * self._turn
         geometry = shaped(spec)
         self._spec = replace(
@@ -70,9 +70,7 @@ class Inpainter:
         self._chi = geometry.center_array(
             spec.azimuthal.unit, chi_discontinuity=spec.chi_discontinuity, threads=threads
         )
-        # masked pixels have no norm; they get that of pixels without a flat
-        everywhere = replace(spec, mask=None, detector_mask=False, flat=None, absorption=None, dark=None)
-        self._norm = Counting.of(replace(everywhere, dark_variance=None)).norm
+        self._norm, self._dark = _unmasked(spec)
 
     def __call__(
         self,
@@ -81,7 +79,7 @@ class Inpainter:
         noise: Noise | None = None,
         seed: int | tuple[int, ...] = 0,
     ) -> NDArray[Any]:
-        """Return a frame with all pixels valid, of its own type.
+        """Return a frame with all pixels valid, of its own type; what has no place stays as it is.
 
         Parameters
         ----------
@@ -111,14 +109,39 @@ class Inpainter:
         raw = decode(image) if isinstance(image, EncodedFrame) else np.asarray(image)
         invalid = invalid_in_frames(self._spec, self._detector, raw.dtype)
         wanted = self._plan.mask | is_invalid(raw.astype(np.float64), invalid)
+        wanted &= np.isfinite(self._place)
         points = (cake.radial, cake.azimuthal, filled)
         place = np.clip(self._place[wanted], cake.radial[0], cake.radial[-1])
         counts = over_both(place, self._chi[wanted], points, turn=self._turn) * self._norm[wanted]
+        if self._dark is not None:
+            counts += self._dark[wanted]
         if noise is not None:
             counts = np.random.default_rng(seed).poisson(np.maximum(counts, 0.0)).astype(np.float64)
         out = np.array(raw)
         out[wanted] = as_pixels(counts, out.dtype)
         return out
+
+
+def _unmasked(spec: IntegrationSpec) -> tuple[F64, F64 | None]:
+    """Return norm and dark of all pixels, masked or not; those without a valid flat or dark get none."""
+    known = Counting.of(replace(spec, mask=None, detector_mask=False))
+    if not known.mask.any():
+        return known.norm, known.dark
+    detector = spec.geometry.detector
+    if detector.recorded is not None:  # it would bring its flat and dark back
+        recorded = replace(detector.recorded, flat=None, dark=None)
+        detector = replace(detector, recorded=recorded)
+    plain = replace(
+        spec,
+        geometry=replace(spec.geometry, detector=detector.with_shape(known.mask.shape)),
+        mask=None,
+        detector_mask=False,
+        dark=None,
+        dark_variance=None,
+        flat=None,
+        absorption=None,
+    )
+    return np.where(known.mask, Counting.of(plain).norm, known.norm), known.dark
 
 
 def filled_cake(cake: F64, azimuthal: F64, turn: float) -> F64 | None:

@@ -78,14 +78,20 @@ def grow(mask: Mask, pixels: int) -> Mask:
 
 
 def ring_numbers(geometry: Geometry) -> NDArray[np.intp]:
-    """Return on which ring of equal 2θ each pixel is, shape (n1, n2); rings are about a pixel wide."""
+    """Return on which ring of equal 2θ each pixel is, shape (n1, n2); rings are about a pixel wide.
+
+    Pixels without a place are on the first one.
+    """
     two_theta = geometry.center_array("2th_rad")
+    known = np.isfinite(two_theta)
     steps = [np.diff(two_theta, axis=axis)[:: _AROUND * 2, :: _AROUND * 2].ravel() for axis in (0, 1)]
-    most = min(len(step) for step in steps)
-    if not most:
+    apart = np.abs(np.concatenate(steps))
+    apart = apart[np.isfinite(apart)]
+    if min(map(len, steps)) == 0 or not apart.size:
         return np.zeros(two_theta.shape, np.intp)
-    width = max(float(np.percentile(np.abs(np.concatenate(steps)), 95)), 1e-9)
-    return np.asarray((two_theta - two_theta.min()) / width).astype(np.intp)
+    width = max(float(np.percentile(apart, 95)), 1e-9)
+    from_first = np.where(known, two_theta - two_theta[known].min(), 0.0)
+    return np.asarray(from_first / width).astype(np.intp)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from aureole.axis import Axis
 from aureole.azimuthal.batches import Batch, FramesLike, Item, Monitor, Reading, in_order
-from aureole.azimuthal.corrections import PixelFacts, invalid_in_frames, pixels
+from aureole.azimuthal.corrections import PixelFacts, invalid_in_frames, pixels, shaped
 from aureole.azimuthal.result import NOT_MERGED, Bins, Cake, Pattern, Sums, concatenate, mean_of
 from aureole.azimuthal.robust import robust_sums, variance_of_pixels
 from aureole.azimuthal.spec import IntegrationSpec
@@ -36,15 +36,6 @@ ROBUST_BATCH = 8
 
 _BATCH_BYTES = 24 << 20
 """Most memory for one sum of all frames of a whole batch; for cakes of more bins it has half as many."""
-
-VARIANCE = {
-    None: "none",
-    "variance": "frames",
-    "poisson": "raw",
-    "poisson_floor": "floor",
-    "azimuthal": "none",
-}
-"""What the kernels call the variance of a pixel, by error model."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -90,13 +81,11 @@ class Plan:
     """
 
     def __init__(self, spec: IntegrationSpec, *, backend: str = "auto", threads: int | None = None) -> None:
-        if spec.shape is None:
-            raise SpecError("the shape of a frame is not known: give a detector that has one, or a mask")
+        geometry = shaped(spec)
         threads = checked_threads(threads)
         self.spec = spec
-        self.shape = spec.shape
+        self.shape = geometry.shape
         self.backend = resolve(backend)
-        geometry = spec.geometry.with_shape(spec.shape)
         self._detector = geometry.detector
         known = pixels(spec, geometry, threads=threads)
         self.mask = known.mask
@@ -329,7 +318,7 @@ class Plan:
                 frames,
                 rule=self.spec.robust,
                 invalid=invalid,
-                variance=variance_of_pixels(self.spec, VARIANCE[self.spec.error_model]),
+                variance=variance_of_pixels(self.spec),
                 variance_frames=variances,
             )
             return _good(items, kept.failures, failures), robust_sums(self.spec, kept, self.bins.shape)
@@ -339,7 +328,7 @@ class Plan:
             invalid=invalid,
             linear=self._linear,
             quadratic=self._quadratic,
-            variance=VARIANCE[self.spec.error_model],
+            variance=variance_of_pixels(self.spec),
             variance_frames=variances,
         )
         good = _good(items, raw.failures, failures)

@@ -19,6 +19,8 @@ F64 = NDArray[np.float64]
 _ROUNDS = 12
 _OUTLIER = 4.0
 _LEAST_PIXELS = 3
+_BEYOND = 0.05
+"""By how much more than its error a factor may be beyond ±1: bins are not infinitely fine."""
 
 
 class Polarization(NamedTuple):
@@ -60,7 +62,8 @@ def fit_polarization(
     Raises
     ------
     SpecError
-        A polarization factor among the options, or too few rings seen from enough sides.
+        A polarization factor among the options, too few rings seen from enough sides, or a factor beyond ±1,
+        as texture or a wrong geometry gives it.
     FrameError
         An image that cannot be used.
     """
@@ -86,6 +89,11 @@ def fit_polarization(
         weight = np.where(np.abs(off) > _OUTLIER * spread, 0.0, weight)
     if not np.isfinite(error):
         raise SpecError("too few bins have an intensity to fit the polarization: look at a larger 2theta")
+    if abs(factor) > 1.0 + _BEYOND + _OUTLIER * error:
+        raise SpecError(
+            f"the fit gives a polarization factor of {factor:.3g} ± {error:.2g}, which no beam has: the "
+            "sample may be textured, or the geometry wrong"
+        )
     return Polarization(float(np.clip(factor, -1.0, 1.0)), float(error))
 
 

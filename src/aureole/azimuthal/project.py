@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from aureole.axis import Axis
-from aureole.azimuthal.corrections import pixels
+from aureole.azimuthal.corrections import pixels, shaped
 from aureole.azimuthal.spec import IntegrationSpec
 from aureole.errors import SpecError
 from aureole.geometry import Geometry
@@ -95,7 +95,7 @@ def back_project(
         if unit(name).base != "chi":
             raise SpecError(f"cakes against {name} make no image: their second axis must be chi")
         chi = geometry.center_array(name, chi_discontinuity=spec.chi_discontinuity)
-        image = over_both(place, chi, (at, around, values), turn=unit(name).period or 360.0)
+        image = over_both(place, chi, (at, around, values), turn=turn_of(name))
     if counts:
         return counting.counts(image)
     image[counting.mask] = np.nan
@@ -127,11 +127,12 @@ def over_both(place: F64, chi: F64, cake: tuple[F64, F64, F64], *, turn: float) 
     return image
 
 
-def shaped(spec: IntegrationSpec) -> Geometry:
-    """Return the geometry of a spec with the shape of its frames; raises `SpecError` where it is unknown."""
-    if spec.shape is None:
-        raise SpecError("the shape of a frame is not known: give a detector that has one, or a mask")
-    return spec.geometry.with_shape(spec.shape)
+def turn_of(name: str) -> float:
+    """Return after how much an azimuth closes, in its unit; raises `SpecError` where it does not."""
+    period = unit(name).period
+    if period is None:
+        raise SpecError(f"{name} does not close after a turn: an azimuth such as chi_deg is needed")
+    return period
 
 
 def whole_range(geometry: Geometry, axis: Axis) -> tuple[float, float]:

@@ -1,4 +1,4 @@
-"""From what the kernels of robust averages give to sums of results."""
+"""What the kernels of robust averages are told of a spec, and how what they give becomes sums."""
 
 from __future__ import annotations
 
@@ -12,13 +12,17 @@ from aureole.azimuthal.spec import IntegrationSpec
 from aureole.kernels.robust import Clip, RobustSums
 
 
-def variance_of_pixels(spec: IntegrationSpec, plain: str) -> str:
-    """Return what the kernels call the variance of a pixel, given what it is called for the plain mean.
+def variance_of_pixels(spec: IntegrationSpec) -> str:
+    """Return what the kernels call the variance of a pixel.
 
-    The cut-off of clipping needs one even if no errors are asked for: the scatter.
+    Clipping needs one even if no errors are asked for: the scatter. The plain mean has none in the azimuthal
+    model, whose errors are those of a second pass.
     """
-    scatters = spec.error_model == "azimuthal" or (spec.error_model is None and isinstance(spec.robust, Clip))
-    return "scatter" if scatters else plain
+    if spec.error_model is None:
+        return "scatter" if isinstance(spec.robust, Clip) else "none"
+    if spec.error_model == "azimuthal":
+        return "none" if spec.robust is None else "scatter"
+    return {"variance": "frames", "poisson": "raw", "poisson_floor": "floor"}[spec.error_model]
 
 
 def robust_sums(spec: IntegrationSpec, kept: RobustSums, shape: tuple[int, ...]) -> Sums:

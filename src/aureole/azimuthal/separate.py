@@ -8,9 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from aureole.axis import Axis
-from aureole.azimuthal.corrections import invalid_in_frames
+from aureole.azimuthal.corrections import invalid_in_frames, shaped
 from aureole.azimuthal.plan import Plan
-from aureole.azimuthal.project import Counting, along_radius, shaped
+from aureole.azimuthal.project import Counting, along_radius
 from aureole.azimuthal.result import Pattern
 from aureole.azimuthal.shortcuts import Options
 from aureole.azimuthal.spec import IntegrationSpec

@@ -12,8 +12,8 @@ from numpy.typing import DTypeLike, NDArray
 
 from aureole.axis import Axis
 from aureole.azimuthal.batches import FramesLike, Item, Reading, in_order
-from aureole.azimuthal.corrections import invalid_in_frames, invalid_values, pixels
-from aureole.azimuthal.plan import ROBUST_BATCH, VARIANCE
+from aureole.azimuthal.corrections import invalid_in_frames, invalid_values, pixels, shaped
+from aureole.azimuthal.plan import ROBUST_BATCH
 from aureole.azimuthal.robust import variance_of_pixels
 from aureole.azimuthal.spec import IntegrationSpec
 from aureole.azimuthal.table import build_entries
@@ -91,13 +91,11 @@ class SparsePlan:
         threads: int | None = None,
     ) -> None:
         clip, radial = _checked(spec)
-        if spec.shape is None:
-            raise SpecError("the shape of a frame is not known: give a detector that has one, or a mask")
+        geometry = shaped(spec)
         threads = checked_threads(threads)
-        self.spec, self.picking, self.shape = spec, picking or Picking(), spec.shape
+        self.spec, self.picking, self.shape = spec, picking or Picking(), geometry.shape
         self.backend = resolve(backend)
         self._clip = clip
-        geometry = spec.geometry.with_shape(spec.shape)
         self._detector = geometry.detector
         known = pixels(spec, geometry, threads=threads)
         table = build_entries(
@@ -215,7 +213,7 @@ class SparsePlan:
                 places=self._places,
                 rule=(self._clip, self.picking),
                 invalid=invalid_in_frames(self.spec, self._detector, items[0].frame.dtype),
-                variance=variance_of_pixels(self.spec, VARIANCE[self.spec.error_model]),
+                variance=variance_of_pixels(self.spec),
                 variance_frames=[item.variance for item in items if item.variance is not None],
             )
             for item, failure, picked in zip(items, *found, strict=True):

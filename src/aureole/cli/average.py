@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from aureole.cli import inputs
 from aureole.cli.reduction import read_robust
+from aureole.cli.reduction_options import add_invalid
 from aureole.cli.terminal import note, progress_bar, tell
 from aureole.errors import FrameError, InputError, SpecError
 
@@ -101,13 +102,7 @@ def add_treatment(parser: argparse.ArgumentParser) -> None:
         "--detector", metavar="NAME", help="whose gaps and invalid values do not count, such as 'Pilatus 2M'"
     )
     pixels.add_argument("--poni", metavar="FILE", type=Path, help="geometry that names the detector")
-    pixels.add_argument("--mask", metavar="FILE", help="image that is not zero where pixels are invalid")
-    pixels.add_argument("--no-detector-mask", action="store_true", help="use the pixels in gaps as well")
-    pixels.add_argument("--dummy", type=float, metavar="VALUE", help="raw value of invalid pixels")
-    pixels.add_argument(
-        "--delta-dummy", type=float, metavar="DELTA", help="pixels within VALUE +- DELTA are invalid"
-    )
-    pixels.add_argument("--saturation", type=float, metavar="VALUE", help="pixels above VALUE are invalid")
+    add_invalid(pixels)
     corrections = parser.add_argument_group("corrections of each frame")
     corrections.add_argument(
         "--dark", metavar="FRAMES", action="append", help="image to subtract; several are averaged"
@@ -215,7 +210,7 @@ def read_treatment(args: argparse.Namespace) -> Treatment:
     from dataclasses import replace
 
     from aureole.io import read_image
-    from aureole.runs.average import read_average
+    from aureole.runs.darks import read_average
     from aureole.runs.treatment import Treatment
 
     if args.delta_dummy is not None and args.dummy is None:
@@ -242,9 +237,11 @@ def told_of_marks(treatment: Treatment, frames: Frames) -> list[str]:
     """Return what to say where values that mark gaps on common detectors count as intensities."""
     import numpy as np
 
+    from aureole.geometry.catalogue import GENERIC
     from aureole.io.images import to_array
 
-    if treatment.mask is not None or treatment.dummy is not None or treatment.detector is not None:
+    named = treatment.detector is not None and treatment.detector.name != GENERIC
+    if treatment.mask is not None or treatment.dummy is not None or named:
         return []
     try:
         image = to_array(frames[0])
@@ -333,6 +330,8 @@ def _parameters(args: argparse.Namespace) -> dict[str, str]:
     for name in ("dark", "flat"):
         if getattr(args, name):
             known[name] = ", ".join(getattr(args, name))
+    if args.no_detector_mask:
+        known["detector_mask"] = "no"
     if args.monitor is not None:
         known["monitor"] = args.monitor
     return known

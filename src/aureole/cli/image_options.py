@@ -9,12 +9,14 @@ from typing import TYPE_CHECKING, Any
 
 from aureole.cli import inputs
 from aureole.cli.reduction import bins_of, image_of
+from aureole.cli.reduction_options import add_invalid, add_npt
 from aureole.errors import SpecError
 
 if TYPE_CHECKING:
     from aureole.axis import Axis
+    from aureole.azimuthal import IntegrationSpec
     from aureole.geometry import Geometry
-    from aureole.io import Frames
+    from aureole.io import Frames, Provenance
     from aureole.runs import RunOptions
     from aureole.runs.report import Progress
 
@@ -28,16 +30,18 @@ def add_files(parser: argparse.ArgumentParser, output: str) -> argparse._Argumen
     return files
 
 
+def add_radius(group: argparse._ArgumentGroup) -> None:
+    """Add the number of radial bins, and the unit of the radius."""
+    add_npt(group)
+    group.add_argument(
+        "--unit", default="2th_deg", metavar="UNIT", help="of the radius, as for 'aureole integrate'"
+    )
+
+
 def add_pixels(parser: argparse.ArgumentParser) -> None:
     """Add which pixels do not count, and corrections; and the options about running."""
     group = parser.add_argument_group("pixels")
-    group.add_argument("--mask", metavar="FILE", help="image that is not zero where pixels are invalid")
-    group.add_argument("--no-detector-mask", action="store_true", help="use the pixels in gaps as well")
-    group.add_argument("--dummy", type=float, metavar="VALUE", help="raw value of invalid pixels")
-    group.add_argument(
-        "--delta-dummy", type=float, metavar="DELTA", help="pixels within VALUE +- DELTA are invalid"
-    )
-    group.add_argument("--saturation", type=float, metavar="VALUE", help="pixels above VALUE are invalid")
+    add_invalid(group)
     group.add_argument("--flat", metavar="FILE", help="image of the pixels' sensitivity")
     group.add_argument(
         "--polarization-factor", type=float, metavar="F", help="from -1 to 1 (default: no correction)"
@@ -96,6 +100,21 @@ def spec_fields(args: argparse.Namespace) -> dict[str, Any]:
         "efficiency": not args.no_efficiency,
         "polarization_factor": args.polarization_factor,
     }
+
+
+def provenance(
+    args: argparse.Namespace, spec: IntegrationSpec, frames: Frames, note: str, **parameters: Any
+) -> Provenance:
+    """Return how images of frames came about."""
+    from aureole.io import Provenance, Source
+
+    return Provenance(
+        spec=spec.to_json(),
+        sources=[Source.of(path) for path in frames.sources],
+        parameters={"poni": str(args.poni), **parameters},
+        arrays={name: named.array for name, named in spec.embedded.items()},
+        note=note,
+    )
 
 
 def run_options(

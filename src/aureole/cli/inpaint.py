@@ -6,7 +6,6 @@ import argparse
 from typing import Any
 
 from aureole.cli import image_options
-from aureole.cli.reduction_options import add_npt
 from aureole.cli.terminal import progress_bar, tell
 from aureole.errors import SpecError
 
@@ -35,16 +34,13 @@ def add_parser(verbs: argparse._SubParsersAction[Any]) -> None:
     parser.set_defaults(run=run)
     image_options.add_files(parser, "NeXus HDF5 file (.h5, .nxs)")
     group = parser.add_argument_group("filling")
-    add_npt(group)
+    image_options.add_radius(group)
     group.add_argument(
         "--npt-azim",
         type=int,
         default=90,
         metavar="N",
         help="number of azimuthal bins (default: 90); with 1, pixels get the mean of their ring",
-    )
-    group.add_argument(
-        "--unit", default="2th_deg", metavar="UNIT", help="of the radius, as for 'aureole integrate'"
     )
     group.add_argument(
         "--noise",
@@ -60,7 +56,6 @@ def run(args: argparse.Namespace) -> int:
     """Fill."""
     from aureole.axis import Axis
     from aureole.azimuthal import Inpainter, IntegrationSpec
-    from aureole.io import Provenance, Source
     from aureole.runs.images import write_images
 
     if args.seed < 0:
@@ -81,12 +76,13 @@ def run(args: argparse.Namespace) -> int:
                 [args.output],
                 (len(frames), frames.shape, frames.dtype),
                 inputs=frames.sources,
-                provenance=Provenance(
-                    spec=spec.to_json(),
-                    sources=[Source.of(path) for path in frames.sources],
-                    parameters={"poni": str(args.poni), "noise": args.noise, "seed": args.seed},
-                    arrays={name: named.array for name, named in spec.arrays.items()},
-                    note="frames whose invalid pixels were filled from the same radius",
+                provenance=image_options.provenance(
+                    args,
+                    spec,
+                    frames,
+                    "frames whose invalid pixels were filled from the same radius",
+                    noise=args.noise,
+                    seed=args.seed,
                 ),
                 options=image_options.run_options(args, geometry, progress),
             )

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from aureole.cli.reduction import counts_photons
 from aureole.errors import InputError, SpecError
 
 if TYPE_CHECKING:
@@ -16,8 +17,6 @@ if TYPE_CHECKING:
     from aureole.azimuthal.masks import Mask, Peers
     from aureole.geometry import Detector
     from aureole.runs.average import Statistics
-
-_COUNTERS = ("pilatus", "eiger", "lambda")
 
 
 @dataclass
@@ -222,9 +221,8 @@ class Rules:
         import numpy as np
 
         count = np.maximum(statistics.count, 1)
-        name = "" if self.detector is None else self.detector.name.casefold()
         scatter = np.nan_to_num(statistics.scatter)
-        if whole and name.startswith(_COUNTERS):
+        if whole and self.detector is not None and counts_photons(self.detector):
             scatter = np.maximum(scatter, np.nan_to_num(statistics.mean))
         least = 1.0 / count.astype(np.float64) ** 2 if whole else 0.0
         return np.maximum(scatter / count, least)

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from aureole.axis import Axis
     from aureole.azimuthal import Clip, IntegrationSpec, NamedArray, Plan, Trim
     from aureole.azimuthal.spec import ErrorModel
-    from aureole.geometry import Geometry, Sample, Sensor
+    from aureole.geometry import Detector, Geometry, Sample, Sensor
     from aureole.io import Frames
     from aureole.runs import RunOptions
     from aureole.runs.executors import Executor
@@ -262,7 +262,7 @@ def clip_of(text: str) -> Clip:
 
 def _corrected(args: argparse.Namespace, spec: IntegrationSpec) -> IntegrationSpec:
     """Put dark and flat into the spec, which says what values of theirs are invalid."""
-    from aureole.runs.average import average
+    from aureole.runs.darks import average
 
     if args.flat:
         spec = replace(spec, flat=average(args.flat, spec).image)
@@ -288,6 +288,11 @@ def image_of(path: str | None) -> NamedArray | None:
     return None if path is None else NamedArray(path, read_image(path))
 
 
+def counts_photons(detector: Detector) -> bool:
+    """Return whether the pixels of a detector hold numbers of photons, as far as its name tells."""
+    return detector.name.casefold().startswith(_COUNTERS)
+
+
 def _error_model(
     args: argparse.Namespace, geometry: Geometry, frames: Frames
 ) -> tuple[ErrorModel | None, str | None]:
@@ -299,7 +304,7 @@ def _error_model(
         return "variance", None
     if args.error_model is not None:
         return (None if args.error_model == "none" else args.error_model), None
-    counter = geometry.detector.name.casefold().startswith(_COUNTERS)
+    counter = counts_photons(geometry.detector)
     try:
         integer = frames.dtype.kind in "iu"
     except InputError:

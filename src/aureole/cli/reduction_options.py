@@ -135,7 +135,8 @@ def _add_sample(group: argparse._ArgumentGroup) -> None:
     )
 
 
-def _add_pixels(group: argparse._ArgumentGroup) -> None:
+def add_invalid(group: argparse._ArgumentGroup) -> None:
+    """Add which pixels are invalid: by images, and by their raw values."""
     group.add_argument("--mask", metavar="FILE", help="image that is not zero where pixels are invalid")
     group.add_argument("--no-detector-mask", action="store_true", help="use the pixels in gaps as well")
     group.add_argument("--dummy", type=float, metavar="VALUE", help="raw value of invalid pixels")
@@ -143,6 +144,10 @@ def _add_pixels(group: argparse._ArgumentGroup) -> None:
         "--delta-dummy", type=float, metavar="DELTA", help="pixels within VALUE +- DELTA are invalid"
     )
     group.add_argument("--saturation", type=float, metavar="VALUE", help="pixels above VALUE are invalid")
+
+
+def _add_pixels(group: argparse._ArgumentGroup) -> None:
+    add_invalid(group)
     robust = group.add_mutually_exclusive_group()
     robust.add_argument(
         "--trim",

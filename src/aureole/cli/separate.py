@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 
 from aureole.cli import image_options
 from aureole.cli.reduction import clip_of
-from aureole.cli.reduction_options import add_npt
 from aureole.cli.terminal import progress_bar, tell
 
 if TYPE_CHECKING:
@@ -40,10 +39,7 @@ def add_parser(verbs: argparse._SubParsersAction[Any]) -> None:
     files = image_options.add_files(parser, "NeXus HDF5 file (.h5, .nxs) of the peaks")
     files.add_argument("--amorphous", type=Path, metavar="FILE", help="the same of the background")
     group = parser.add_argument_group("background")
-    add_npt(group)
-    group.add_argument(
-        "--unit", default="2th_deg", metavar="UNIT", help="of the radius, as for 'aureole integrate'"
-    )
+    image_options.add_radius(group)
     either = group.add_mutually_exclusive_group()
     either.add_argument(
         "--percentile",
@@ -64,7 +60,6 @@ def run(args: argparse.Namespace) -> int:
 
     from aureole.azimuthal import IntegrationSpec, Separator
     from aureole.azimuthal.separate import at_percentile
-    from aureole.io import Provenance, Source
     from aureole.runs.images import write_images
 
     rule = at_percentile(args.percentile) if args.sigma_clip is None else clip_of(args.sigma_clip)
@@ -84,12 +79,8 @@ def run(args: argparse.Namespace) -> int:
                 outputs,
                 (len(frames), frames.shape, np.dtype(np.float32)),
                 inputs=frames.sources,
-                provenance=Provenance(
-                    spec=spec.to_json(),
-                    sources=[Source.of(path) for path in frames.sources],
-                    parameters={"poni": str(args.poni)},
-                    arrays={name: named.array for name, named in spec.arrays.items()},
-                    note="frames less the background of their radius, and that background",
+                provenance=image_options.provenance(
+                    args, spec, frames, "frames less the background of their radius, and that background"
                 ),
                 options=image_options.run_options(args, geometry, progress),
             )

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any
 
 from aureole.cli import image_options
 from aureole.cli.reduction import clip_of
-from aureole.cli.reduction_options import add_npt
 from aureole.cli.terminal import progress_bar, tell
 
 if TYPE_CHECKING:
@@ -71,10 +70,7 @@ def _add_picking(group: argparse._ArgumentGroup) -> None:
 
 
 def _add_background(group: argparse._ArgumentGroup) -> None:
-    add_npt(group)
-    group.add_argument(
-        "--unit", default="2th_deg", metavar="UNIT", help="of the radius, as for 'aureole integrate'"
-    )
+    image_options.add_radius(group)
     group.add_argument(
         "--radial-range",
         type=float,

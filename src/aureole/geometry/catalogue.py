@@ -12,7 +12,7 @@ from importlib.resources import files
 from typing import Any
 
 from aureole.errors import GeometryError
-from aureole.geometry.layout import Layout, Pair, checked_seams
+from aureole.geometry.layout import Layout, Pair, checked_seams, pair
 from aureole.geometry.surface import Cylinder, Surface, surface_from_dict
 
 _SAME_PIXEL = 0.02
@@ -155,14 +155,10 @@ def _key(name: str) -> str:
     return re.sub(r"[\s_.\-]+", "", text) + ("cdte" if cdte else "")
 
 
-def _pair(value: Any) -> Pair:
-    return int(value[0]), int(value[1])
-
-
 def _modes(facts: Mapping[str, Any]) -> tuple[Mode, ...]:
     if "modes" in facts:
         return tuple(Mode((pixel, pixel), (rows, columns)) for pixel, rows, columns in facts["modes"])
-    shape = _pair(facts["shape"]) if "shape" in facts else None
+    shape = pair(facts["shape"]) if "shape" in facts else None
     if "binnings" not in facts:
         pixel1, pixel2 = facts["pixel"]
         return (Mode((float(pixel1), float(pixel2)), shape),)
@@ -183,11 +179,11 @@ def _model(name: str, facts: Mapping[str, Any]) -> Model:
         free_binning=not {"binnings", "modes"} & facts.keys()
         and (surface is None or isinstance(surface, Cylinder)),
         layout=Layout(
-            module=_pair(facts["module"]) if "module" in facts else None,
-            gap=_pair(facts.get("gap", (0, 0))),
+            module=pair(facts["module"]) if "module" in facts else None,
+            gap=pair(facts.get("gap", (0, 0))),
             seams=checked_seams(facts.get("seams", ((), ()))),
             circle=facts.get("circle", False),
-            tiles=tuple(_pair(tile) for tile in facts.get("tiles", ())),
+            tiles=tuple(pair(tile) for tile in facts.get("tiles", ())),
             wide=facts.get("wide", 1.0),
         ),
         surface=surface,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from math import isfinite
 from typing import Any
@@ -13,24 +13,14 @@ from numpy.typing import DTypeLike, NDArray
 
 from aureole.arrays import NamedArray
 from aureole.errors import GeometryError
-from aureole.geometry.catalogue import GENERIC, choose_mode, find_model
+from aureole.geometry.catalogue import GENERIC
+from aureole.geometry.described import describe, fields_of, is_named
 from aureole.geometry.distortion import Distortion
-from aureole.geometry.layout import BoolArray, FloatArray, Layout, Pair, checked_seams
+from aureole.geometry.layout import BoolArray, FloatArray, Layout, Pair, checked_shape
+from aureole.geometry.named import named
 from aureole.geometry.recorded import Recorded
 from aureole.geometry.sensor import Sensor, usual_sensor
-from aureole.geometry.surface import (
-    Cylinder,
-    Panels,
-    Parts,
-    Pixels,
-    Surface,
-    grid_parts,
-    surface_from_dict,
-    surface_to_dict,
-)
-
-_LONGEST_SIDE, _MOST_PIXELS = 1 << 20, 1 << 28
-"""More than any detector has; a mask of more would fill the memory."""
+from aureole.geometry.surface import Cylinder, Panels, Parts, Pixels, Regular, Surface, grid_parts
 
 _PIXELS = 1e-9, 1.0
 """Sizes of pixels (m) that are believed."""
@@ -62,7 +52,7 @@ class Detector:
         How many pixels of the layout one pixel holds.
     invalid : tuple of int
         Raw values that mean "no value", see `invalid_values`.
-    surface : Surface, Distortion or None
+    surface : Surface or None
         Where the pixels are that form no flat grid: hexagons, a bent plate, turned panels, or pixels behind a
         taper.
     recorded : Recorded or None
@@ -83,7 +73,7 @@ class Detector:
     layout: Layout = field(default=Layout(), repr=False)
     binning: Pair = (1, 1)
     invalid: tuple[int, ...] = ()
-    surface: Surface | Distortion | None = None
+    surface: Surface | None = None
     recorded: Recorded | None = field(default=None, repr=False)
 
     def __post_init__(self) -> None:
@@ -99,7 +89,7 @@ class Detector:
         if self.shape is None and self.recorded is not None:
             object.__setattr__(self, "shape", self.recorded.shape)
         if self.shape is not None:
-            object.__setattr__(self, "shape", _checked_shape(self.name, self.shape))
+            object.__setattr__(self, "shape", checked_shape(self.name, self.shape))
         if self.recorded is not None and self.recorded.shape not in (None, self.shape):
             raise GeometryError(
                 f"detector {self.name} has {self.shape} pixels, "
@@ -118,9 +108,9 @@ class Detector:
         if self.recorded is not None and self.recorded.mask is not None:
             mask = mask | self.recorded.mask.array
         if self.recorded is not None and self.recorded.corners is not None:
-            mask = mask | self._turned(_nowhere(self.recorded.corners))
+            mask = mask | self.as_stored(_nowhere(self.recorded.corners))
         if isinstance(self.surface, Distortion) and self.surface.masks:
-            mask = mask | self._turned(self.surface.outside(self.known_shape))
+            mask = mask | self.as_stored(self.surface.outside(self.known_shape))
         mask.setflags(write=False)
         return mask
 
@@ -146,7 +136,7 @@ class Detector:
         GeometryError
             The detector has another shape.
         """
-        wanted = _checked_shape(self.name, shape)
+        wanted = checked_shape(self.name, shape)
         if self.shape is None:
             return replace(self, shape=wanted)
         if wanted != self.shape:
@@ -205,7 +195,7 @@ class Detector:
         if not self.is_listed:
             parts = self.parts()
             return parts.rows[rows, None] + parts.columns
-        return self._turned(self.listed())[rows].astype(np.float64)
+        return self.as_stored(self.listed())[rows].astype(np.float64)
 
     def positions(self, rows: slice = slice(None)) -> tuple[FloatArray, FloatArray, FloatArray | None]:
         """Return where the middles of the pixels are, the means of their corners.
@@ -229,7 +219,7 @@ class Detector:
             parts = self.parts()
             middles = parts.rows.mean(axis=1)[rows, None] + parts.columns.mean(axis=1)
         else:
-            middles = self._turned(self.listed())[rows].mean(axis=2, dtype=np.float64)
+            middles = self.as_stored(self.listed())[rows].mean(axis=2, dtype=np.float64)
         return middles[..., 0], middles[..., 1], None if self.is_flat else middles[..., 2]
 
     def parts(self) -> Parts:
@@ -246,7 +236,7 @@ class Detector:
             return grid_parts(self.edges(0), self.edges(1))
         found = _parts(self.surface, Pixels(self.known_shape, (self.pixel1, self.pixel2), self.layout))
         rows, columns = (
-            np.ascontiguousarray(part[::-1]) if self._reversed(axis) else part
+            np.ascontiguousarray(part[::-1]) if self.flipped[axis] else part
             for axis, part in enumerate((found.rows, found.columns))
         )
         return Parts(rows, columns)
@@ -265,10 +255,15 @@ class Detector:
         assert isinstance(self.surface, Distortion)
         return self.surface.corners(self.known_shape, (self.pixel1, self.pixel2))
 
-    def _turned(self, image: NDArray[Any]) -> NDArray[Any]:
-        """Return what is known of the pixels as of orientation 3 in the order in which they are stored."""
-        steps = [slice(None, None, -1 if self._reversed(axis) else 1) for axis in (0, 1)]
-        return image[steps[0], steps[1]]
+    @property
+    def flipped(self) -> tuple[bool, bool]:
+        """Whether pixels are stored in reverse along the slow and the fast axis, as the orientation says."""
+        return self.orientation in (1, 2), self.orientation in (1, 4)
+
+    def as_stored(self, image: NDArray[Any]) -> NDArray[Any]:
+        """Return an array (n1, n2, ...) of orientation 3 in the order in which the pixels are stored."""
+        slow, fast = (slice(None, None, -1 if flip else 1) for flip in self.flipped)
+        return image[slow, fast]
 
     def _need_grid(self) -> None:
         if not self.is_grid:
@@ -290,7 +285,7 @@ class Detector:
         borders = self.layout.edges(axis, count, pixel)
         if binning != 1 and self.layout.wide != 1.0:
             borders = self.layout.edges(axis, count * binning, pixel / binning)[::binning]
-        return borders[::-1] if self._reversed(axis) else borders
+        return borders[::-1] if self.flipped[axis] else borders
 
     def centres(self, axis: int) -> FloatArray:
         """Return the middles of the pixels of a grid along an axis in metres, in stored order, (n,).
@@ -304,7 +299,7 @@ class Detector:
         if self.layout.wide == 1.0:
             pixel = (self.pixel1, self.pixel2)[axis]
             centres: FloatArray = (np.arange(self.known_shape[axis], dtype=np.float64) + 0.5) * pixel
-            return centres[::-1] if self._reversed(axis) else centres
+            return centres[::-1] if self.flipped[axis] else centres
         borders = self.edges(axis)
         middles: FloatArray = np.multiply(borders[:-1] + borders[1:], 0.5)
         return middles
@@ -325,10 +320,7 @@ class Detector:
             borders = np.sort(self.edges(axis))
             inside = float(np.interp(position, borders, np.arange(borders.size)))
             index = inside + (position - min(max(position, borders[0]), borders[-1])) / pixel
-        return self.known_shape[axis] - index if self._reversed(axis) else index
-
-    def _reversed(self, axis: int) -> bool:
-        return self.orientation in ((1, 2), (1, 4))[axis]
+        return self.known_shape[axis] - index if self.flipped[axis] else index
 
     def invalid_values(self, dtype: DTypeLike) -> list[tuple[float, float]]:
         """Return the raw values that mean "no value" in frames of a type, as closed intervals (low, high).
@@ -352,33 +344,11 @@ class Detector:
 
     def to_dict(self) -> dict[str, Any]:
         """Return what JSON can hold and `from_dict` understands."""
-        known: dict[str, Any] = {
-            "name": self.name,
-            "pixel1": self.pixel1,
-            "pixel2": self.pixel2,
-            "shape": None if self.shape is None else list(self.shape),
-            "orientation": self.orientation,
-        }
-        if self.sensor is not None:
-            known["sensor"] = asdict(self.sensor)
-        if isinstance(self.surface, Cylinder):
-            known["radius"] = self.surface.radius
-        if not self.is_named():
-            known["layout"] = asdict(self.layout)
-            known["binning"] = list(self.binning)
-            known["invalid"] = list(self.invalid)
-            if self.surface is not None:
-                known["surface"] = _surface_to_dict(self.surface)
-        if self.recorded is not None:
-            known["recorded"] = self.recorded.to_dict()
-        return known
+        return describe(self)
 
     def is_named(self) -> bool:
         """Return whether name, pixel size and shape say all that there is to say."""
-        try:
-            return self == _by_name(self)
-        except GeometryError:
-            return False
+        return is_named(self)
 
     @staticmethod
     def from_dict(known: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]] | None = None) -> Detector:
@@ -398,41 +368,7 @@ class Detector:
             A recorded array was not given.
         """
         try:
-            sensor = Sensor(**known["sensor"]) if known.get("sensor") else None
-            shape = None if known["shape"] is None else _pair(known["shape"])
-            if "layout" not in known:
-                return detector(
-                    known["name"],
-                    pixel1=known["pixel1"],
-                    pixel2=known["pixel2"],
-                    shape=shape,
-                    orientation=known["orientation"],
-                    sensor=sensor,
-                    radius=known.get("radius"),
-                )
-            surface, recorded = known.get("surface"), known.get("recorded")
-            stored = dict(known["layout"])
-            layout = Layout(
-                module=None if stored["module"] is None else _pair(stored["module"]),
-                gap=_pair(stored["gap"]),
-                seams=checked_seams(stored["seams"]),
-                circle=bool(stored["circle"]),
-                tiles=tuple(_pair(tile) for tile in stored["tiles"]),
-                wide=float(stored["wide"]),
-            )
-            return Detector(
-                known["name"],
-                known["pixel1"],
-                known["pixel2"],
-                shape,
-                known["orientation"],
-                sensor,
-                layout,
-                _pair(known["binning"]),
-                tuple(int(value) for value in known["invalid"]),
-                None if surface is None else _surface_from_dict(surface),
-                None if recorded is None else Recorded.from_dict(recorded, arrays or {}),
-            )
+            return Detector(**fields_of(known, arrays or {}))
         except (KeyError, TypeError, ValueError, IndexError, OverflowError) as error:
             raise GeometryError(f"the description of a detector is not usable: {error!r}") from error
 
@@ -474,53 +410,16 @@ def detector(
         A radius for a flat detector, an unknown name (near ones are listed), no pixel size, or one that the
         detector does not have.
     """
-    if name.strip().casefold() == GENERIC.casefold():
-        if pixel1 is None or pixel2 is None:
-            raise GeometryError("a generic detector needs its pixel size: give pixel1 and pixel2 in metres")
-        _bent(GENERIC, None, radius)
-        return Detector(GENERIC, pixel1, pixel2, shape, orientation, sensor)
-    model = find_model(name)
-    wanted = None if shape is None else _checked_shape(name, shape)
-    axes = [choose_mode(model, axis, (pixel1, pixel2)[axis], wanted) for axis in (0, 1)]
-    full = None if None in (axes[0][1], axes[1][1]) else (axes[0][1] or 0, axes[1][1] or 0)
-    return Detector(
-        model.name,
-        axes[0][0],
-        axes[1][0],
-        wanted or full,
-        orientation,
-        sensor,
-        model.layout,
-        (axes[0][2], axes[1][2]),
-        model.invalid,
-        _bent(model.name, model.surface, radius),
-    )
-
-
-def _bent(name: str, surface: Surface | None, radius: float | None) -> Surface | None:
-    if radius is None:
-        return surface
-    if not isinstance(surface, Cylinder):
-        raise GeometryError(f"detector {name} is not bent to a radius")
-    return Cylinder(float(radius))
+    known = named(name, pixel1=pixel1, pixel2=pixel2, shape=shape, radius=radius)
+    return Detector(**known._asdict(), orientation=orientation, sensor=sensor)
 
 
 @lru_cache(maxsize=4)
-def _parts(surface: Surface, pixels: Pixels) -> Parts:
+def _parts(surface: Regular, pixels: Pixels) -> Parts:
     found = surface.parts(pixels)
     for part in (found.rows, found.columns):
         part.setflags(write=False)
     return found
-
-
-def _surface_to_dict(surface: Surface | Distortion) -> dict[str, Any]:
-    if isinstance(surface, Distortion):
-        return {"kind": "distortion", **surface.to_dict()}
-    return surface_to_dict(surface)
-
-
-def _surface_from_dict(known: Mapping[str, Any]) -> Surface | Distortion:
-    return Distortion.from_dict(known) if known["kind"] == "distortion" else surface_from_dict(known)
 
 
 @lru_cache(maxsize=8)
@@ -533,40 +432,3 @@ def _nowhere(corners: NamedArray) -> BoolArray:
 @lru_cache(maxsize=8)
 def _is_flat(corners: NamedArray) -> bool:
     return not np.any(np.nan_to_num(corners.array[..., 2]))
-
-
-def _by_name(given: Detector) -> Detector:
-    return detector(
-        given.name,
-        pixel1=given.pixel1,
-        pixel2=given.pixel2,
-        shape=given.shape,
-        orientation=given.orientation,
-        sensor=given.sensor,
-        radius=given.surface.radius if isinstance(given.surface, Cylinder) else None,
-    )
-
-
-def _pair(value: Any) -> Pair:
-    first, second = value
-    return int(first), int(second)
-
-
-def _checked_shape(name: str, shape: Any) -> Pair:
-    try:
-        first, second = shape
-        pair = int(first), int(second)
-        exact = pair == (first, second)
-    except (TypeError, ValueError, OverflowError):
-        exact = False
-        pair = (0, 0)
-    if not exact or min(pair) < 1:
-        raise GeometryError(
-            f"detector {name}: the shape must be two numbers of pixels (slow, fast), not {str(shape)[:60]}"
-        )
-    if max(pair) > _LONGEST_SIDE or pair[0] * pair[1] > _MOST_PIXELS:
-        raise GeometryError(f"detector {name}: no detector has a shape of {str(pair)[:60]} pixels")
-    return pair
-
-
-__all__ = ["Detector", "Sensor", "detector"]

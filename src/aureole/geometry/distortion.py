@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from functools import lru_cache
 from itertools import pairwise
 from typing import Any
@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from aureole.errors import GeometryError
+from aureole.geometry.fields import four_corners
 from aureole.geometry.layout import BoolArray, FloatArray, Pair
 
 _WIDTH = 14
@@ -108,13 +109,9 @@ class Distortion:
         outside: BoolArray = (slow < first1) | (slow > last1) | (fast < first2) | (fast > last2)
         return outside
 
-    def to_dict(self) -> dict[str, Any]:
-        """Return what JSON can hold and `from_dict` understands."""
-        return asdict(self)
-
     @staticmethod
     def from_dict(known: Mapping[str, Any]) -> Distortion:
-        """Return what `to_dict` wrote down; `KeyError` or `TypeError` where it did not."""
+        """Return what `dataclasses.asdict` made of it; `KeyError` or `TypeError` where it did not."""
         slow, fast = (
             Spline(**{key: tuple(float(value) for value in values) for key, values in known[axis].items()})
             for axis in ("slow", "fast")
@@ -127,9 +124,7 @@ class Distortion:
 def _corners(distortion: Distortion, shape: Pair, size: tuple[float, float]) -> FloatArray:
     at = distortion.vertices(shape, size)
     corners = np.zeros((*shape, 4, 3))
-    sides = at[:-1, :-1], at[1:, :-1], at[1:, 1:], at[:-1, 1:]
-    for number, side in enumerate(sides):
-        corners[:, :, number, :2] = side
+    corners[..., :2] = four_corners(at)
     corners.setflags(write=False)
     return corners
 

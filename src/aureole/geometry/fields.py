@@ -176,9 +176,9 @@ def positions(
 
 
 def four_corners(vertices: FloatArray) -> FloatArray:
-    """Return values at the corners of each pixel, (n1, n2, 4), from those at vertices, (n1 + 1, n2 + 1).
+    """Return what is at the corners of each pixel, (n1, n2, 4, ...), from vertices, (n1 + 1, n2 + 1, ...).
 
     The order is (row, column), (row + 1, column), (row + 1, column + 1), (row, column + 1).
     """
     corners = vertices[:-1, :-1], vertices[1:, :-1], vertices[1:, 1:], vertices[:-1, 1:]
-    return np.stack(corners, axis=-1)
+    return np.stack(corners, axis=2)

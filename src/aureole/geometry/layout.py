@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+
+from aureole.errors import GeometryError
 
 BoolArray = NDArray[np.bool_]
 FloatArray = NDArray[np.float64]
 Pair = tuple[int, int]
 Seams = tuple[tuple[Pair, ...], tuple[Pair, ...]]
+
+MOST_PIXELS = 1 << 28
+_LONGEST_SIDE = 1 << 20
+"""More than any detector has; a mask of more would fill the memory."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +67,52 @@ class Layout:
         borders = np.zeros(count + 1)
         np.cumsum(widths, out=borders[1:])
         return borders * pixel
+
+    @staticmethod
+    def from_dict(known: Mapping[str, Any]) -> Layout:
+        """Return what `dataclasses.asdict` made of a layout, be it by way of JSON.
+
+        Raises
+        ------
+        KeyError, TypeError, ValueError
+            It is no such thing.
+        """
+        return Layout(
+            module=None if known["module"] is None else pair(known["module"]),
+            gap=pair(known["gap"]),
+            seams=checked_seams(known["seams"]),
+            circle=bool(known["circle"]),
+            tiles=tuple(pair(tile) for tile in known["tiles"]),
+            wide=float(known["wide"]),
+        )
+
+
+def pair(given: Iterable[Any]) -> Pair:
+    """Return two whole numbers that were read from a file; `ValueError` or `TypeError` where they are not."""
+    first, second = given
+    return int(first), int(second)
+
+
+def checked_shape(name: str, shape: Any) -> Pair:
+    """Return the number of pixels (slow, fast) of a detector.
+
+    Raises
+    ------
+    GeometryError
+        They are not two whole numbers from 1 on, or more than any detector has.
+    """
+    try:
+        exact = pair(shape) == tuple(shape)
+    except (TypeError, ValueError, OverflowError):
+        exact = False
+    if not exact or min(shape) < 1:
+        raise GeometryError(
+            f"detector {name}: the shape must be two numbers of pixels (slow, fast), not {str(shape)[:60]}"
+        )
+    found = pair(shape)
+    if max(found) > _LONGEST_SIDE or found[0] * found[1] > MOST_PIXELS:
+        raise GeometryError(f"detector {name}: no detector has a shape of {str(found)[:60]} pixels")
+    return found
 
 
 def checked_seams(given: Iterable[Iterable[Iterable[int]]]) -> Seams:

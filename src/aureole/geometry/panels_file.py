@@ -11,13 +11,13 @@ from math import isfinite
 import numpy as np
 
 from aureole.errors import GeometryError
-from aureole.geometry.layout import FloatArray
+from aureole.geometry.fields import four_corners
+from aureole.geometry.layout import MOST_PIXELS, FloatArray
 
 _LINE = re.compile(r"\s*(?:(?P<panel>[^/=;\s]+)/)?(?P<key>\w+)\s*=\s*(?P<value>[^;]*)")
 _TERM = re.compile(r"(?P<factor>[-+]?\s*(?:\d+\.?\d*|\.\d+)?(?:[eE][-+]?\d+)?)\s*\*?\s*(?P<axis>[xyz])")
 _NOT_PANELS = ("bad", "rigid_group", "group")
 _NEEDED = ("min_fs", "max_fs", "min_ss", "max_ss", "corner_x", "corner_y", "fs", "ss", "res")
-_MOST_PIXELS = 1 << 28
 
 
 def is_panels_file(text: str) -> bool:
@@ -53,7 +53,7 @@ def parse_panels(text: str) -> tuple[FloatArray, float]:
     size = sizes.pop()
     spans = {name: _span(name, facts) for name, facts in panels.items()}
     shape = max(span[1] for span in spans.values()), max(span[3] for span in spans.values())
-    if shape[0] * shape[1] > _MOST_PIXELS:
+    if shape[0] * shape[1] > MOST_PIXELS:
         raise GeometryError(f"no detector has {shape[0]} x {shape[1]} pixels")
     corners = np.full((*shape, 4, 3), np.nan)
     for name, (first1, last1, first2, last2) in spans.items():
@@ -63,8 +63,7 @@ def parse_panels(text: str) -> tuple[FloatArray, float]:
         begin[2] = float(facts.get("coffset", 0.0))
         at1, at2 = np.arange(last1 - first1 + 1.0), np.arange(last2 - first2 + 1.0)
         at = begin + size * (at1[:, None, None] * slow + at2[:, None] * fast)
-        sides = at[:-1, :-1], at[1:, :-1], at[1:, 1:], at[:-1, 1:]
-        corners[first1:last1, first2:last2] = np.stack(sides, axis=2)
+        corners[first1:last1, first2:last2] = four_corners(at)
     return corners, size
 
 

@@ -15,7 +15,7 @@ from aureole.geometry.catalogue import GENERIC, find_model
 from aureole.geometry.detector import Detector, detector
 from aureole.geometry.distortion import Distortion
 from aureole.geometry.pose import Geometry
-from aureole.geometry.sensor import Sensor
+from aureole.geometry.sensor import Sensor, usual_sensor
 from aureole.geometry.surface import Cylinder
 
 Opener = Callable[[str], Detector]
@@ -130,19 +130,20 @@ def format_poni(geometry: Geometry, *, version: float | None = None) -> str:
         What to write. Numbers are written with all their digits.
     version : float, optional
         1, 2, 2.1 or 3. Versions 1 and 2 have no orientation; version 1 has no shape and leaves that of a
-        generic detector to the image; only version 3 has parallax. Without it 3 where there is parallax, 2.1
-        elsewhere.
+        generic detector to the image; only version 3 has parallax, and the sensor. Without it 3 where there
+        is parallax or another sensor than detectors of this name have, 2.1 elsewhere.
 
     Raises
     ------
     GeometryError
         An unknown version, or a geometry that this version cannot hold.
     """
+    pixels = geometry.detector
     if version is None:
-        version = 3.0 if geometry.parallax else 2.1
+        own_sensor = pixels.sensor not in (None, usual_sensor(pixels.name))
+        version = 3.0 if geometry.parallax or own_sensor else 2.1
     if float(version) not in _VERSIONS:
         raise GeometryError(f"PONI version {version} is not one of 1, 2, 2.1 and 3")
-    pixels = geometry.detector
     distorted = isinstance(pixels.surface, Distortion)
     if pixels.recorded is None and not distorted and not pixels.is_named():
         raise GeometryError(

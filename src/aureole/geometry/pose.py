@@ -30,6 +30,8 @@ _WAVELENGTHS = 1e-13, 1e-7
 _NUMBERS = ("dist", "poni1", "poni2", "rot1", "rot2", "rot3")
 _BLOCK = 1 << 15
 """Pixels whose corners are worked on at once."""
+_REACHES = 1, 2, 4, 8
+"""How many pixels around the one nearest to the beam tell where it is: more where some have no place."""
 _NEAREST, _FARTHEST = 1e-9, 1e6
 """Lengths (m) within which a detector stands."""
 
@@ -158,9 +160,8 @@ class Geometry:
         origin = self.poni1, self.poni2, -self.dist
         if detector.is_listed:
             array = detector.listed()
-            turned = detector.orientation in (1, 2), detector.orientation in (1, 4)
             kind = "single" if array.dtype == np.float32 else "array"
-            corners = KernelPlaces(**{kind: array}, flipped=turned, origin=origin)
+            corners = KernelPlaces(**{kind: array}, flipped=detector.flipped, origin=origin)
             return Places(corners, array.shape[2])
         parts = detector.parts()
         return Places(KernelPlaces(parts.rows, parts.columns, origin=origin), parts.rows.shape[1])
@@ -260,7 +261,7 @@ class Geometry:
         """
         surface = self.detector.surface
         if isinstance(surface, Distortion):
-            areas = surface.areas(self.shape)[:: self._step(0), :: self._step(1)]
+            areas = self.detector.as_stored(surface.areas(self.shape))
             return areas * self.pixels().at_centres(self._plane().solid_angle(), threads)
         if self.detector.is_flat:
             return self.pixels().at_centres(self._plane().solid_angle(), threads)
@@ -342,10 +343,9 @@ class Geometry:
         """
         if not self.detector.is_grid:
             return self._nearest_to_beam()
-        _, _, away = self.rotation_matrix()[2]
+        along1, along2, away = self.rotation_matrix()[2]
         if away <= 0.0:
             raise GeometryError("the direct beam does not meet the detector: it is turned by 90° or more")
-        along1, along2, _ = self.rotation_matrix()[2]
         farther = self.dist / away
         if self.parallax:
             farther *= 1.0 + float(parallax.shift(*self._absorbing(), self.dist, np.array(away)))
@@ -413,26 +413,36 @@ class Geometry:
         except (KeyError, TypeError) as error:
             raise GeometryError(f"the description of a geometry is not usable: {error!r}") from error
 
-    def _step(self, axis: int) -> int:
-        """Return the direction in which the stored pixels stand along an axis."""
-        return -1 if self.detector.orientation in ((1, 2), (1, 4))[axis] else 1
-
     def _nearest_to_beam(self) -> tuple[float, float]:
         angle = np.nan_to_num(self.center_array("2th_rad"), nan=np.inf)
         if angle.min() >= 0.5 * pi:
             raise GeometryError("the direct beam does not meet the detector: it is turned by 90° or more")
         nearest = [int(at) for at in np.unravel_index(np.argmin(angle), angle.shape)]
-        first = [min(max(at - 1, 0), max(size - 3, 0)) for at, size in zip(nearest, angle.shape, strict=True)]
-        p1, p2, p3 = self.detector.positions(slice(first[0], first[0] + 3))
-        near = slice(first[1], first[1] + 3)
-        t1, t2, t3 = self._in_space(p1[:, near], p2[:, near], None if p3 is None else p3[:, near])
-        steps = np.indices(t1.shape).reshape(2, -1)
-        plane = np.vstack([steps, np.ones(t1.size)]).T
-        # tangents of the ray along both axes, as linear functions of the pixel: where both are zero
-        tangents = np.stack([(t1 / t3).ravel(), (t2 / t3).ravel()], axis=1)
+        for reach in _REACHES:
+            at, tangents = self._tangents_around(nearest, reach)
+            plane = np.column_stack([at, np.ones(len(at))])
+            if np.linalg.matrix_rank(plane) == 3:
+                break
         slopes, *_ = np.linalg.lstsq(plane, tangents, rcond=None)
-        at, *_ = np.linalg.lstsq(slopes[:2].T, -slopes[2], rcond=None)
-        return first[0] + float(at[0]) + 0.5, first[1] + float(at[1]) + 0.5
+        hit, *_ = np.linalg.lstsq(slopes[:2].T, -slopes[2], rcond=None)
+        return nearest[0] + float(hit[0]) + 0.5, nearest[1] + float(hit[1]) + 0.5
+
+    def _tangents_around(self, pixel: list[int], reach: int) -> tuple[FloatArray, FloatArray]:
+        """Return where pixels around one are, (n, 2) in pixels from it, and the tangents of rays, (n, 2).
+
+        Tangents are t1/t3 and t2/t3, zero where the beam is. Pixels without a place are left out.
+        """
+        first = [
+            min(max(at - reach, 0), max(size - 2 * reach - 1, 0))
+            for at, size in zip(pixel, self.shape, strict=True)
+        ]
+        rows, columns = (slice(begin, begin + 2 * reach + 1) for begin in first)
+        p1, p2, p3 = self.detector.positions(rows)
+        t1, t2, t3 = self._in_space(p1[:, columns], p2[:, columns], None if p3 is None else p3[:, columns])
+        at = np.indices(t1.shape).reshape(2, -1).T + (np.array(first) - pixel)
+        tangents = np.stack([(t1 / t3).ravel(), (t2 / t3).ravel()], axis=1)
+        known = np.isfinite(tangents).all(axis=1)
+        return at[known].astype(np.float64), tangents[known]
 
     def _in_space(
         self, p1: FloatArray, p2: FloatArray, p3: FloatArray | None

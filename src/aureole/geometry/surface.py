@@ -1,4 +1,4 @@
-"""Where the pixels of a detector are that form no flat grid: hexagons, bent plates, turned panels."""
+"""Where the pixels of a detector are that form no flat grid: hexagons, bent plates, turned panels, tapers."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from aureole.errors import GeometryError
+from aureole.geometry.distortion import Distortion
 from aureole.geometry.layout import FloatArray, Layout, Pair
 
 _ROW_SIDE, _COLUMN_SIDE = [0, 1, 1, 0], [0, 0, 1, 1]
@@ -142,9 +143,15 @@ class Panels:
         return Parts(rows, columns)
 
 
-Surface = Hexagons | Cylinder | Panels
+Regular = Hexagons | Cylinder | Panels
+Surface = Regular | Distortion
 
-_KINDS: dict[str, type[Surface]] = {"hexagons": Hexagons, "cylinder": Cylinder, "panels": Panels}
+_KINDS: dict[str, type[Surface]] = {
+    "hexagons": Hexagons,
+    "cylinder": Cylinder,
+    "panels": Panels,
+    "distortion": Distortion,
+}
 
 
 def surface_to_dict(surface: Surface) -> dict[str, Any]:
@@ -155,8 +162,9 @@ def surface_to_dict(surface: Surface) -> dict[str, Any]:
 
 def surface_from_dict(known: Mapping[str, Any]) -> Surface:
     """Return the surface that `surface_to_dict` wrote down; `KeyError` or `TypeError` where it did not."""
-    numbers = dict(known)
-    return _KINDS[numbers.pop("kind")](**numbers)
+    facts = dict(known)
+    kind = _KINDS[facts.pop("kind")]
+    return Distortion.from_dict(facts) if kind is Distortion else kind(**facts)
 
 
 def grid_parts(edges1: FloatArray, edges2: FloatArray) -> Parts:

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from aureole.io.cbf import read_cbf as read_cbf
     from aureole.io.cbf_write import write_cbf as write_cbf
     from aureole.io.detector_files import load_detector as load_detector
-    from aureole.io.detector_files import save_detector as save_detector
+    from aureole.io.detector_write import save_detector as save_detector
     from aureole.io.images import load as load
     from aureole.io.images import read_image as read_image
     from aureole.io.names import natural_sorted as natural_sorted
@@ -72,7 +72,7 @@ _HOME = {
     "read_scalars": "scalars",
     "read_scan_result": "scan_results",
     "read_text": "read_text",
-    "save_detector": "detector_files",
+    "save_detector": "detector_write",
     "write_cbf": "cbf_write",
     "write_text": "text",
 }

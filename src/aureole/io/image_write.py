@@ -26,7 +26,7 @@ def write_image(
     *,
     overwrite: bool = False,
 ) -> None:
-    """Write an image as TIFF, EDF, CBF or ``.npy``; the file appears whole or not at all.
+    """Write an image as TIFF, EDF, CBF or ``.npy``, a mask as ``.msk`` too; the file appears whole or not.
 
     Parameters
     ----------
@@ -42,7 +42,7 @@ def write_image(
     Raises
     ------
     SpecError
-        The ending is none of these, or a CBF cannot hold the image.
+        The ending is none of these, or a CBF or FIT2D's mask cannot hold the image.
     OutputError
         It cannot be written, or exists and may not be replaced.
     """
@@ -50,6 +50,9 @@ def write_image(
     texts = {key: shown(value) for key, value in (header or {}).items()}
     if ending not in MASK_ENDINGS:
         raise SpecError(f"{path}: the ending says what is written; known are {', '.join(IMAGE_ENDINGS)}")
+    if ending == ".msk" and not np.isin(image, (0, 1)).all():
+        known = ", ".join(IMAGE_ENDINGS)
+        raise SpecError(f"{path}: .msk holds masks, of 0 and 1; let the name end in {known}")
     if ending == ".cbf":
         lines = "\n".join(f"{key} {value}" for key, value in texts.items()).encode("ascii", "replace")
         write_cbf(path, _whole(path, image), lines.decode(), overwrite=overwrite)

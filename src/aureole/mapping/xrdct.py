@@ -27,8 +27,6 @@ from aureole.tomo.centre import check_angles
 
 F32 = NDArray[np.float32]
 
-_DOUBTFUL = 1.0
-"""Steps by which the methods that find the rotation axis may differ without a word."""
 _UNEVEN = 0.5
 """Of a step, by which another may be longer or shorter."""
 _LARGEST_ANGLE = 1e9

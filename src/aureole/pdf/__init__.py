@@ -4,7 +4,8 @@ Lengths are in Å and q in 1/Å here, as in all of the field; wavelengths are in
 """
 
 from aureole.pdf.composition import Composition
+from aureole.pdf.result import PDF, Stages
 from aureole.pdf.spec import PDFSpec
-from aureole.pdf.transform import PDF, PDFTransform, Stages
+from aureole.pdf.transform import PDFTransform
 
 __all__ = ["PDF", "Composition", "PDFSpec", "PDFTransform", "Stages"]

@@ -6,13 +6,14 @@ import hashlib
 import json
 from dataclasses import KW_ONLY, asdict, dataclass, fields
 from functools import cached_property
-from math import floor, isfinite
+from math import floor
 from typing import Literal, get_args
 
 import numpy as np
 from numpy.typing import NDArray
 
 from aureole.errors import SpecError
+from aureole.kernels.robust import checked_number
 from aureole.pdf.composition import Composition
 
 Mode = Literal["polynomial", "physical"]
@@ -101,7 +102,9 @@ class PDFSpec:
             value = getattr(self, field.name)
             if value is None or (field.name in _WORDS and isinstance(value, str)):
                 continue
-            object.__setattr__(self, field.name, _number(field.name, value))
+            object.__setattr__(self, field.name, checked_number(field.name, value))
+        if self.recoil_power == int(self.recoil_power):
+            object.__setattr__(self, "recoil_power", int(self.recoil_power))
         _check_ranges(self)
         _check_physics(self)
         Composition.parse(self.composition)
@@ -148,16 +151,6 @@ class PDFSpec:
             wrong = f"has unknown fields: {', '.join(sorted(unknown))}" if unknown else "lacks a composition"
             raise SpecError(f"the PDF spec {wrong}")
         return cls(content.pop("composition"), **content)
-
-
-def _number(name: str, value: object) -> float | int:
-    try:
-        number = float(value)  # type: ignore[arg-type]
-    except (TypeError, ValueError):
-        raise SpecError(f"{name} must be a number, not {value!r}") from None
-    if not isfinite(number):
-        raise SpecError(f"{name} must be finite, not {number}")
-    return int(number) if name == "recoil_power" and number == int(number) else number
 
 
 def _check_ranges(spec: PDFSpec) -> None:

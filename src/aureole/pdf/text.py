@@ -11,14 +11,11 @@ from numpy.typing import NDArray
 
 from aureole.io.names import shown
 from aureole.io.table import write_table
+from aureole.pdf.result import PDF, Stages
 from aureole.pdf.spec import PDFSpec
-from aureole.pdf.transform import PDF, Stages
 from aureole.version import __version__
 
 F64 = NDArray[np.float64]
-
-STAGES = ("iq", "sq", "fq")
-"""Endings of the files of what lies between I(q) and G(r)."""
 
 _SMALLEST = 1e-9
 _LABELS = {"iq": "Q(1/Å) I", "sq": "Q(1/Å) S", "fq": "Q(1/Å) F(1/Å)", "gr": "r(Å) G(1/Å^2)"}

@@ -2,21 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from contextlib import closing
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Literal, NamedTuple
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
-from aureole.azimuthal import Clip, IntegrationSpec, NamedArray, Trim
+from aureole.azimuthal import Clip, Trim
 from aureole.azimuthal.batches import FramesLike, in_order
 from aureole.errors import FrameError, SpecError
-from aureole.io.images import read_image, to_array
-from aureole.io.nexus_image import stored_variance
-from aureole.io.series import open_frames
 from aureole.kernels.stack import Median, Moments, Reduced, reduce_stack
 from aureole.kernels.sums import is_invalid
 from aureole.runs.report import FrameIssue, RunOptions
@@ -224,15 +219,15 @@ def _by_stack(work: Work, rule: Median | Trim | Clip, memory: int) -> Reduced:
     for turn, start in enumerate(starts):
         part = slice(start, min(start + width, size))
         _fill(work, stack, part, again=turn > 0)
-        used = work.used
+        used, quantum = work.used, _quantum(work, dtype)
         step = max(1, _SORTED // total)
         blocks = [slice(at, min(at + step, part.stop)) for at in range(part.start, part.stop, step)]
 
-        def reduced(block: slice, first: int = start, used: NDArray[np.intp] = used) -> Reduced:
+        def reduced(
+            block: slice, first: int = start, used: NDArray[np.intp] = used, quantum: float = quantum
+        ) -> Reduced:
             inside = slice(block.start - first, block.stop - first)
-            return reduce_stack(
-                _treated(work, stack[used, inside], used, block), rule, quantum=_quantum(work, dtype)
-            )
+            return reduce_stack(_treated(work, stack[used, inside], used, block), rule, quantum=quantum)
 
         with closing(in_order(reduced, blocks, work.threads)) as outcomes:
             for block, found in zip(blocks, outcomes, strict=True):
@@ -277,58 +272,3 @@ def _treated(work: Work, raw: NDArray[np.generic], used: NDArray[np.intp], block
 def _quantum(work: Work, dtype: np.dtype[np.generic]) -> float:
     """Return how much one count is, where pixels hold whole numbers."""
     return float(np.median(work.scales[work.used])) if dtype.kind in "iu" else 0.0
-
-
-class Average(NamedTuple):
-    """An image, and the variance of its pixels where it is known; each named after its sources."""
-
-    image: NamedArray
-    variance: NamedArray | None
-
-
-def average(sources: Sequence[str], spec: IntegrationSpec) -> Average:
-    """Read images for a reduction, darks or flats, and average them: `read_average` with what a spec says.
-
-    Parameters
-    ----------
-    sources : sequence of str
-    spec : IntegrationSpec
-        Says which values are invalid. The gaps of its detector keep theirs.
-
-    Raises
-    ------
-    InputError, FrameError
-        An image cannot be used.
-    """
-    detector = spec.geometry.detector
-    marks = Treatment(detector=detector, detector_mask=False, dummy=spec.dummy, delta_dummy=spec.delta_dummy)
-    return read_average(sources, marks)
-
-
-def read_average(sources: Sequence[str], treatment: Treatment) -> Average:
-    """Read images and average them.
-
-    Parameters
-    ----------
-    sources : sequence of str
-        Whatever `aureole.open_frames` takes. A single image is left as it is; one that `aureole average` made
-        has its variance with it (HDF5).
-    treatment : Treatment
-        Says which values of several images are invalid.
-
-    Raises
-    ------
-    InputError, FrameError
-        An image cannot be used.
-    """
-    name = ", ".join(sources)
-    if len(sources) == 1 and Path(sources[0]).suffix.lower() == ".npy":
-        return Average(NamedArray(name, read_image(sources[0])), None)
-    with open_frames(sources if len(sources) > 1 else sources[0]) as frames:
-        if len(frames) == 1:
-            image, variance = to_array(frames[0]), stored_variance(sources[0], frames.shape)
-        else:
-            found = average_frames(frames, treatment=treatment, options=RunOptions(strict=True))
-            image, variance = found.image, found.variance
-    named = None if variance is None else NamedArray(f"variance of {name}", variance)
-    return Average(NamedArray(name, image), named)

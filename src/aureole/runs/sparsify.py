@@ -51,7 +51,7 @@ def sparsify_series(
         spec=plan.spec.to_json(),
         sources=[Source.of(path) for path in frames.sources],
         parameters=options.parameters,
-        arrays={name: named.array for name, named in plan.spec.arrays.items()},
+        arrays={name: named.array for name, named in plan.spec.embedded.items()},
         note="pixels that stand out keep their raw values; of the others the background by radius is known",
     )
     issues: list[FrameIssue] = []
