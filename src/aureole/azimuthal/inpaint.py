@@ -18,7 +18,7 @@ from aureole.errors import FrameCorrupt, SpecError
 from aureole.frames import EncodedFrame
 from aureole.geometry import Geometry
 from aureole.kernels import decode
-from aureole.kernels.sparse import as_pixels
+from aureole.kernels.sparse import as_pixels, drawn_counts
 from aureole.kernels.sums import is_invalid
 
 F64 = NDArray[np.float64]
@@ -111,7 +111,7 @@ class Inpainter:
         place = np.clip(self._place[wanted], cake.radial[0], cake.radial[-1])
         counts = over_both(place, self._chi[wanted], points, turn=self._turn) * self._norm[wanted]
         if noise is not None:
-            counts = np.random.default_rng(seed).poisson(np.maximum(counts, 0.0)).astype(np.float64)
+            counts = drawn_counts(np.random.default_rng(seed), counts)
         out = np.array(raw)
         out[wanted] = as_pixels(counts, out.dtype)
         return out

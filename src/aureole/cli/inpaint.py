@@ -8,7 +8,6 @@ from typing import Any
 from aureole.cli import image_options
 from aureole.cli.reduction_options import add_npt
 from aureole.cli.terminal import progress_bar, tell
-from aureole.errors import SpecError
 
 _PROG = "aureole inpaint"
 
@@ -63,8 +62,7 @@ def run(args: argparse.Namespace) -> int:
     from aureole.io import Provenance, Source
     from aureole.runs.images import write_images
 
-    if args.seed < 0:
-        raise SpecError(f"--seed {args.seed}: it cannot be negative")
+    image_options.check_seed(args.seed)
     noise = None if args.noise == "none" else args.noise
     with image_options.opened(args) as (frames, geometry):
         spec = IntegrationSpec(
