@@ -169,6 +169,10 @@ def test_nothing_is_left_where_no_pattern_can_be_used(refused, scan, series):
     with h5py.File(series, "r+") as file:
         file["entry/data/I"][...] = np.nan
     assert "not one of its patterns has a value" in refused(*words)
+    assert "none.h5: no such file" in refused("pdf", scan.root / "none.h5", *words[2:])
+    cut = scan.root / "cut.h5"
+    cut.write_bytes(series.read_bytes()[:5000])
+    assert "cut.h5: not a complete HDF5 file" in refused("pdf", cut, *words[2:])
 
 
 @pytest.mark.parametrize("block", [1, 30_000, 64 << 20])
