@@ -46,3 +46,12 @@ def test_what_falls_steeply_is_drawn_on_a_logarithmic_scale(pattern, scale):
         axes = figure.subplots()
         draw_pattern(axes, Q, pattern, None, scale="auto")
         assert axes.get_yscale() == scale
+
+
+def test_spacings_in_another_unit_are_told(scan, run):
+    spacings = scan.root / "nm.D"
+    spacings.write_text("0.31\n0.27\n")
+    words = ("plot", scan.files[0], "--poni", scan.poni, "--calibrant", spacings, "-o", scan.out / "a.png")
+    result = run(*words)
+    assert result.code == 0
+    assert "no ring of nm falls on the image" in result.err

@@ -127,6 +127,39 @@ def test_bad_options_are_one_line(scan, refused, argv, message):
     assert message in refused(argv[0], scan.folder, "--poni", scan.poni, *argv[1:], "-o", scan.out / "out.h5")
 
 
+def test_a_blank_frame_stops_no_other(scan, run):
+    scan.files[2].unlink()
+    write_cbf(scan.files[2], np.full(scan.images[0].shape, -1, np.int32))
+    for verb in ("separate", "inpaint"):
+        out = scan.out / f"{verb}.h5"
+        result = run(verb, *scan.files, "--poni", scan.poni, "--dummy", -1, "--npt", 30, "-o", out)
+        assert result.code == 1
+        assert "5 of 6 frames done" in result.out
+        assert "scan_0002.cbf: not one of its pixels is valid" in result.err
+
+
+def test_two_outputs_of_one_name(scan, refused):
+    out = scan.out / "out.h5"
+    same = scan.out / ".." / "out" / "out.h5"
+    words = ("separate", scan.folder, "--poni", scan.poni, "-o", out, "--amorphous")
+    assert "both outputs" in refused(*words, out)
+    assert "both outputs" in refused(*words, same, "--overwrite")
+
+
+@pytest.mark.filterwarnings("error")
+def test_counts_beyond_float32_are_infinite(scan, run):
+    stack = scan.root / "huge.h5"
+    with h5py.File(stack, "w") as file:
+        file["entry/data/data"] = np.full((1, 40, 50), 1e300)
+    out = scan.out / "out.h5"
+    amorphous = ("--amorphous", scan.out / "a.h5")
+    assert run("separate", stack, "--poni", scan.poni, "--npt", 25, *amorphous, "-o", out).code == 0
+    assert run("integrate", stack, "--poni", scan.poni, "--npt", 25, "-o", scan.out / "p.h5").code == 0
+    for name, path in (("a.h5", "entry/data/data"), ("p.h5", "entry/data/I")):
+        with h5py.File(scan.out / name) as file:
+            assert np.isposinf(file[path][()]).any()
+
+
 def test_outputs_are_not_written_over(scan, refused):
     taken = scan.out / "taken.h5"
     taken.write_bytes(b"mine")

@@ -480,3 +480,8 @@ def test_xye_needs_an_error_model(run, scan, refused):
     assert "no error model" in refused(*command, "--error-model", "none")
     assert run(*command, "--error-model", "poisson").code == 0
     assert np.loadtxt(scan.out / "x.xye").shape[1] == 3
+
+
+def test_a_sensor_that_cannot_be_counted_with_is_refused(scan, refused):
+    words = ("integrate", scan.folder, "--poni", scan.poni, "--sensor", "Si,450um", "-o", scan.out / "p.h5")
+    assert "from 0.1 to 800 keV" in refused(*words, "--energy", 2000)

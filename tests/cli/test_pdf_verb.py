@@ -6,6 +6,7 @@ import h5py
 import numpy as np
 import pytest
 
+from aureole.errors import OutputError
 from aureole.pdf import PDFSpec, PDFTransform
 
 Q = np.linspace(0.8, 18.0, 600)
@@ -168,6 +169,10 @@ def test_nothing_is_left_where_no_pattern_can_be_used(refused, scan, series):
     with h5py.File(series, "r+") as file:
         file["entry/data/I"][...] = np.nan
     assert "not one of its patterns has a value" in refused(*words)
+    assert "none.h5: no such file" in refused("pdf", scan.root / "none.h5", *words[2:])
+    cut = scan.root / "cut.h5"
+    cut.write_bytes(series.read_bytes()[:5000])
+    assert "cut.h5: not a complete HDF5 file" in refused("pdf", cut, *words[2:])
 
 
 @pytest.mark.parametrize("block", [1, 30_000, 64 << 20])
@@ -237,6 +242,31 @@ def test_a_tomogram(run, scan, monkeypatch, block):
 def test_one_line_for_what_cannot_be(refused, scan, text, more, said):
     words = ("pdf", text, "--unit", "q_A^-1", "--composition", "Ni", "-o", scan.out / "ni.gr")
     assert said in refused(*words, *more)
+
+
+@pytest.mark.filterwarnings("error")
+def test_one_line_for_numbers_that_cannot_be(refused, scan, text):
+    words = ("--unit", "q_A^-1", "--composition", "Ni", "-o", scan.out / "ni.gr")
+    huge = write(scan.root / "huge.xy", Q, 1e300 * pattern(Q))
+    assert "no scale can be found" in refused("pdf", huge, *words)
+    assert "no scale can be found" in refused("pdf", text, "--background", huge, *words)
+    assert "about one" in refused("pdf", text, "--background", text, "--background-scale", 1e300, *words)
+    assert "of degree" in refused("pdf", text, "--rpoly", 1e6, *words)
+    twice = write(scan.root / "twice.xy", np.repeat(Q, 2), pattern(np.repeat(Q, 2)))
+    assert "twice.xy: has two points at q = 0.8" in refused("pdf", twice, *words)
+    negative = write(scan.root / "negative.xye", Q, pattern(Q), -Q)
+    assert "600 errors are negative" in refused("pdf", negative, *words)
+    angles = ("--unit", "2th_rad", "--energy", 70, "--composition", "Ni", "-o", scan.out / "ni.gr")
+    assert "beyond 180°" in refused("pdf", text, *angles)
+
+
+def test_all_files_or_none(refused, scan, text, monkeypatch):
+    def full(*_, **__):
+        raise OutputError("ni.png: cannot be written (No space left on device)")
+
+    monkeypatch.setattr("aureole.cli.draw_pdf.draw_pdf", full)
+    words = ("pdf", text, "--unit", "q_A^-1", "--composition", "Ni", "-o", scan.out / "ni.gr")
+    assert "No space left" in refused(*words, "--save", "sq", "fq", "--plot", scan.out / "ni.png")
 
 
 def test_one_line_for_patterns_that_cannot_be(refused, scan, text, series):

@@ -99,3 +99,81 @@ def test_chauvenet_is_an_option_of_integrate(spots, run):
     by_scatter = spots.out / "by_scatter.xye"
     assert run(*arguments, "--sigma-clip", "3,4,scatter", "-o", by_scatter).code == 0
     assert (np.loadtxt(by_scatter)[:, 1] != np.loadtxt(out)[:, 1]).any()
+
+
+def test_patches_without_peaks_and_absurd_numbers_are_one_line(scan, refused):
+    common = ("--poni", scan.poni, "-o", scan.out / "s.h5")
+    assert "--peaks" in refused("sparsify", scan.folder, "--patch", 5, *common)
+    for verb in ("sparsify", "separate", "inpaint"):
+        assert "at most" in refused(verb, scan.folder, "--npt", 10**8, *common)
+    assert "2^63" in refused("densify", scan.files[0], "--seed", 1 << 63, "-o", scan.out / "d.h5")
+
+
+@pytest.fixture
+def damaged(spots, run):
+    """Make a file of sparse frames with one thing changed, and return its path."""
+    sparse = spots.root / "sparse.h5"
+    assert run("sparsify", spots.folder, "--poni", spots.poni, "--npt", 25, "-o", sparse).code == 0
+
+    def change(name, value, at=...):
+        with h5py.File(sparse, "r+") as file:
+            file["entry/sparse_frames"][name][at] = value
+        return sparse
+
+    return change
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "message"),
+    [
+        ("index", 2000, "pixel 2000 of 2000"),
+        ("background_avg", np.inf, "not finite"),
+        ("background_std", -1.0, "negative standard deviation"),
+    ],
+)
+@pytest.mark.parametrize("noise", ["none", "poisson", "normal"])
+def test_a_damaged_sparse_frame_stops_no_other(spots, run, damaged, noise, name, value, message):
+    sparse = damaged(name, value, 0)
+    result = run("densify", sparse, "--background-noise", noise, "-o", spots.out / "dense.h5")
+    assert result.code == 1
+    assert "5 of 6 frames done" in result.out
+    assert message in result.err
+    assert "sparse.h5::0" in result.err
+
+
+def test_backgrounds_too_large_to_draw_are_kept(spots, run, damaged):
+    sparse = damaged("background_avg", 1e30, 1)
+    assert run("densify", sparse, "--background-noise", "poisson", "-o", spots.out / "d.h5").code == 0
+
+
+def test_damaged_files_are_one_line(scan, refused, damaged):
+    out = scan.out / "d.h5"
+    line = refused("densify", damaged("dummy", 1e30), "-o", out)
+    assert "sparse.h5: a dummy of 1e+30" in line
+    assert "radius does not rise" in refused("densify", damaged("radius", np.nan), "-o", out)
+    sparse = scan.root / "sparse.h5"
+    with h5py.File(sparse, "r+") as file:
+        data = file["entry/sparse_frames"]
+        for name, array in (
+            ("frame_ptr", np.zeros(1, np.uint64)),
+            ("index", np.zeros(0, np.uint32)),
+            ("intensity", np.zeros(0, np.int32)),
+            ("background_avg", np.zeros((0, 25), np.float32)),
+            ("background_std", np.zeros((0, 25), np.float32)),
+        ):
+            del data[name]
+            data[name] = array
+        data["radius"][:] = np.arange(25.0)
+        data["dummy"][()] = -1.0
+        del file["entry/frame_status"]
+    assert "has no frames" in refused("densify", sparse, "-o", out)
+
+
+@pytest.mark.filterwarnings("error")
+def test_counts_beyond_float32_make_a_bad_frame(scan, run):
+    stack = scan.root / "huge.h5"
+    with h5py.File(stack, "w") as file:
+        file["entry/data/data"] = np.stack([np.full((40, 50), 1e300), np.full((40, 50), 5.0)])
+    result = run("sparsify", stack, "--poni", scan.poni, "--npt", 25, "-o", scan.out / "s.h5")
+    assert result.code == 1
+    assert "beyond what float32 holds" in result.err

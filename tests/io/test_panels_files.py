@@ -123,6 +123,9 @@ def test_pixels_of_no_panel_are_masked(path):
         ("m2/min_fs = 0", "m2/dim0 = 3\nm2/min_fs = 0", "an image of more than two axes"),
         ("m2/min_fs = 0", "m2/res = 5000\nm2/min_fs = 0", "pixels of several sizes"),
         ("m0/max_ss = 29", "m0/max_ss = 29000000", "no detector has"),
+        ("m0/max_ss = 29", "m0/max_ss = 30", "panel m1 has pixels of the image that another panel has"),
+        ("0.0x +1.0y", "1.0x +0.0y", "panel m2: fs and ss have the same direction"),
+        ("corner_y = 30.0", "corner_y = 1e300", "metres are needed"),
     ],
 )
 def test_texts_that_cannot_be(old, new, words, path):
@@ -130,4 +133,4 @@ def test_texts_that_cannot_be(old, new, words, path):
     path.write_text(TEXT.replace(old, new, 1))
     with pytest.raises(FormatError, match=words) as caught:
         load_detector(path)
-    assert str(path) in str(caught.value)
+    assert str(caught.value).count(str(path)) == 1

@@ -18,7 +18,7 @@ from aureole.errors import FrameCorrupt, SpecError
 from aureole.frames import EncodedFrame
 from aureole.geometry import Geometry
 from aureole.kernels import decode
-from aureole.kernels.sparse import as_pixels
+from aureole.kernels.sparse import as_pixels, drawn_counts
 from aureole.kernels.sums import is_invalid
 
 F64 = NDArray[np.float64]
@@ -116,7 +116,7 @@ class Inpainter:
         if self._dark is not None:
             counts += self._dark[wanted]
         if noise is not None:
-            counts = np.random.default_rng(seed).poisson(np.maximum(counts, 0.0)).astype(np.float64)
+            counts = drawn_counts(np.random.default_rng(seed), counts)
         out = np.array(raw)
         out[wanted] = as_pixels(counts, out.dtype)
         return out

@@ -14,7 +14,7 @@ from aureole.azimuthal.project import Counting, along_radius
 from aureole.azimuthal.result import Pattern
 from aureole.azimuthal.shortcuts import Options
 from aureole.azimuthal.spec import IntegrationSpec
-from aureole.errors import SpecError
+from aureole.errors import FrameCorrupt, SpecError
 from aureole.frames import EncodedFrame
 from aureole.geometry import Geometry
 from aureole.kernels import decode
@@ -84,6 +84,9 @@ class Separator:
         pattern = self.plan.integrate(image, threads=1)
         assert isinstance(pattern, Pattern)
         assert pattern.radial is not None
+        if not np.isfinite(pattern.intensity).any():
+            name = image.name if isinstance(image, EncodedFrame) else "image"
+            raise FrameCorrupt(name, "not one of its pixels is valid")
         raw = decode(image) if isinstance(image, EncodedFrame) else image
         counts = raw.astype(np.float64)
         amorphous = self._counting.counts(along_radius(self._place, pattern.radial, pattern.intensity))

@@ -17,7 +17,7 @@ from aureole.azimuthal.plan import ROBUST_BATCH
 from aureole.azimuthal.robust import variance_of_pixels
 from aureole.azimuthal.spec import IntegrationSpec
 from aureole.azimuthal.table import build_entries
-from aureole.errors import FrameError, SpecError
+from aureole.errors import FrameCorrupt, FrameError, SpecError
 from aureole.frames import EncodedFrame
 from aureole.kernels import decode
 from aureole.kernels.pick import Picked, PickedFrames, Picking, PixelPlaces
@@ -254,6 +254,8 @@ def _with_invalid(picked: Picked, frame: EncodedFrame) -> SparseFrame:
         values = np.concatenate([values, decode(frame).reshape(-1)[picked.invalid]])
         order = np.argsort(at)
         at, values = at[order], values[order]
-    return SparseFrame(
-        at, values, picked.mean.astype(np.float32), picked.deviation.astype(np.float32), picked.peaks
-    )
+    with np.errstate(over="ignore"):
+        mean, deviation = picked.mean.astype(np.float32), picked.deviation.astype(np.float32)
+    if np.isinf(mean).any() or np.isinf(deviation).any():
+        raise FrameCorrupt(frame.name, "its background is beyond what float32 holds")
+    return SparseFrame(at, values, mean, deviation, picked.peaks)

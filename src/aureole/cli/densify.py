@@ -58,8 +58,7 @@ def run(args: argparse.Namespace) -> int:
 
     if args.output.suffix.lower() not in NEXUS_ENDINGS:
         raise SpecError(f"{args.output}: a stack is an HDF5 file; let its name end in .h5 or .nxs")
-    if args.seed < 0:
-        raise SpecError(f"--seed {args.seed}: it cannot be negative")
+    image_options.check_seed(args.seed)
     noise = None if args.background_noise == "none" else args.background_noise
     with SparseFile(args.sparse) as sparse, progress_bar("reading", "making images") as progress:
         settings = {"noise": args.background_noise, "seed": args.seed}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 from collections.abc import Iterator
 from contextlib import contextmanager
+from math import prod
 from typing import TYPE_CHECKING, Any
 
 from aureole.cli import inputs
@@ -19,6 +20,10 @@ if TYPE_CHECKING:
     from aureole.io import Frames, Provenance
     from aureole.runs import RunOptions
     from aureole.runs.report import Progress
+
+
+_BINS_AT_WILL = 1 << 20
+"""So many bins can be asked for of any detector, however small."""
 
 
 def add_files(parser: argparse.ArgumentParser, output: str) -> argparse._ArgumentGroup:
@@ -63,12 +68,15 @@ def opened(args: argparse.Namespace) -> Iterator[tuple[Frames, Geometry]]:
     InputError, OutputError
     """
     from aureole.axis import Axis
-    from aureole.io.sniff import NEXUS_ENDINGS
+    from aureole.io.sniff import NEXUS_ENDINGS, real_path
     from aureole.runs.report import check_output
 
     names = inputs.frame_names(args)
     given = [args.poni, *(name for name in (args.mask, args.flat) if name), *args.list]
-    for output in filter(None, (args.output, getattr(args, "amorphous", None))):
+    amorphous = getattr(args, "amorphous", None)
+    if amorphous is not None and real_path(amorphous) == real_path(args.output):
+        raise SpecError(f"{amorphous}: is the name of both outputs; choose another for --amorphous")
+    for output in filter(None, (args.output, amorphous)):
         if output.suffix.lower() not in NEXUS_ENDINGS:
             raise SpecError(f"{output}: it is an HDF5 file; let its name end in .h5 or .nxs")
         check_output(output, given, overwrite=args.overwrite)
@@ -80,11 +88,27 @@ def opened(args: argparse.Namespace) -> Iterator[tuple[Frames, Geometry]]:
 
 
 def radial_axis(args: argparse.Namespace, geometry: Geometry) -> Axis:
-    """Return the axis of ``--npt``, ``--unit`` and, where there is one, ``--radial-range``."""
+    """Return the axis of ``--npt``, ``--unit`` and, where there is one, ``--radial-range``.
+
+    Raises
+    ------
+    SpecError
+        So many bins that memory would be used up for bins without a pixel.
+    """
     from aureole.axis import Axis
 
     limits = getattr(args, "radial_range", None)
-    return Axis(args.unit, bins_of(args.npt, geometry), None if limits is None else tuple(limits))
+    bins, pixels = bins_of(args.npt, geometry), prod(geometry.detector.known_shape)
+    asked, most = bins * (getattr(args, "npt_azim", None) or 1), max(pixels, _BINS_AT_WILL)
+    if asked > most:
+        raise SpecError(f"{asked} bins for {pixels} pixels: ask for {most} at most (--npt, --npt-azim)")
+    return Axis(args.unit, bins, None if limits is None else tuple(limits))
+
+
+def check_seed(seed: int) -> None:
+    """Raise `SpecError` for a seed that cannot be written down."""
+    if not 0 <= seed < 1 << 63:
+        raise SpecError(f"--seed {seed}: it cannot be negative, or 2^63 and more")
 
 
 def spec_fields(args: argparse.Namespace) -> dict[str, Any]:

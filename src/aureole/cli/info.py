@@ -16,10 +16,10 @@ Lines = Iterator[tuple[str, str]]
 
 _DESCRIPTION = """\
 Say what a file is: detector frames (how many, shape, type, encoding, header, where
-they lie), a PONI file (geometry, beam centre, energy), the file of a detector (NeXus or
-spline), sparse frames (how many pixels are kept), or a result (axes, spec, how it went with
-each frame; of a map or a tomogram also its shape, images and rotation axis). Or list the
-detectors that are known by name."""
+they lie), a PONI file (geometry, beam centre, energy), the file of a detector (NeXus,
+.spline or .geom), sparse frames (how many pixels are kept), or a result (axes, spec, how it
+went with each frame; of a map or a tomogram also its shape, images and rotation axis). Or
+list the detectors that are known by name."""
 
 _EPILOG = """\
 examples:

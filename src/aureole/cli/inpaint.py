@@ -7,7 +7,6 @@ from typing import Any
 
 from aureole.cli import image_options
 from aureole.cli.terminal import progress_bar, tell
-from aureole.errors import SpecError
 
 _PROG = "aureole inpaint"
 
@@ -58,8 +57,7 @@ def run(args: argparse.Namespace) -> int:
     from aureole.azimuthal import Inpainter, IntegrationSpec
     from aureole.runs.images import write_images
 
-    if args.seed < 0:
-        raise SpecError(f"--seed {args.seed}: it cannot be negative")
+    image_options.check_seed(args.seed)
     noise = None if args.noise == "none" else args.noise
     with image_options.opened(args) as (frames, geometry):
         spec = IntegrationSpec(

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -158,7 +160,6 @@ def _run_one(args: argparse.Namespace) -> int:
 
     wavelength = _wavelength(args)
     spec = _spec(args, wavelength)
-    _tell_lost(spec)
     pattern = read_pattern(args.pattern, args.unit, wavelength)
     plan = _plan(args, spec, pattern.q)
     missing = ~np.isfinite(pattern.intensity) & (pattern.q >= plan.q[0]) & (pattern.q <= plan.q[-1])
@@ -168,23 +169,39 @@ def _run_one(args: argparse.Namespace) -> int:
             f"the first at q = {pattern.q[missing][0]:.4g} 1/Å"
         )
     stages = plan.stages(pattern.intensity, pattern.variance)
-    _tell_negative(stages.i, stages.q)
     found = plan(pattern.intensity, pattern.variance)
+    _tell_lost(spec)
+    _tell_negative(stages.i, stages.q)
     limits = {name: f"{value:.9g}" for name, value in plan.limits.items()}
     facts = {**limits, "inputfile": args.pattern, "backgroundfile": args.background}
-    write_gr(args.output, spec, found, facts, overwrite=args.overwrite)
-    for path in _beside(args).values():
-        write_stage(path, spec, stages, facts, overwrite=args.overwrite)
-    if args.plot is not None:
-        from aureole.cli.draw_pdf import draw_pdf
+    with _all_or_none(overwrite=args.overwrite) as written:
+        write_gr(args.output, spec, found, facts, overwrite=args.overwrite)
+        written.append(args.output)
+        for path in _beside(args).values():
+            write_stage(path, spec, stages, facts, overwrite=args.overwrite)
+            written.append(path)
+        if args.plot is not None:
+            from aureole.cli.draw_pdf import draw_pdf
 
-        draw_pdf(stages, found, args.plot, title=args.pattern, overwrite=args.overwrite)
+            draw_pdf(stages, found, args.plot, title=args.pattern, overwrite=args.overwrite)
     errors = "with errors" if found.sigma is not None else "without errors, since the pattern has none"
     print(
         f"{args.output}: G(r) at {len(found.r)} distances, of q from {plan.limits['qmin']:.4g} to "
         f"{plan.limits['qmax']:.4g} 1/Å, scale {float(found.scale):.4g}, {errors}"
     )
     return 0
+
+
+@contextmanager
+def _all_or_none(*, overwrite: bool) -> Iterator[list[Path]]:
+    """Yield the list of what was written: removed if the rest cannot be, unless it replaced other files."""
+    written: list[Path] = []
+    try:
+        yield written
+    except BaseException:
+        for path in written if not overwrite else ():
+            path.unlink(missing_ok=True)
+        raise
 
 
 def _beside(args: argparse.Namespace) -> dict[str, Path]:

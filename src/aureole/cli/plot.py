@@ -249,6 +249,10 @@ def plot_frame(
             else:
                 rings = draw.round_rings(largest)
             drawn = draw.draw_rings(axes, geometry, rings)
+            if known and not drawn:
+                note(
+                    _PROG, f"no ring of {known.name} falls on the image: check wavelength and spacings (in Å)"
+                )
             kind = f"{drawn} rings of {known.name}" if known else "rings of equal 2θ"
             subtitle = f"{draw.mark_beam_centre(axes, geometry)}  ·  {kind}"
             warning = _other_orientation(image, valid, geometry)

@@ -100,6 +100,7 @@ def reduction(
     ------
     InputError, OutputError
     """
+    from aureole.geometry.sensor import ENERGIES
     from aureole.runs.report import check_output
 
     workers = executor(args)
@@ -131,6 +132,11 @@ def reduction(
         axes = _axes(args, bins_of(args.npt, geometry))
         model, why = _error_model(args, geometry, frames)
         spec = _corrected(args, replace(_spec(args, geometry, axes, model), **args.fields))
+        if args.sensor is not None and spec.efficiency and spec.efficiency_of is None:
+            raise SpecError(
+                "--sensor: its efficiency is not known without a photon energy from "
+                f"{ENERGIES[0]:g} to {ENERGIES[1]:g} keV (--energy)"
+            )
         variance = opened.enter_context(inputs.open_series(args.variance)) if args.variance else None
         yield Reduction(frames, spec, args, variance, _monitor(args.monitor, frames), why, workers)
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from aureole.cli import image_options
 from aureole.cli.reduction import clip_of
 from aureole.cli.terminal import progress_bar, tell
+from aureole.errors import SpecError
 
 if TYPE_CHECKING:
     from aureole.azimuthal import Picking
@@ -63,9 +64,9 @@ def _add_picking(group: argparse._ArgumentGroup) -> None:
         help="find peaks too: pixels above CUTOFF standard deviations (5 where none are given) that are the "
         "highest around",
     )
-    group.add_argument("--patch", type=int, default=3, metavar="N", help="width of a peak (default: 3)")
+    group.add_argument("--patch", type=int, metavar="N", help="width of a peak (default: 3)")
     group.add_argument(
-        "--connected", type=int, default=2, metavar="N", help="pixels of a peak above CUTOFF (default: 2)"
+        "--connected", type=int, metavar="N", help="pixels of a peak above CUTOFF (default: 2)"
     )
 
 
@@ -118,5 +119,12 @@ def run(args: argparse.Namespace) -> int:
 def _picking(args: argparse.Namespace) -> Picking:
     from aureole.azimuthal import Peaks, Picking
 
-    peaks = None if args.peaks is None else Peaks(args.peaks, args.patch, args.connected)
-    return Picking(args.cutoff, args.noise, peaks)
+    if args.peaks is None:
+        if args.patch is not None or args.connected is not None:
+            raise SpecError("--patch and --connected are of the peaks that --peaks finds")
+        return Picking(args.cutoff, args.noise)
+    patch, connected = (
+        (3 if args.patch is None else args.patch),
+        (2 if args.connected is None else args.connected),
+    )
+    return Picking(args.cutoff, args.noise, Peaks(args.peaks, patch, connected))

@@ -69,7 +69,7 @@ def guarded(prog: str, run: Callable[[], int], *, stopped: str = "nothing was wr
         name = f"{error.filename}: " if error.filename else ""
         return _fail(prog, f"{name}{error.strerror or error}")
     except MemoryError as error:
-        return _fail(prog, f"not enough memory {error}")
+        return _fail(prog, f"not enough memory: {error}".rstrip(": "))
     except Exception as error:
         if _for_want_of_memory(error):
             return _fail(prog, f"not enough memory to load a library ({error})")

@@ -18,6 +18,7 @@ _LINE = re.compile(r"\s*(?:(?P<panel>[^/=;\s]+)/)?(?P<key>\w+)\s*=\s*(?P<value>[
 _TERM = re.compile(r"(?P<factor>[-+]?\s*(?:\d+\.?\d*|\.\d+)?(?:[eE][-+]?\d+)?)\s*\*?\s*(?P<axis>[xyz])")
 _NOT_PANELS = ("bad", "rigid_group", "group")
 _NEEDED = ("min_fs", "max_fs", "min_ss", "max_ss", "corner_x", "corner_y", "fs", "ss", "res")
+_LEAST_SINE = 0.1
 
 
 def is_panels_file(text: str) -> bool:
@@ -59,6 +60,10 @@ def parse_panels(text: str) -> tuple[FloatArray, float]:
     for name, (first1, last1, first2, last2) in spans.items():
         facts = panels[name]
         slow, fast = _direction(name, facts, "ss"), _direction(name, facts, "fs")
+        if np.linalg.norm(np.cross(slow, fast)) < _LEAST_SINE:
+            raise GeometryError(f"panel {name}: fs and ss have the same direction")
+        if np.isfinite(corners[first1:last1, first2:last2, 0, 0]).any():
+            raise GeometryError(f"panel {name} has pixels of the image that another panel has too")
         begin = np.array([float(facts["corner_y"]), float(facts["corner_x"]), 0.0]) * size
         begin[2] = float(facts.get("coffset", 0.0))
         at1, at2 = np.arange(last1 - first1 + 1.0), np.arange(last2 - first2 + 1.0)

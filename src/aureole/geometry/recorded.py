@@ -14,6 +14,9 @@ from aureole.errors import GeometryError
 from aureole.geometry.layout import Pair
 
 _NAMES = ("corners", "mask", "flat", "dark")
+_FARTHEST = 1000.0
+"""Metres from the origin beyond which no pixel stands."""
+_BLOCK_PIXELS = 1 << 18
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +29,7 @@ class Recorded:
         Where they come from.
     corners : NamedArray of float32 or float64, shape (n1, n2, 4 or 6, 3), or None
         Places of the corners of each pixel along the slow axis, the fast one and away from the sample, in
-        metres; without it the pixels form a grid.
+        metres; without it the pixels form a grid. NaN where a pixel has no place, and where it has no area.
     mask : NamedArray of bool, shape (n1, n2), or None
         True where a pixel is invalid.
     flat, dark : NamedArray of shape (n1, n2), or None
@@ -36,7 +39,7 @@ class Recorded:
     Raises
     ------
     GeometryError
-        Arrays of the wrong kind, or that disagree in shape.
+        Arrays of the wrong kind, that disagree in shape, or corners that cannot be in metres.
     """
 
     file: str
@@ -53,14 +56,39 @@ class Recorded:
                     f"{self.file}: the corners of pixels have shape {array.shape} of {array.dtype}; "
                     "needed are floats of shape (rows, columns, 4 or 6, 3)"
                 )
-            if array.dtype not in (np.float32, np.float64):
-                object.__setattr__(self, "corners", NamedArray(self.corners.name, array.astype(np.float64)))
+            placed = self._placed(array)
+            if placed is not array:
+                object.__setattr__(self, "corners", NamedArray(self.corners.name, placed))
         if self.mask is not None and self.mask.array.dtype != np.bool_:
             raise GeometryError(f"{self.file}: the mask must be of booleans, not of {self.mask.array.dtype}")
         shapes = {name: named.array.shape[:2] for name, named in self.arrays.items()}
         if len(set(shapes.values())) > 1:
             told = ", ".join(f"{name} {shape}" for name, shape in shapes.items())
             raise GeometryError(f"{self.file}: its arrays do not agree in shape: {told}")
+
+    def _placed(self, corners: NDArray[Any]) -> NDArray[Any]:
+        """Return corners in float32 or float64, NaN for pixels whose corners fall into a line or a point.
+
+        Such pixels have no normal, so that their solid angle is not a number.
+        """
+        if corners.dtype not in (np.float32, np.float64):
+            corners = corners.astype(np.float64)
+        if corners.size:
+            least, most = np.fmin.reduce(corners, axis=None), np.fmax.reduce(corners, axis=None)
+            if least < -_FARTHEST or most > _FARTHEST:
+                raise GeometryError(
+                    f"{self.file}: corners reach from {least:.3g} to {most:.3g} m: metres are needed"
+                )
+        step = max(1, _BLOCK_PIXELS // max(1, corners.shape[1]))
+        for first in range(0, len(corners), step):
+            rows = corners[first : first + step].astype(np.float64)
+            normal = np.cross(rows[:, :, 2] - rows[:, :, 0], rows[:, :, 3] - rows[:, :, 1])
+            flattened = ~normal.any(axis=-1)
+            if flattened.any():
+                if not corners.flags.writeable:
+                    corners = corners.copy()
+                corners[first : first + step][flattened] = np.nan
+        return corners
 
     @property
     def arrays(self) -> dict[str, NamedArray]:

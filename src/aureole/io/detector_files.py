@@ -60,7 +60,7 @@ def load_detector(path: str | os.PathLike[str]) -> Detector:
         try:
             return _from_text(text, name)
         except GeometryError as error:
-            raise FormatError(f"{name}: {error}") from None
+            raise FormatError(f"{name}: {str(error).removeprefix(f'{name}: ')}") from None
     try:
         file = open_file(name)
     except FileNotFoundError:
@@ -74,7 +74,7 @@ def load_detector(path: str | os.PathLike[str]) -> Detector:
         except (*TROUBLES, AttributeError) as error:
             raise FormatError(f"{name}: its detector cannot be read ({why(error)})") from None
         except GeometryError as error:
-            raise FormatError(f"{name}: {error}") from None
+            raise FormatError(f"{name}: {str(error).removeprefix(f'{name}: ')}") from None
 
 
 def is_detector_file(path: str | os.PathLike[str]) -> bool:
@@ -144,6 +144,14 @@ def _value(group: h5py.Group, key: str) -> Any:
     return found[()]
 
 
+def _pair(group: h5py.Group, key: str) -> NDArray[Any]:
+    """Return two finite numbers, of the slow and of the fast axis."""
+    found = np.asarray(_value(group, key))
+    if found.shape != (2,) or found.dtype.kind not in "uif" or not np.isfinite(found).all():
+        raise ValueError(f"{key} is no pair of numbers")
+    return found
+
+
 def _text(value: Any) -> str:
     if isinstance(value, np.ndarray) and value.size == 1:
         value = value.reshape(-1)[0]
@@ -156,16 +164,25 @@ def _image(group: h5py.Group, key: str, ndim: int = 2) -> NDArray[Any] | None:
         return None
     if not isinstance(found, h5py.Dataset) or found.ndim != ndim or found.dtype.kind not in "biuf":
         raise TypeError(f"{key} is no array of numbers with {ndim} axes")
-    if found.shape[0] * found.shape[1] > MOST_PIXELS:
+    if (
+        found.shape[0] * found.shape[1] > MOST_PIXELS
+        or found.size == 0
+        or max(found.shape[2:], default=0) > 6
+    ):
         raise ValueError(f"{key} has shape {found.shape}")
     values: NDArray[Any] = found[()]
     return values
 
 
 def _read(group: h5py.Group, name: str) -> Detector:
-    pixel1, pixel2 = (float(size) for size in _value(group, "pixel_size"))
-    given = _value(group, "shape") if "shape" in group else _value(group, "max_shape")
-    shape = None if given is None else (int(given[0]), int(given[1]))
+    pixel1, pixel2 = (float(size) for size in _pair(group, "pixel_size"))
+    key = "shape" if "shape" in group else "max_shape"
+    shape: tuple[int, int] | None = None
+    if key in group:
+        rows, columns = _pair(group, key)
+        shape = int(rows), int(columns)
+        if min(shape) < 1:
+            raise ValueError(f"{key} is {shape}")
     images = {what: _image(group, key) for what, key in (("flat", "flatfield"), ("dark", "darkcurrent"))}
     mask, corners = _image(group, "mask"), _image(group, "pixel_corners", 4)
     for array in (mask, corners, *images.values()):
@@ -216,9 +233,11 @@ def _sensor(group: h5py.Group) -> Sensor | None:
 
 def _invalid(group: h5py.Group) -> tuple[int, ...]:
     """Return the whole numbers that mean "no value": those that are less than delta_dummy from dummy."""
-    own = _value(group, "invalid_values")
-    if own is not None:
-        return tuple(int(value) for value in own)
+    if "invalid_values" in group:
+        own = np.atleast_1d(_value(group, "invalid_values"))
+        if own.dtype.kind not in "ui":
+            raise ValueError(f"invalid_values are no whole numbers, at most {_MOST_INVALID}")
+        return tuple(int(value) for value in own.reshape(-1))
     dummy, delta = _value(group, "dummy"), _value(group, "delta_dummy")
     if dummy is None or not isfinite(float(dummy)):
         return ()

@@ -17,7 +17,7 @@ from typing import Any, Self
 import h5py
 import numpy as np
 
-from aureole.errors import FormatError, FrameCorrupt, FrameError, FrameMissing
+from aureole.errors import FormatError, FrameCorrupt, FrameError, FrameMissing, SpecError
 from aureole.io.hdf5_files import TROUBLES, open_file, why
 from aureole.io.hdf5_links import attribute, get
 from aureole.io.nexus import Provenance, Site, new_entry, new_group, write_provenance, write_site
@@ -223,10 +223,15 @@ class SparseFile:
         except (*TROUBLES, AttributeError) as error:
             self._file.close()
             raise FormatError(f"{path}: is no file of sparse frames ({why(error)})") from None
+        except SpecError as error:
+            self._file.close()
+            raise FormatError(f"{path}: {error}") from None
 
     def _read(self, entry: h5py.Group, data: h5py.Group) -> None:
         self._ptr = stored(data, "frame_ptr", "ui")[()].astype(np.int64)
         frames = self._ptr.size - 1
+        if self._ptr.ndim != 1:
+            raise ValueError("frame_ptr is no row")
         self._index = stored(data, "index", "ui")
         self._intensity = stored(data, "intensity", "uif")
         size = self._index.shape[0]
@@ -238,6 +243,9 @@ class SparseFile:
         radius = stored(data, "mask")[()].astype(np.float32)
         if radius.ndim != 2 or centres.ndim != 1 or not centres.size:
             raise ValueError("mask is no image, or radius no row")
+        if not (np.diff(centres) > 0.0).all():
+            raise ValueError("radius does not rise")
+        self._pixels = radius.size
         self._mean = stored(data, "background_avg", shape=(frames, centres.size))
         self._deviation = stored(data, "background_std", shape=(frames, centres.size))
         norm = np.ones(radius.shape, np.float32)
@@ -286,14 +294,18 @@ class SparseFile:
             raise self._lost(index, name)
         part = slice(int(self._ptr[index]), int(self._ptr[index + 1]))
         try:
-            return SparseFrame(
-                self._index[part].astype(np.uint32),
-                self._intensity[part],
-                self._mean[index].astype(np.float32),
-                self._deviation[index].astype(np.float32),
-            )
+            pixels, values = self._index[part], self._intensity[part]
+            mean, deviation = self._mean[index], self._deviation[index]
         except TROUBLES as error:
             raise FrameCorrupt(name, f"cannot be read ({why(error)})") from None
+        if pixels.size and int(pixels.max()) >= self._pixels:
+            raise FrameCorrupt(name, f"it keeps pixel {int(pixels.max())} of {self._pixels}")
+        # bins without a pixel are NaN
+        if np.isinf(mean).any() or np.isinf(deviation).any() or (deviation < 0.0).any():
+            raise FrameCorrupt(name, "its background is not finite, or has a negative standard deviation")
+        return SparseFrame(
+            pixels.astype(np.uint32), values, mean.astype(np.float32), deviation.astype(np.float32)
+        )
 
     def _lost(self, index: int, name: str) -> FrameError:
         reason = "" if self._messages is None else str(self._messages.asstr(errors="replace")[index])

@@ -17,6 +17,8 @@ F32 = NDArray[np.float32]
 
 Noise = Literal["poisson", "normal"]
 
+_MOST_COUNTS = 1e18
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class SparseLayout:
@@ -124,7 +126,7 @@ def densify(
         deviation = np.interp(radius, layout.centres, frame.deviation)
         rng = np.random.default_rng(seed)
         drawn = (
-            rng.poisson(np.maximum(np.nan_to_num(background), 0.0)).astype(np.float64)
+            drawn_counts(rng, background)
             if noise == "poisson"
             else rng.normal(mean, np.nan_to_num(deviation)) * norm
         )
@@ -136,6 +138,13 @@ def densify(
     image[valid] = as_pixels(background, layout.dtype)
     image[frame.pixels] = frame.values
     return image.reshape(layout.radius.shape)
+
+
+def drawn_counts(rng: np.random.Generator, expected: F64) -> F64:
+    """Return counts that follow Poisson's law; what is expected, where that is too much to draw."""
+    expected = np.maximum(np.nan_to_num(expected), 0.0)
+    drawn = rng.poisson(np.minimum(expected, _MOST_COUNTS)).astype(np.float64)
+    return np.where(expected > _MOST_COUNTS, expected, drawn)
 
 
 def as_pixels(values: F64, dtype: np.dtype[np.generic]) -> NDArray[Any]:

@@ -56,13 +56,16 @@ def momentum(positions: F64, name: str, wavelength: float | None) -> F64:
     Raises
     ------
     SpecError
-        It is another unit.
+        It is another unit, or an angle beyond 180°.
     GeometryError
         Angles without a wavelength.
     """
     if name not in UNITS:
         raise SpecError(f"positions in {name}, where one of {', '.join(UNITS)} is needed")
     given = unit(name)
+    if given.base != "sin_theta" and np.any(np.abs(positions) > np.pi * given.factor):
+        most = float(np.max(np.abs(positions)))
+        raise SpecError(f"positions in {name} reach {most:g}, which is beyond 180°: check the unit")
     if given.base == "sin_theta":
         return np.asarray(positions * (4e-10 * np.pi / given.factor))
     if wavelength is None:
@@ -95,6 +98,8 @@ def read_pattern(path: str | Path, name: str | None, wavelength: float | None) -
         raise InputError(
             f"{path}: does not say what its positions are; give --unit, one of {', '.join(UNITS)}"
         )
+    if text.sigma is not None and np.any(text.sigma < 0.0):
+        raise InputError(f"{path}: {np.count_nonzero(text.sigma < 0.0)} errors are negative")
     q = momentum(text.radial, found, wavelength)
     return whole(path, Pattern(q, text.intensity, None if text.sigma is None else np.square(text.sigma)))
 
@@ -119,11 +124,16 @@ def whole(path: str | Path, pattern: Pattern) -> Pattern:
     Raises
     ------
     InputError
-        Nothing is left.
+        Nothing is left, or two points have the same q.
     """
     good = np.flatnonzero(np.isfinite(pattern.intensity) & (pattern.q > 0.0))
     if not good.size:
         raise InputError(f"{path}: has no values")
     part = slice(good[0], good[-1] + 1)
+    equal = np.flatnonzero(np.diff(pattern.q[part]) <= 0.0)
+    if equal.size:
+        raise InputError(
+            f"{path}: has two points at q = {pattern.q[part][equal[0]]:.6g} 1/Å; take one of them"
+        )
     variance = pattern.variance
     return Pattern(pattern.q[part], pattern.intensity[part], None if variance is None else variance[part])

@@ -21,6 +21,7 @@ Window = Literal["none", "lorch"]
 
 _FORMAT = "aureole-pdf-1"
 _MOST_POINTS = 1_000_000
+_MOST_SCALE = 1e12
 _WORDS = ("composition", "mode", "window", "fluorescence")
 
 
@@ -170,6 +171,8 @@ def _check_ranges(spec: PDFSpec) -> None:
         raise SpecError(
             f"qmax is {spec.qmax:g} and qmaxinst is {spec.qmaxinst:g}: qmaxinst cannot be below qmax"
         )
+    if abs(spec.background_scale) > _MOST_SCALE:
+        raise SpecError(f"background_scale is {spec.background_scale:g}: it is a factor of about one")
     if (spec.rmax - spec.rmin) / spec.rstep > _MOST_POINTS:
         raise SpecError(f"rstep is {spec.rstep:g}: that makes more than a million steps of r")
 

@@ -22,6 +22,7 @@ _NORM_STEPS = 50
 _KEPT_BYTES = 256 << 20
 _BLOCK_ROWS = 512
 _DOUBTFUL = 0.2
+_MOST = 1e100
 
 
 class _Rows(NamedTuple):
@@ -274,9 +275,10 @@ class PDFTransform:
 
     def _fitted(self, x: F64, v: F64 | None) -> tuple[F64, F64 | None, Fit]:
         """Return patterns with their scale, NaN where there is none; ones stand for what is not finite."""
-        valid = np.asarray(np.isfinite(x).all(axis=-1))
+        # beyond, squares would overflow
+        valid = np.asarray((np.abs(x) <= _MOST).all(axis=-1))
         if v is not None:
-            valid &= (np.isfinite(v) & (v >= 0.0)).all(-1)
+            valid &= ((v >= 0.0) & (v <= _MOST**2)).all(-1)
             v = np.where(valid[:, None], v, 0.0)
         x = np.where(valid[:, None], x, 1.0)
         fit = self._scaling(x)
@@ -293,7 +295,8 @@ class PDFTransform:
         x, v, fit = self._fitted(x[None], None if v is None else v[None])
         if np.isnan(fit.c1[0]):
             raise SpecError(
-                "no scale can be found: a value is missing, or there is too little above the background"
+                "no scale can be found: a value or an error is missing or not finite, or there is too little "
+                "above the background"
             )
         return x, v, fit
 

@@ -13,9 +13,11 @@ from numpy.typing import NDArray
 
 from aureole.errors import InputError
 from aureole.io.grids import GridAxis
+from aureole.io.hdf5_files import open_file
 from aureole.io.pdf_results import PDFWriter
 from aureole.io.results import StoredResult, is_result, read_result
 from aureole.io.scan_results import is_scan_result, read_scan_result
+from aureole.io.sniff import kind_of_content, what_is
 from aureole.io.stored import StoredAxis
 from aureole.pdf.patterns import Pattern, momentum
 from aureole.pdf.spec import PDFSpec
@@ -139,6 +141,11 @@ def _open(source: str | Path) -> Iterator[_Opened]:
                 (frames,), result.radial, result.wavelength, result.has_errors, lambda: _rows_of(result)
             )
     else:
+        if what_is(str(source)) == "nothing":
+            raise InputError(f"{source}: no such file")
+        if kind_of_content(str(source)) == "hdf5":
+            # raises for a file that was cut off
+            open_file(str(source)).close()
         raise InputError(
             f"{source}: holds no patterns of Aureole; of a pattern as text G(r) is written as .gr"
         )

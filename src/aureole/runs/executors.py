@@ -234,9 +234,11 @@ def _fill(rows: Rows, batch: Batch, todo: NDArray[np.intp], places: range) -> No
     """Put the frames of a batch that are at these places of the series into rows."""
     mine = slice(*np.searchsorted(batch.rows, (places.start, places.stop)))
     at = todo[batch.rows[mine]] - rows.frames.start
-    rows.intensity[at] = batch.result.intensity[mine]
-    if rows.sigma is not None and batch.result.sigma is not None:
-        rows.sigma[at] = batch.result.sigma[mine]
+    # what float32 cannot hold is infinite
+    with np.errstate(over="ignore"):
+        rows.intensity[at] = batch.result.intensity[mine]
+        if rows.sigma is not None and batch.result.sigma is not None:
+            rows.sigma[at] = batch.result.sigma[mine]
     if rows.monitor is not None:
         rows.monitor[at] = batch.monitor[mine]
     rows.status[at] = FrameStatus.DONE

@@ -86,8 +86,11 @@ def write_images(
                 images = make(index)
             except FrameError as error:
                 return error
+            # what the type of the pixels cannot hold is infinite
+            with np.errstate(over="ignore"):
+                images = [image.astype(dtype) for image in images]
             for writer, image in zip(writers, images, strict=True):
-                writer.write(index, EncodedFrame.from_array(image.astype(dtype), f"frame {index}"))
+                writer.write(index, EncodedFrame.from_array(image, f"frame {index}"))
             return None
 
         with closing(in_order(one, range(total), checked_threads(options.threads))) as outcomes:

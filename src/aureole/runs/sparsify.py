@@ -8,7 +8,7 @@ from time import perf_counter
 
 from aureole.azimuthal.batches import FramesLike
 from aureole.azimuthal.sparse import SparsePlan
-from aureole.errors import FrameCorrupt
+from aureole.errors import FormatError, FrameCorrupt
 from aureole.io.nexus import Provenance, Source
 from aureole.io.series import Frames
 from aureole.io.sparse_file import SparseFile, SparseWriter
@@ -106,12 +106,16 @@ def densify_series(
 
     Raises
     ------
+    FormatError
+        There is no frame.
     OutputError
         The output exists, is the input, or cannot be written.
     FrameError
         With ``options.strict`` the first frame that is not there.
     """
     layout = sparse.layout
+    if not len(sparse):
+        raise FormatError(f"{sparse.path}: has no frames")
     return write_images(
         lambda index: [densify(sparse[index], layout, noise=noise, seed=(seed, index))],
         [Path(output)],
