@@ -21,6 +21,7 @@ def spec(poni: Path, split: str = "bbox", error_model: str | None = "poisson") -
         split=split,
         error_model=error_model,
         mask=mask_beside(poni),
+        efficiency=False,  # which the peers do not correct
     )
 
 

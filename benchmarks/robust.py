@@ -87,7 +87,12 @@ def compare(name: str, files: list[Path], poni: Path, sizes: tuple[int, int, int
     rule, split, model = TASKS[name]
     print(f"\n== {name}")
     spec = aureole.IntegrationSpec(
-        aureole.load(poni), radial=aureole.Axis(UNIT, BINS), split=split, error_model=model, robust=rule
+        aureole.load(poni),
+        radial=aureole.Axis(UNIT, BINS),
+        split=split,
+        error_model=model,
+        robust=rule,
+        efficiency=False,  # which the peer does not correct
     )
     plan, ai, one = spec.plan(), peers.integrator(poni), pyfai(rule, split, model)
     image = peers.read_unchecked(files[0])

@@ -17,11 +17,12 @@ import common
 from aureole.azimuthal import IntegrationSpec, Plan
 from aureole.io import Frames, read_positions, read_scalars
 from aureole.io.nexus import Provenance, Source
-from aureole.io.patterns import AxisData, PatternLayout, PatternWriter
+from aureole.io.pattern_layout import AxisData, PatternLayout
+from aureole.io.patterns import PatternWriter
 from aureole.mapping.images import ImageRequest
 from aureole.mapping.scan import Scan, ScanAxis, raster
-from aureole.mapping.tomogram import Corrections, Reconstruction
-from aureole.mapping.xrdct import TomographyRequest, xrdct_series
+from aureole.mapping.tomography import Corrections, Reconstruction, TomographyRequest
+from aureole.mapping.xrdct import xrdct_series
 from aureole.runs import RunOptions, integrate_series
 from aureole.simulate import Beamline, Experiment, XrdctScan, release, render, sample
 from common import Row

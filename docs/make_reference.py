@@ -1,10 +1,13 @@
-"""Write the pages of the reference that follow from the code: reference/cli.md and reference/detectors.md."""
+"""Write the pages of the reference that follow from the code: cli.md, detectors.md and calibrants.md."""
 
 from __future__ import annotations
 
 import argparse
+from math import degrees
 from pathlib import Path
 
+from aureole.calibration import Calibrant, calibrant, calibrant_names
+from aureole.calibration.catalogue import calibrant_aliases
 from aureole.cli import make_parser
 from aureole.geometry import model_names
 from aureole.geometry.catalogue import Model, find_model
@@ -101,7 +104,40 @@ def _detector_row(model: Model) -> str:
     return f"| {model.name} | {'; '.join(shapes)}{binned} | {'; '.join(sizes)} | {invalid} |"
 
 
-PAGES = {"cli.md": cli_page, "detectors.md": detectors_page}
+def calibrants_page() -> str:
+    """Return the page on the calibrants that are known by name."""
+    lines = ["# Calibrants", "", NOTE, ""]
+    lines += [
+        'Known by name wherever a calibrant is asked for, and in `aureole.calibration.calibrant("...")`;',
+        "case does not matter. Rings are computed from lattice and reflection conditions; of substances most",
+        "of whose rings are weak, only those that are seen.",
+        "",
+        "A file of spacings in Å (`NAME.D`, as pyFAI has them) stands in for a name: one spacing a line, and",
+        "behind it, where known, `# (h k l)`, the multiplicity and the intensity. Lines that begin with `#`",
+        "are comments; `# Calibrant:` and `# Ref:` say what it is and where the numbers are from.",
+        "",
+        "| name | also | what | a, b, c (Å), angles (°) | rings | source |",
+        "|---|---|---|---|---|---|",
+    ]
+    lines += [_calibrant_row(calibrant(name)) for name in sorted(calibrant_names(), key=str.casefold)]
+    return "\n".join([*lines, ""])
+
+
+def _calibrant_row(known: Calibrant) -> str:
+    aliases = ", ".join(calibrant_aliases(known.name))
+    cell = ""
+    if known.lattice is not None and "00l" in known.conditions:
+        cell = f"{known.lattice[2] * 1e10:.8g}"
+    elif known.lattice is not None:
+        a, b, c = (f"{edge * 1e10:.8g}" for edge in known.lattice[:3])
+        edges = [a] if a == b == c else [a, c] if a == b else [a, b, c]
+        angles = dict.fromkeys(f"{degrees(angle):.4g}" for angle in known.lattice[3:])
+        cell = "; ".join([", ".join(edges), *(angle for angle in angles if angle != "90")])
+    rings = f"{len(known.table)}" if known.table else "all"
+    return f"| {known.name} | {aliases} | {known.title} | {cell} | {rings} | {known.reference} |"
+
+
+PAGES = {"cli.md": cli_page, "detectors.md": detectors_page, "calibrants.md": calibrants_page}
 
 
 def main() -> None:

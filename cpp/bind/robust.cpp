@@ -67,7 +67,7 @@ nb::tuple robust(const BoundRings& rings, const Encoded& encoded, int dtype, In2
     require(variance >= NONE && variance <= SCATTER, "unknown variance mode");
     require(variance != FRAMES || others.sources.size() == n, "one variance for each frame");
     require(sums.shape(0) == 6 && sums.shape(1) == n && sums.shape(2) == t.n_bins, "sums: shape (6, frames, n_bins)");
-    require(trims ? 0.0 <= first && first < second && second <= 1.0 : first > 0.0 && second >= 0.0,
+    require(trims ? 0.0 <= first && first <= second && second <= 1.0 : first > 0.0 && second >= 0.0,
             "no such quantiles, or no such cut-off");
     std::vector<int32_t> status(n, OK);
     std::vector<uint8_t> blames_variance(n, 0);

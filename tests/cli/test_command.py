@@ -293,6 +293,20 @@ def test_a_defect_is_named_as_one(run, scan, monkeypatch):
     assert list(scan.out.iterdir()) == []
 
 
+NOT_MAPPED = "libscipy_openblas.so: failed to map segment from shared object"
+
+
+@pytest.mark.parametrize(("text", "cause"), [(NOT_MAPPED, None), ("", MemoryError()), ("", NOT_MAPPED)])
+def test_a_library_without_memory_is_no_defect(run, scan, monkeypatch, text, cause):
+    def starved(*args, **options):
+        raise ImportError(text) from (ImportError(cause) if isinstance(cause, str) else cause)
+
+    monkeypatch.setattr("aureole.azimuthal.plan.build_entries", starved)
+    done = run("integrate", scan.folder, "--poni", scan.poni, "-o", scan.out / "out.h5")
+    assert done.code == 2
+    assert done.err == f"aureole integrate: error: not enough memory to load a library ({text})\n"
+
+
 def test_a_full_disk_is_one_line(run, scan, monkeypatch):
     def full(*args, **options):
         raise OSError(28, "No space left on device")

@@ -3,8 +3,7 @@
 import numpy as np
 import pytest
 
-from aureole.cli import draw_result
-from aureole.cli.draw_pattern import draw_pattern
+from aureole.cli.draw_pattern import draw_pattern, draw_relative_error
 from aureole.cli.figures import new_figure
 
 Q = np.linspace(0.05, 7.0, 1000)
@@ -16,7 +15,7 @@ Q = np.linspace(0.05, 7.0, 1000)
 def test_relative_errors_have_labels(percent):
     with new_figure(8.4, 7.4) as figure:
         axes = figure.subplots(3, 1)[1]
-        draw_result._relative_error(axes, Q, np.full(1000, 50.0), 0.5 * np.geomspace(*percent, 1000))
+        draw_relative_error(axes, Q, np.full(1000, 50.0), 0.5 * np.geomspace(*percent, 1000))
         figure.draw_without_rendering()
         low, high = axes.get_ylim()
         texts = [label.get_text() for label in axes.get_yticklabels()]

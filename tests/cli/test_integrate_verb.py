@@ -123,6 +123,36 @@ def test_options_reach_the_spec(run, scan):
         assert file["entry/polarization_applied"][()]
 
 
+def test_the_efficiency_of_the_sensor(run, scan):
+    done, target = integrate(run, scan, "--sensor", "Si,450um")
+    assert done.code == 0, done.err
+    assert spec_in(target)["efficiency"] == {"material": "Si", "thickness": 450e-6}
+    assert "efficiency of Si, 450 µm" in run("info", target).out
+    with h5py.File(target) as file:
+        assert file["entry/efficiency_applied"][()]
+    done, target = integrate(run, scan, "--sensor", "Si,450um", "--no-efficiency", "--overwrite")
+    assert done.code == 0, done.err
+    assert "efficiency" not in spec_in(target)
+    assert "efficiency of" not in run("info", target).out
+    with h5py.File(target) as file:
+        assert not file["entry/efficiency_applied"][()]
+
+
+@pytest.mark.parametrize(
+    ("sensor", "message"),
+    [
+        ("Si", "--sensor: 'Si' is no material with its thickness, such as Si,450um"),
+        ("Si,450", "--sensor: thickness 450 is in metres"),
+        ("moondust,1mm", "--sensor: 'moondust' is not one of Si, Ge, "),
+    ],
+)
+def test_sensors_that_cannot_be(run, scan, sensor, message):
+    done, target = integrate(run, scan, "--sensor", sensor)
+    assert done.code == 2
+    assert message in done.err
+    assert not target.exists()
+
+
 def test_darks_and_flats_are_averaged(run, scan, geometry):
     rng = np.random.default_rng(8)
     darks = rng.poisson(9.0, (4, *scan.images[0].shape)).astype(np.int32)
@@ -388,7 +418,7 @@ def test_robust_averages(run, scan, geometry, options, rule):
     ("options", "message"),
     [
         (["--trim", "10"], "--trim takes LOW,HIGH, not '10'"),
-        (["--trim", "90,10"], "0 <= low < high <= 100"),
+        (["--trim", "90,10"], "0 <= low <= high <= 100"),
         (["--sigma-clip", "frame.cbf"], "FRAMES go before it"),
         (["--sigma-clip", "3,2.5"], "--sigma-clip takes SIGMA"),
         (["--sigma-clip", "0"], "above zero"),

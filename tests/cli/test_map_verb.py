@@ -94,6 +94,7 @@ def test_what_makes_no_map(scan, refused):
         (("--shape", "2,3", "--phase", f"A={scan.files[0]}"), "scan_0000.cbf: is not a pattern as text"),
         (("--shape", "2,3", "--phase", f"A={scan.root / 'no.xy'}"), "no.xy: cannot be read"),
         (("--shape", "2,3", "--phase", f"A={pure}", "--phase-range", 0.2, 90), "phases: "),
+        (("--shape", "2,3", "--phase-range", 0.2, 90), "--phase-range is where phases are fitted: give"),
         (("--shape", "2,3", "--unit", "chi_deg"), "patterns against a radial axis"),
     ):
         line = refused(*options(scan, *more, "-o", scan.out / "m.h5"))

@@ -363,7 +363,9 @@ def test_plot_refuses(scan, result, refused):
     path = result()
     leaves = ["out.h5"]
     assert "picture" in refused("plot", path, "-o", scan.out / "x.jpeg2", leaves=leaves)
-    assert "result" in refused("plot", path, "-o", scan.out / "x.png", "--poni", scan.poni, leaves=leaves)
+    for option in (("--poni", scan.poni), ("--frame", 0), ("--energy", 20)):
+        told = refused("plot", path, "-o", scan.out / "x.png", *option, leaves=leaves)
+        assert f"{option[0]} is for frames, and this is a result" in told
     frame = ("plot", scan.files[0], "-o", scan.out / "x.png")
     assert "--poni" in refused(*frame, "--calibrant", "CeO2", leaves=leaves)
     assert "did you mean" in refused(*frame, "--poni", scan.poni, "--calibrant", "CeO", leaves=leaves)

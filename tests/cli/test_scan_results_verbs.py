@@ -9,8 +9,10 @@ import pytest
 from matplotlib.image import imread
 
 from aureole.cli import main
+from aureole.cli.draw_images import image_panels
 from aureole.cli.positions import converted
 from aureole.io import read_text
+from aureole.io.scan_results import read_scan_result
 
 BINS = ("--npt", 200, "--radial-range", 10, 60)
 WAVELENGTH = 0.1746256e-10
@@ -58,6 +60,23 @@ def picture(path):
     assert min(image.shape[:2]) > 400
     assert image[..., :3].std() > 0.01
     return image
+
+
+def test_fractions_of_next_to_nothing_are_not_shown(run, scan):
+    """Beside the sample they are noise, whatever their errors are."""
+    frames, pure = scan.folder, scan.root / "A.xy"
+    assert run("integrate", scan.files[0], "--poni", scan.poni, "-o", pure, "--npt", 30).code == 0
+    path = scan.root / "p.h5"
+    options = ("--shape", "2,3", "--npt", 30, "--phase", f"A={pure}", "--error-model", "poisson", "-o", path)
+    assert run("map", frames, "--poni", scan.poni, *options).code == 0
+    with h5py.File(path, "r+") as file:
+        phases = file["entry/phases"]
+        phases["A_weight"][()] = [[1.0, 0.5, 0.2], [0.09, 0.001, -0.01]]
+        phases["A_fraction"][()] = 1.0
+        phases["A_fraction_errors"][()] = [[0.01, 0.2, 0.01], [0.01, 0.01, 0.01]]
+    with read_scan_result(path) as found:
+        (panel,) = image_panels(found, None, telling=True)
+    assert np.isfinite(panel.values).tolist() == [[True, False, True], [False, False, False]]
 
 
 @pytest.mark.parametrize("what", ["overview", "sinogram", "slice", "voxel", "maps"])
@@ -126,6 +145,7 @@ def test_plots_are_drawings_too(run, scan, made):
         ("t", ("--q", "4,3"), "two rising numbers"),
         ("t", ("--q", "1e5,1e6"), "no bin is there"),
         ("t", ("--calibrant", "CeO2"), "--calibrant is for frames"),
+        ("t", ("--frame", 3), "--frame is for frames, and this is a result"),
         ("m", ("--layer", 0), "a map has no layer"),
         ("m", ("--voxel", "0,3,3"), "wanted is Y,X"),
         ("bare", ("--what", "maps"), "holds no images"),
@@ -365,21 +385,42 @@ def test_damaged_files_are_told_in_one_line(run, scan, made, part, damage):
         assert len(done.err.splitlines()) == (1 if done.code else 0), done.err
 
 
-@pytest.mark.parametrize("verb", ["xrdct", "integrate"])
-def test_parts_that_are_gone_are_told(run, scan, made, refused, verb):
+def flipped(path):
+    content = bytearray(path.read_bytes())
+    content[-len(content) // 3] ^= 1
+    path.write_bytes(content)
+
+
+@pytest.mark.parametrize("verb", ["xrdct", "map", "integrate"])
+def test_parts_that_are_gone_or_damaged_are_told(run, scan, made, refused, verb):
     """The library would fill up with NaN, and say nothing."""
-    path = scan.root / "virtual.h5"
+    path, text, picture = scan.root / "virtual.h5", scan.out / "x.xy", scan.out / "x.png"
     frames = sorted((made / "s/frames").iterdir())[95:]
     options = ("--poni", made / "s/scan.poni", "--virtual", "--part-frames", 48, *BINS, "-o", path)
-    shape = ("--shape", "8,12") if verb == "xrdct" else ()
+    shape = () if verb == "integrate" else ("--shape", "8,12")
     assert run(verb, *frames, *options, *shape).code == 0
-    assert run("export", path, "--frame", 9, "-o", scan.out / "x.xy").code == 0
-    (scan.out / "x.xy").unlink()
     parts = sorted(scan.root.glob("virtual.h5.run/**/*.h5"))
+    assert len(parts) == 2
+    whole = parts[0].read_bytes()
+    for damage in (flipped, lambda path: path.write_bytes(whole[:-100]), lambda path: path.write_bytes(b"")):
+        damage(parts[0])
+        # only what is read is checked
+        last = ("--frame", 95) if verb != "map" else ("--voxel", "7,11")
+        assert run("export", path, *last, "-o", text).code == 0
+        text.unlink()
+        for asked in (
+            ("export", path, "--frame", 9, "-o", text),
+            ("plot", path, *(("--what", "sinogram") if verb == "xrdct" else ()), "-o", picture),
+        ):
+            told = refused(*asked)
+            assert f"its part virtual.h5.run/{parts[0].name} is damaged: 'aureole resume' makes it" in told
     parts[0].unlink()
-    told = refused("export", path, "--frame", 9, "-o", scan.out / "x.xy")
-    assert "is missing" in told
-    assert parts[0].name in told
+    for asked in (("export", path, "--frame", 9, "-o", text), ("plot", path, "-o", picture), ("info", path)):
+        told = refused(*asked)
+        assert "is missing" in told
+        assert parts[0].name in told
+    assert run("resume", path).code == 0
+    assert run("export", path, "--frame", 9, "-o", text).code == 0
 
 
 def test_layers_that_could_not_be_reconstructed(run, scan, made):

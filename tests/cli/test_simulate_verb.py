@@ -1,5 +1,8 @@
 """aureole simulate: scans as a beamline would leave them."""
 
+import subprocess
+import sys
+
 import h5py
 import pytest
 
@@ -41,6 +44,29 @@ def test_a_map_of_an_eiger(run, tmp_path):
     assert done.code == 0, done.err
     with h5py.File(tmp_path / "scan_master.h5") as file:
         assert file["entry/data/data_000001"].shape == (6, 514, 1030)
+
+
+FULL_DISK = """
+import resource, sys
+from aureole.cli import main
+for room in (0, 900, 30_000, 60_000, 100_000, 200_000, 300_000):
+    resource.setrlimit(resource.RLIMIT_FSIZE, (room, resource.RLIM_INFINITY))
+    assert main(sys.argv[1:]) == 2, room
+"""
+
+
+def test_a_full_disk_is_one_line_of_an_eiger_too(tmp_path):
+    options = ("--shape", "2,3", "--format", "eiger", "--detector", "Pilatus 100k")
+    done = subprocess.run(
+        [sys.executable, "-c", FULL_DISK, "simulate", "map", "-o", tmp_path / "scan", *options],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    line = f"aureole simulate: error: {tmp_path / 'scan'}: cannot be written (File too large)"
+    assert done.stderr.splitlines() == [line] * 7
+    assert names(tmp_path) == []
 
 
 @pytest.mark.parametrize(

@@ -169,6 +169,14 @@ def test_positions_that_are_none(scan, made, refused):
         assert said in line
 
 
+def test_a_transmission_that_is_no_number(scan, command, refused):
+    table = scan.root / "t.csv"
+    table.write_text("\n".join(["passed", *("nan" if i == 9 else "0.9" for i in range(110))]))
+    line = refused(*command("--transmission", f"{table}:passed", "-o", scan.out / "t.h5"))
+    assert f"{table}:passed: the transmission of frame 9, " in line
+    assert line.endswith("scan_00009.cbf, is not a number")
+
+
 def test_frames_that_are_all_bad(scan, made, command, refused):
     frames = scan.root / "empty"
     shutil.copytree(made / "frames", frames)
@@ -200,6 +208,6 @@ def test_an_output_that_is_an_input(scan, made, command, refused):
 def test_all_methods_can_be_chosen():
     """The command names them itself, so that its help comes without NumPy."""
     from aureole.cli.xrdct import _METHODS
-    from aureole.mapping.tomogram import METHODS
+    from aureole.mapping.tomography import METHODS
 
     assert _METHODS == METHODS

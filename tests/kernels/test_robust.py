@@ -83,6 +83,7 @@ rules = st.one_of(
     .filter(lambda rule: rule.high > rule.low),
     st.just(Trim()),
     st.just(Trim(0.0, 100.0)),
+    st.floats(0.0, 100.0).map(lambda percent: Trim(percent, percent)),
     st.builds(Clip, st.floats(0.1, 6.0), st.integers(1, 7), st.booleans()),
 )
 
@@ -146,6 +147,14 @@ def test_equal_pixels_share_what_is_cut_off():
     assert mean == pytest.approx(0.5 * 9 / 4.0, abs=1e-7)
     assert found.count[0, 0] == 5
     assert one_bin([7] * 5, Trim(10.0, 20.0))[0] == pytest.approx(7.0)
+
+
+def test_one_percentile_is_that_of_the_pixels():
+    values = [3, 9, 1, 4, 100]
+    assert one_bin(values, Trim(50.0, 50.0))[0] == 4.0
+    assert one_bin(values, Trim(0.0, 0.0))[0] == 1.0
+    assert one_bin(values, Trim(100.0, 100.0))[0] == 100.0
+    assert one_bin([1, 2, 3, 4], Trim(50.0, 50.0))[0] == 2.0
 
 
 def test_all_is_the_plain_mean():
@@ -238,9 +247,9 @@ def test_a_variance_that_is_no_variance_makes_its_pixel_invalid(rule):
 @pytest.mark.parametrize(
     ("make", "message"),
     [
-        (lambda: Trim(10, 10), "0 <= low < high <= 100"),
-        (lambda: Trim(-1, 50), "0 <= low < high <= 100"),
-        (lambda: Trim(10, 101), "0 <= low < high <= 100"),
+        (lambda: Trim(11, 10), "0 <= low <= high <= 100"),
+        (lambda: Trim(-1, 50), "0 <= low <= high <= 100"),
+        (lambda: Trim(10, 101), "0 <= low <= high <= 100"),
         (lambda: Trim(10, float("nan")), "must be finite"),
         (lambda: Trim("ten"), "must be a number"),
         (lambda: Clip(0.0), "above zero"),

@@ -112,7 +112,8 @@ def test_all_at_once_are_named_apart():
             "phases: the patterns have no bins in the range that they and all references have",
         ),
         ({"phases": {"A": (Q, PEAK * np.nan)}}, "phases: A: a reference is not finite at 5"),
-        ({"phases": {"A": (Q, PEAK), "B": (Q, 2 * PEAK)}}, "phases: references 0, 1 cannot be told apart"),
+        ({"phases": {"A": (Q, PEAK), "B": (Q, 2 * PEAK)}}, "phases: references A, B cannot be told apart"),
+        ({"phases": {"A": (Q, PEAK), "B": (Q, 0 * PEAK)}}, "phases: reference B is zero in the window"),
         (
             {"phases": {"A": (Q[10:], PEAK[10:])}, "window": (1.0, 9.0)},
             "phases: A: a reference from 6 to 25 does not",

@@ -15,24 +15,15 @@ these rings stand on a background that is far larger than they are."""
 
 
 @pytest.fixture(scope="module")
-def nine(data):
+def nine(data, map_geometry):
     """Radial positions and intensities of both, and our errors."""
     folder = data / "powder" / "dioptas_map"
     images = sorted(folder.glob("*.tif"))
     theirs = [read_text(folder / "xy" / f"{image.stem}.xy") for image in images]
     assert len(theirs) == 9
     assert {pattern.unit for pattern in theirs} == {"2th_deg"}
-    geometry = aureole.Geometry.from_fit2d(
-        aureole.detector(pixel1=172e-6, pixel2=172e-6, shape=(1043, 981), orientation=2),
-        direct_mm=284.635,
-        center_x=485.389,
-        center_y=508.119,
-        tilt=0.037,
-        tilt_plane_rotation=67.409,
-        wavelength=3.344e-11,
-    )
     spec = aureole.IntegrationSpec(
-        geometry,
+        map_geometry,
         radial=aureole.Axis("2th_deg", len(theirs[0].radial)),
         split="bbox",
         polarization_factor=0.99,

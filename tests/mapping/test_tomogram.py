@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from aureole.errors import SpecError
-from aureole.mapping.tomogram import METHODS, Corrections, Reconstruction, prepare, tomogram
+from aureole.mapping.tomogram import Layer, prepare, tomogram
+from aureole.mapping.tomography import METHODS, Corrections, Reconstruction
 from aureole.simulate import Phantom, Region, XrdctScan
 
 SAMPLE = Phantom(
@@ -41,14 +42,20 @@ def made(**options):
 
 
 def reconstruct(
-    of, intensity=None, sigma=None, how=None, *, transmission=None, size=None, threads=2, **corrections
+    of,
+    intensity=None,
+    sigma=None,
+    how=None,
+    *,
+    size=None,
+    threads=2,
+    transmission=None,
+    frame=None,
+    **corrections,
 ):
     how = how or Reconstruction()
     prepared = prepare(
-        of.intensity if intensity is None else intensity,
-        sigma,
-        of.angles,
-        transmission=transmission,
+        Layer(of.intensity if intensity is None else intensity, sigma, of.angles, transmission, frame),
         corrections=Corrections(**corrections),
         reconstruction=how,
         size=size,
@@ -206,17 +213,17 @@ def test_jitter_of_the_axis():
 def test_backlash_follows_the_lines_that_ran_backwards(interlaced, without):
     moved = made(zigzag=True, backlash=0.8, interlaced=interlaced)
     order = np.lexsort((moved.scan.path.fast, moved.scan.path.slow))
-    backward = tuple(moved.scan.path.backward[order].reshape(48, 33)[:, 0].tolist())
-    found = reconstruct(moved, backlash=True, backward=backward, without_angles=without)
+    backward = moved.scan.path.backward[order].reshape(48, 33)[:, 0]
+    found = reconstruct(moved, backlash=True, frame=order.reshape(48, 33), without_angles=without)
     shifts = found.shifts[found.kept]
     np.testing.assert_allclose(np.ptp(shifts), 0.8, atol=0.1)
-    np.testing.assert_array_equal(shifts == shifts.max(), ~np.array(backward)[found.kept])
+    np.testing.assert_array_equal(shifts == shifts.max(), ~backward[found.kept])
     assert rmse(found, moved) < 0.1
 
 
 def test_backlash_where_no_line_ran_backwards():
     with pytest.raises(SpecError, match="ran the same way"):
-        reconstruct(WHOLE, backlash=True, backward=(False,) * 48)
+        reconstruct(WHOLE, backlash=True, frame=np.arange(48 * 33).reshape(48, 33))
 
 
 def test_half_acquisition():

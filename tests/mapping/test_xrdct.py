@@ -12,8 +12,8 @@ from aureole.io import open_frames, read_image, read_positions
 from aureole.mapping.images import ImageRequest
 from aureole.mapping.positions import from_positions
 from aureole.mapping.scan import ScanAxis, raster
-from aureole.mapping.tomogram import Corrections, Reconstruction
-from aureole.mapping.xrdct import TomographyRequest, xrdct_series
+from aureole.mapping.tomography import Corrections, Reconstruction, TomographyRequest
+from aureole.mapping.xrdct import xrdct_series
 from aureole.runs import RunOptions
 from aureole.runs.run import directory_of
 from aureole.simulate import XrdctScan

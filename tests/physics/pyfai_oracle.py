@@ -86,6 +86,7 @@ def both(
         radial=_axis(unit, None if against == "chi" else bins, ranges[0]),
         azimuthal=_axis("chi_deg", azimuthal, ranges[1]),
         split=split,
+        efficiency=False,  # which the peer does not correct
         **options,
     )
     ours = spec.plan().integrate(image, variance=variance)

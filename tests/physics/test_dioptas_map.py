@@ -4,27 +4,16 @@ import h5py
 import numpy as np
 import pytest
 
-import aureole
 from aureole.cli import main
 from aureole.geometry import format_poni
 from aureole.io import read_text
 
 
 @pytest.fixture(scope="module")
-def nine(data, tmp_path_factory):
+def nine(data, map_geometry, tmp_path_factory):
     """The map file, and their patterns by the number of the frame."""
     folder, root = data / "powder" / "dioptas_map", tmp_path_factory.mktemp("map")
-    # what the headers of the patterns say; images are stored upside down
-    geometry = aureole.Geometry.from_fit2d(
-        aureole.detector(pixel1=172e-6, pixel2=172e-6, shape=(1043, 981), orientation=2),
-        direct_mm=284.635,
-        center_x=485.389,
-        center_y=508.119,
-        tilt=0.037,
-        tilt_plane_rotation=67.409,
-        wavelength=3.344e-11,
-    )
-    (root / "map.poni").write_text(format_poni(geometry), encoding="utf-8")
+    (root / "map.poni").write_text(format_poni(map_geometry), encoding="utf-8")
     names = sorted(folder.glob("*.tif"), key=lambda path: int(path.stem.split("_")[3]))
     theirs = np.array([read_text(folder / "xy" / f"{path.stem}.xy").intensity for path in names])
     options = (

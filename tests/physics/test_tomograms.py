@@ -9,7 +9,8 @@ import pytest
 import aureole
 from aureole.azimuthal import NamedArray
 from aureole.cli import main
-from aureole.mapping.tomogram import Corrections, Reconstruction, prepare, tomogram
+from aureole.mapping.tomogram import Layer, prepare, tomogram
+from aureole.mapping.tomography import Corrections, Reconstruction
 from aureole.simulate import Beamline, Experiment, Phantom, Region, XrdctScan, release, render
 
 PHASES = ("Al2O3", "CeO2", "LaB6", "amorphous")
@@ -143,14 +144,13 @@ def scatter(noisy, corrections, how):
     scan = made.scan
     slices = []
     for values, errors in zip(intensity, sigma, strict=True):
-        prepared = prepare(
+        layer = Layer(
             values,
             errors,
             np.arange(scan.angles) * (scan.turned / scan.angles),
-            transmission=made.transmission.reshape(scan.angles, scan.translations),
-            corrections=corrections,
-            reconstruction=how,
+            made.transmission.reshape(scan.angles, scan.translations),
         )
+        prepared = prepare(layer, corrections=corrections, reconstruction=how)
         slices.append(tomogram(prepared, how, threads=2))
     found = np.var([one.intensity for one in slices], axis=0, ddof=1)
     predicted = np.mean([np.square(one.sigma) for one in slices], axis=0)

@@ -33,12 +33,15 @@ _PROVENANCE = {
 
 
 class Forge:
-    """Runs commands in children of ``forge.py``, which can be made to die at a place."""
+    """Runs commands in children of ``forge.py``, which can be made to die at a place.
 
-    def __init__(self, logs):
+    Some modules more are imported but once.
+    """
+
+    def __init__(self, logs, *modules):
         self._logs = logs
         self._process = subprocess.Popen(
-            [sys.executable, str(Path(__file__).with_name("forge.py"))],
+            [sys.executable, str(Path(__file__).with_name("forge.py")), *modules],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,

@@ -1,9 +1,10 @@
 """Runs commands in children of one warm process, in which a chosen call of the operating system goes wrong.
 
-A program of its own, not a test: it reads one request a line (JSON) and answers with one line. The commands
-are those of a user; nothing in them knows of this. A place is ``operation file number``: which call of an
-operation on a file of that name, counted for each file, so that it does not depend on how threads take turns.
-What is random in the names of temporary files is left out.
+A program of its own, not a test: it reads one request a line (JSON) and answers with one line; its arguments
+are modules that it imports beforehand. The commands are those of a user; nothing in them knows of this. A
+place is ``operation file number``: which call of an operation on a file of that name, counted for each file,
+so that it does not depend on how threads take turns. What is random in the names of temporary files is left
+out.
 """
 
 import errno
@@ -142,7 +143,7 @@ def child(request):
 
 
 def main():
-    for module in _WARM:
+    for module in (*_WARM, *sys.argv[1:]):
         importlib.import_module(module)
     make_parser()
     for line in sys.stdin:

@@ -8,18 +8,23 @@ import socket
 import subprocess
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import h5py
 import numpy as np
 import pytest
+from distributed import Client
 
 import aureole
 from aureole.errors import FrameMissing, InputError, OutputError
 from aureole.geometry import Geometry, format_poni
 from aureole.io import FrameStatus, open_frames, read_scalars, write_cbf
-from aureole.runs import RunOptions, cluster, integrate_series
-from aureole.runs.cluster import Dask, local_cluster
+from aureole.runs import RunOptions, cluster, connection, integrate_series, workers
+from aureole.runs.cluster import Dask
+from aureole.runs.connection import local_cluster
+from aureole.runs.executors import Task, Work
+from aureole.runs.parts import Parts
 from aureole.runs.run import directory_of
 
 SHAPE = (30, 40)
@@ -226,6 +231,62 @@ def test_a_killed_main_process_is_continued(scheduler, tmp_path):
     assert not list(folder.glob("part-*"))
 
 
+def work_of(names, directory):
+    """What an executor gets, and tasks of one frame each."""
+    directory.mkdir(exist_ok=True)
+    with open_frames(names) as frames:
+        work = Work(plan_of(), frames, None, None, Parts(directory, "0" * 64), {})
+    return work, [Task(number, range(number, number + 1)) for number in range(len(names))]
+
+
+def orders_on(scheduler):
+    """Names of what is announced to the workers, but for Dask's own."""
+    with Client(scheduler, set_as_default=False) as client:
+        names = client.run_on_scheduler(lambda dask_scheduler: list(dask_scheduler.worker_plugins))
+    return [name for name in names if name != "shuffle"]
+
+
+def test_one_process_ends_while_another_makes_the_same(scheduler, names, tmp_path):
+    """It takes back its own order, not the other's."""
+    work, tasks = work_of(names, tmp_path / "run")
+    first, second = (Dask(scheduler=scheduler).run(work, tasks, lambda _: None) for _ in range(2))
+    made = [next(second)]
+    assert len(list(first)) == len(tasks)
+    made += list(second)
+    assert {part.path for part in made} == set((tmp_path / "run").iterdir())
+    assert len(made) == len(tasks)
+    assert orders_on(scheduler) == []
+
+
+def test_two_processes_on_one_scheduler_with_the_same_output(scheduler, names, tmp_path):
+    plan = plan_of()
+
+    def integrate(out, executor):
+        with open_frames(names) as frames:
+            options = RunOptions(part_frames=1, executor=executor)
+            return integrate_series(plan, frames, tmp_path / out, options=options)
+
+    integrate("a.h5", None)
+    with ThreadPoolExecutor(2) as both:
+        reports = list(both.map(integrate, ["b.h5"] * 2, [Dask(scheduler=scheduler) for _ in range(2)]))
+    assert [(report.done, report.bad, report.missing) for report in reports] == [(58, 1, 1)] * 2
+    assert data_of(tmp_path / "a.h5") == data_of(tmp_path / "b.h5")
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["a.h5", "b.h5", "frames"]
+    assert orders_on(scheduler) == []
+
+
+def test_orders_of_the_dead_are_taken_back(scheduler, names, tmp_path):
+    work, tasks = work_of(names, tmp_path / "run")
+    with Client(scheduler, set_as_default=False) as client:
+        client.register_plugin(workers.Order.of(work), name="aureole-Client-that-was-killed")
+        client.register_plugin(workers.Order.of(work), name=f"aureole-{client.id}")
+        client.register_plugin(workers.Order.of(work), name="another's")
+        list(Dask(scheduler=scheduler).run(work, tasks, lambda _: None))
+        assert orders_on(scheduler) == [f"aureole-{client.id}", "another's"]
+        for name in orders_on(scheduler):
+            client.unregister_worker_plugin(name)
+
+
 def refused(names, tmp_path, executor, kind=InputError):
     """Run, and return the one line of the error; nothing is left."""
     with open_frames(names) as frames, pytest.raises(kind) as caught:
@@ -236,7 +297,7 @@ def refused(names, tmp_path, executor, kind=InputError):
 
 
 def test_nobody_there(names, tmp_path, monkeypatch):
-    monkeypatch.setattr(cluster, "_PATIENCE", 0.5)
+    monkeypatch.setattr(connection, "_PATIENCE", 0.5)
     with socket.create_server(("127.0.0.1", 0)) as silent:
         address = f"tcp://127.0.0.1:{silent.getsockname()[1]}"
         assert refused(names, tmp_path, Dask(scheduler=address)).startswith(
@@ -277,14 +338,14 @@ def test_without_dask(monkeypatch):
 
 
 def test_workers_of_another_version(scheduler, names, tmp_path, monkeypatch):
-    monkeypatch.setattr(cluster, "__version__", "77.0")
+    monkeypatch.setattr(connection, "__version__", "77.0")
     message = refused(names, tmp_path, Dask(scheduler=scheduler))
     assert f"has aureole {aureole.__version__}, and here it is 77.0" in message
 
 
 def test_a_worker_of_another_version_that_joins_later(scheduler, names, tmp_path, monkeypatch):
-    monkeypatch.setattr(cluster, "__version__", "77.0")
-    monkeypatch.setattr(cluster, "_check_versions", lambda client: None)
+    monkeypatch.setattr(workers, "__version__", "77.0")
+    monkeypatch.setattr(cluster, "check_versions", lambda client: None)
     message = refused(names, tmp_path, Dask(scheduler=scheduler))
     assert message.startswith(f"{socket.gethostname()}: there is aureole {aureole.__version__}")
 
@@ -298,23 +359,57 @@ def test_another_table_on_the_worker(scheduler, names, tmp_path):
     assert str(caught.value).startswith(f"{socket.gethostname()}: ")
 
 
+def test_workers_that_cannot_be_given_the_work(scheduler, names, tmp_path, monkeypatch):
+    def fail(self, plugin, name):
+        raise OSError("connection lost")
+
+    monkeypatch.setattr(Client, "register_plugin", fail)
+    message = refused(names, tmp_path, Dask(scheduler=scheduler), OutputError)
+    assert message.startswith("workers are lost while they are given the work (connection lost)")
+
+
 def test_a_worker_that_does_not_see_the_frames(scheduler, names, tmp_path, monkeypatch):
-    monkeypatch.setattr(cluster, "_witnesses", lambda frames: ["/only/here.cbf"] if frames else [])
+    monkeypatch.setattr(workers, "_witnesses", lambda frames: ["/only/here.cbf"] if frames else [])
     message = refused(names, tmp_path, Dask(scheduler=scheduler))
     assert message.startswith(f"{socket.gethostname()}: /only/here.cbf is not seen there")
 
 
 def test_a_worker_that_does_not_see_the_output(scheduler, names, tmp_path, monkeypatch):
-    order_of = cluster._Order.of
+    order_of = workers.Order.of
 
     def elsewhere(work):
         order = order_of(work)
         order._directory = tmp_path / "nowhere"
         return order
 
-    monkeypatch.setattr(cluster._Order, "of", elsewhere)
+    monkeypatch.setattr(workers.Order, "of", elsewhere)
     message = refused(names, tmp_path, Dask(scheduler=scheduler), OutputError)
     assert message.startswith(f"{socket.gethostname()}: {tmp_path}/nowhere is not seen there")
+
+
+def test_a_worker_that_dies_when_it_gets_the_work(names, tmp_path, monkeypatch):
+    order_of, armed = workers.Order.of, tmp_path / "armed"
+    armed.touch()
+
+    def die_once(armed):
+        if armed.exists():
+            armed.unlink()
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    class Deadly:
+        def __reduce__(self):
+            return die_once, (armed,)
+
+    def deadly(work):
+        order = order_of(work)
+        order._deadly = Deadly()
+        return order
+
+    monkeypatch.setattr(workers.Order, "of", deadly)
+    with local_cluster(2) as started, open_frames(names) as frames:
+        options = RunOptions(part_frames=7, executor=Dask(scheduler=started.scheduler_address))
+        assert integrate_series(plan_of(), frames, tmp_path / "out.h5", options=options).done == 58
+    assert not armed.exists()
 
 
 def test_a_part_that_is_written_elsewhere(scheduler, names, tmp_path, monkeypatch):

@@ -1,5 +1,6 @@
 // Trimming: of each bin the mean between two quantiles. Pixels that equal a quantile count by the same fraction, so
-// that the result does not depend on the order of equal pixels, nor on the way in which quantiles are found.
+// that the result does not depend on the order of equal pixels, nor on the way in which quantiles are found. Where both
+// quantiles are one, the pixels that equal it count.
 #pragma once
 
 #include "quantiles.hpp"
@@ -13,6 +14,10 @@ struct Window {
     Window(const RobustArgs& args, const Quantiles& q) {
         for (size_t lane = 0; lane < L; ++lane) {
             const double all = q.all[lane];
+            if (args.low == args.high) {
+                low[lane] = high[lane] = 1.0;
+                continue;
+            }
             low[lane] = 1.0 - (args.low * all - double(q.below[0][lane])) / double(q.at[0][lane]);
             high[lane] = (args.high * all - double(q.below[1][lane])) / double(q.at[1][lane]);
         }

@@ -1,6 +1,7 @@
 """Azimuthal integration: a spec says what is wanted, a plan is made of it once, results add up."""
 
 from aureole.azimuthal.batches import Batch
+from aureole.azimuthal.multi import MultiSpec
 from aureole.azimuthal.plan import Plan
 from aureole.azimuthal.result import Bins, Cake, Difference, Pattern, Result, Sums, subtract
 from aureole.azimuthal.shortcuts import integrate1d, integrate2d
@@ -14,6 +15,7 @@ __all__ = [
     "Clip",
     "Difference",
     "IntegrationSpec",
+    "MultiSpec",
     "NamedArray",
     "Pattern",
     "Plan",

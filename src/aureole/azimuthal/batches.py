@@ -100,11 +100,17 @@ class Reading:
     def __len__(self) -> int:
         return len(self.frames)
 
-    def item(self, index: int) -> Item:
-        """Read one frame; raises `FrameError` where it, its variance or its monitor value cannot be used."""
+    def item(self, index: int, shape: tuple[int, int] | None = None) -> Item:
+        """Read one frame, of this shape if it is another than that of all.
+
+        Raises `FrameError` where it, its variance or its monitor value cannot be used.
+        """
         name = "image" if self.single else f"frame {index}"
-        frame = self._image(self.frames[index], name)
-        variance = None if self.variance is None else self._image(self.variance[index], f"variance of {name}")
+        shape = shape or self.shape
+        frame = _image(self.frames[index], name, shape)
+        variance = None
+        if self.variance is not None:
+            variance = _image(self.variance[index], f"variance of {name}", shape)
         value = 1.0
         if self.monitor is not None:
             value = float(self.monitor(frame) if callable(self.monitor) else self.monitor[index])
@@ -112,12 +118,13 @@ class Reading:
                 raise FrameCorrupt(frame.name, f"its monitor is {value:g}: it must be above zero")
         return Item(index, frame, variance, value)
 
-    def _image(self, given: EncodedFrame | NDArray[Any], name: str) -> EncodedFrame:
-        frame = given if isinstance(given, EncodedFrame) else _encoded(unmasked(given, name), name)
-        check_pixels(frame, self.shape)
-        if frame.dtype.kind not in "iuf":
-            raise FrameCorrupt(frame.name, f"its pixels are of type {frame.dtype}")
-        return frame
+
+def _image(given: EncodedFrame | NDArray[Any], name: str, shape: tuple[int, int]) -> EncodedFrame:
+    frame = given if isinstance(given, EncodedFrame) else _encoded(unmasked(given, name), name)
+    check_pixels(frame, shape)
+    if frame.dtype.kind not in "iuf":
+        raise FrameCorrupt(frame.name, f"its pixels are of type {frame.dtype}")
+    return frame
 
 
 def _as_sequence(given: Any, what: str) -> tuple[Sequence[EncodedFrame | NDArray[Any]], bool]:

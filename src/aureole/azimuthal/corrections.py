@@ -26,7 +26,8 @@ class PixelFacts(NamedTuple):
     mask : ndarray of bool
         True where no frame has a valid value.
     norm : ndarray
-        What the signal is divided by: flat · solid angle · polarization · absorption · normalization factor.
+        What the signal is divided by: flat · solid angle · efficiency · polarization · absorption ·
+        normalization factor.
     dark, dark_variance : ndarray or None
         Counts a frame, and their variance.
     """
@@ -80,6 +81,8 @@ def pixels(spec: IntegrationSpec, geometry: Geometry, *, threads: int | None = N
         raise SpecError("every pixel is masked: nothing is left to integrate")
     if spec.solid_angle:
         norm *= geometry.solid_angle(threads=threads)
+    if (sensor := spec.efficiency_of) is not None:
+        norm *= sensor.relative_efficiency(geometry.energy_kev, geometry.incidence())
     if spec.polarization_factor is not None:
         norm *= geometry.polarization(
             spec.polarization_factor, spec.polarization_axis_offset, threads=threads

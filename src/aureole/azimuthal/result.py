@@ -11,13 +11,16 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass, fields, replace
 from functools import reduce
-from typing import Any, Self, final
+from typing import TYPE_CHECKING, Any, Self, final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from aureole.azimuthal.spec import IntegrationSpec
 from aureole.errors import SpecError
+
+if TYPE_CHECKING:
+    from aureole.azimuthal.multi import MultiSpec
 
 F64 = NDArray[np.float64]
 Index = int | slice | NDArray[Any]
@@ -164,7 +167,7 @@ class Result(ABC):
 
     Parameters
     ----------
-    spec : IntegrationSpec
+    spec : IntegrationSpec or MultiSpec
     sums : Sums
         With the shape of the bins, after a leading axis of frames or without one.
     bins : Bins
@@ -175,7 +178,7 @@ class Result(ABC):
         Sums of another shape than the bins.
     """
 
-    def __init__(self, spec: IntegrationSpec, sums: Sums, bins: Bins) -> None:
+    def __init__(self, spec: IntegrationSpec | MultiSpec, sums: Sums, bins: Bins) -> None:
         if len(bins.shape) != self._n_axes() or sums.signal.shape[-self._n_axes() :] != bins.shape:
             raise SpecError(f"sums of shape {sums.signal.shape} do not belong to bins of shape {bins.shape}")
         self.spec = spec
@@ -348,7 +351,7 @@ class Difference:
         a - scale·b; NaN where either is.
     sigma : ndarray or None
         √(σ_a² + scale²·σ_b²); None unless both have errors.
-    minuend, subtrahend : IntegrationSpec
+    minuend, subtrahend : IntegrationSpec or MultiSpec
         Of a and of b.
     scale : float
     """
@@ -357,8 +360,8 @@ class Difference:
     azimuthal: F64 | None
     intensity: F64
     sigma: F64 | None
-    minuend: IntegrationSpec
-    subtrahend: IntegrationSpec
+    minuend: IntegrationSpec | MultiSpec
+    subtrahend: IntegrationSpec | MultiSpec
     scale: float
 
 

@@ -40,6 +40,7 @@ class Options(TypedDict, total=False):
     normalization_factor: float
     chi_discontinuity: Discontinuity
     robust: Trim | Clip | None
+    efficiency: bool
     variance: FramesLike | None
     monitor: Monitor | None
 

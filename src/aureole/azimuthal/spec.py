@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from aureole.axis import Axis
 from aureole.errors import SpecError
-from aureole.geometry import Discontinuity, Geometry
+from aureole.geometry import Discontinuity, Geometry, Sensor
 from aureole.kernels.robust import Clip, Trim
 from aureole.units import unit
 
@@ -26,6 +26,8 @@ Split = Literal["no", "bbox", "pseudo", "full"]
 ErrorModel = Literal["variance", "poisson", "poisson_floor", "azimuthal"]
 
 _FORMAT = "aureole-integration-1"
+_LATER = ("robust", "efficiency")
+"""Fields that came after the first version: where they say nothing, specs keep their digest."""
 _ARRAYS = ("mask", "dark", "dark_variance", "flat", "absorption")
 
 
@@ -143,6 +145,9 @@ class IntegrationSpec:
         Angle from the main axis of polarization to the fast axis, in rad.
     normalization_factor : float
         Divides every intensity; above zero.
+    efficiency : bool
+        Divide by the quantum efficiency of the sensor over that along its normal, where material and
+        thickness of the sensor and the wavelength are known; see `efficiency_of`.
     chi_discontinuity : {"pi", "zero"}
         Whether azimuths run over [-π, π) or [0, 2π).
     robust : Trim or Clip, optional
@@ -178,6 +183,7 @@ class IntegrationSpec:
     normalization_factor: float = 1.0
     chi_discontinuity: Discontinuity = "pi"
     robust: Trim | Clip | None = None
+    efficiency: bool = True
 
     def __post_init__(self) -> None:
         if not isinstance(self.geometry, Geometry):
@@ -191,9 +197,8 @@ class IntegrationSpec:
             if getattr(self, name) not in choices:
                 known = ", ".join(str(choice) for choice in choices)
                 raise SpecError(f"{name} is {getattr(self, name)!r}: it must be one of {known}")
-        if not isinstance(self.robust, Trim | Clip | None):
-            raise SpecError(f"robust is {self.robust!r}: it must be a Trim, a Clip or None")
-        for name in ("detector_mask", "solid_angle"):
+        _check_robust(self)
+        for name in ("detector_mask", "solid_angle", "efficiency"):
             object.__setattr__(self, name, bool(getattr(self, name)))
         for name in _NUMBERS:
             object.__setattr__(self, name, _number(name, getattr(self, name)))
@@ -215,6 +220,14 @@ class IntegrationSpec:
         for named in self.arrays.values():
             shape = shape or (named.array.shape[0], named.array.shape[1])
         return shape
+
+    @property
+    def efficiency_of(self) -> Sensor | None:
+        """The sensor whose efficiency the signal is divided by; None without that correction."""
+        sensor, wavelength = self.geometry.detector.known_sensor, self.geometry.wavelength
+        if not self.efficiency or sensor is None or wavelength is None:
+            return None
+        return sensor if sensor.stops(self.geometry.energy_kev) else None
 
     @cached_property
     def digest(self) -> str:
@@ -259,7 +272,9 @@ class IntegrationSpec:
                 value = value.describe()
             elif isinstance(value, Trim | Clip):
                 value = {type(value).__name__.lower(): asdict(value)}
-            if field.name != "robust" or value is not None:  # specs from before that field keep their digest
+            elif field.name == "efficiency":
+                value = None if self.efficiency_of is None else self.efficiency_of.to_dict()
+            if field.name not in _LATER or value is not None:
                 content[field.name] = value
         return json.dumps(content, sort_keys=True, separators=(",", ":"), allow_nan=False)
 
@@ -293,7 +308,23 @@ class IntegrationSpec:
                 content[name] = _from_plain(name, value, arrays or {})
         except (LookupError, TypeError, ValueError, AttributeError, ArithmeticError) as error:
             raise SpecError(f"the integration spec has a broken field {name!r}: {error!r}") from None
-        return cls(content.pop("geometry"), **content)
+        sensor = content.pop("efficiency", None)
+        spec = cls(content.pop("geometry"), efficiency=sensor is not None, **content)
+        if spec.efficiency_of != sensor:
+            raise SpecError(
+                f"the integration spec corrects for a sensor of {sensor}; its detector has another"
+            )
+        return spec
+
+
+def _check_robust(spec: IntegrationSpec) -> None:
+    rule = spec.robust
+    if not isinstance(rule, Trim | Clip | None):
+        raise SpecError(f"robust is {rule!r}: it must be a Trim, a Clip or None")
+    if isinstance(rule, Trim) and rule.low == rule.high and spec.error_model == "azimuthal":
+        raise SpecError(
+            f"pixels at one percentile, {rule.low:g}, have no scatter that an error could come from: give two"
+        )
 
 
 _NUMBERS = (
@@ -366,6 +397,8 @@ def _from_plain(name: str, value: Any, arrays: Mapping[str, NDArray[Any]]) -> An
         return Axis(value["unit"], value["bins"], value["range"])
     if name in _ARRAYS:
         return _find_array(value, arrays)
+    if name == "efficiency":
+        return Sensor(value["material"], value["thickness"])
     if name == "robust":
         ((kind, numbers),) = value.items()
         return {"trim": Trim, "clip": Clip}[kind](**numbers)

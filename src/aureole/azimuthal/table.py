@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from aureole import _core
 from aureole.axis import Axis
-from aureole.azimuthal.spec import Split
+from aureole.azimuthal.spec import IntegrationSpec, Split
 from aureole.errors import GeometryError, SpecError
 from aureole.geometry import Discontinuity, Geometry
 from aureole.kernels.sums import Entries
@@ -103,16 +103,50 @@ def build_entries(
     if counts[0] * counts[1] > np.iinfo(np.int32).max:
         raise SpecError(f"{counts[0]} x {counts[1]} bins are more than 2^31 - 1: ask for fewer")
     pixels = _pixels(geometry, radial, azimuthal, split=split, mask=mask, chi_discontinuity=chi_discontinuity)
-    mode = MODES[split]
-    low, high, first, last = inf, -inf, inf, -inf
-    wanted = [axis is not None and axis.range is None for axis in (radial, azimuthal)]
-    if any(wanted):
-        turn = 0.0 if chi_discontinuity == "zero" else -0.5 * _azimuth(azimuthal)[1]
-        low, high, first, last = _core.extent(mode, pixels, wanted[0], wanted[1], turn, threads)
+    low, high, first, last = _extent(pixels, radial, azimuthal, split, chi_discontinuity, threads)
     along = None if radial is None else radial.resolve(low, high)
     around = None if azimuthal is None else azimuthal.resolve(first, last)
-    found = _core.split(mode, pixels, _scale(radial, along), _scale(azimuthal, around), threads)
+    found = _core.split(MODES[split], pixels, _scale(radial, along), _scale(azimuthal, around), threads)
     return SplitTable(Entries(*found, counts[0] * counts[1]), along, around)
+
+
+def extent(spec: IntegrationSpec, mask: NDArray[np.bool_], threads: int = 1) -> tuple[float, ...]:
+    """Return how far the pixels of a spec reach along the axes that have no range of their own.
+
+    Parameters
+    ----------
+    spec : IntegrationSpec
+        Of which the detector has a shape.
+    mask : ndarray of bool, shape (n1, n2)
+        True where a pixel has no say.
+    threads : int
+
+    Returns
+    -------
+    tuple of float
+        Smallest and largest radial coordinate, and the same of the azimuth; infinity and minus infinity for
+        an axis that has a range, or is not there.
+    """
+    turn = spec.chi_discontinuity
+    radial, azimuthal = spec.radial, spec.azimuthal
+    pixels = _pixels(spec.geometry, radial, azimuthal, split=spec.split, mask=mask, chi_discontinuity=turn)
+    return _extent(pixels, radial, azimuthal, spec.split, turn, threads)
+
+
+def _extent(
+    pixels: _core.Pixels,
+    radial: Axis | None,
+    azimuthal: Axis | None,
+    split: Split,
+    chi_discontinuity: Discontinuity,
+    threads: int,
+) -> tuple[float, float, float, float]:
+    wanted = [axis is not None and axis.range is None for axis in (radial, azimuthal)]
+    if not any(wanted):
+        return inf, -inf, inf, -inf
+    turn = 0.0 if chi_discontinuity == "zero" else -0.5 * _azimuth(azimuthal)[1]
+    low, high, first, last = _core.extent(MODES[split], pixels, wanted[0], wanted[1], turn, threads)
+    return low, high, first, last
 
 
 def _azimuth(axis: Axis | None) -> tuple[Unit, float]:

@@ -7,6 +7,7 @@ imported where an interrupt is told in one line already.
 from __future__ import annotations
 
 import sys
+from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -28,29 +29,33 @@ example:
   aureole plot patterns.h5"""
 
 
+_VERBS = (
+    "calibrate",
+    "integrate",
+    "xrdmap",
+    "xrdct",
+    "pdf",
+    "resume",
+    "info",
+    "plot",
+    "export",
+    "convert",
+    "simulate",
+    "demo",
+)
+"""Modules of the verbs, in the order of the help."""
+
+
 def make_parser() -> Parser:
     """Return the parser of all verbs."""
-    from aureole.cli import (
-        calibrate,
-        convert,
-        demo,
-        export,
-        info,
-        integrate,
-        plot,
-        resume,
-        simulate,
-        xrdct,
-        xrdmap,
-    )
     from aureole.cli.parser import Parser, version_text
 
     parser = Parser(prog="aureole", description=_DESCRIPTION, epilog=_EPILOG)
     parser.set_defaults(stopped="nothing was written")
     parser.add_argument("--version", action="version", version=version_text())
     verbs = parser.add_subparsers(dest="verb", metavar="VERB", title="verbs")
-    for verb in (calibrate, integrate, xrdmap, xrdct, resume, info, plot, export, convert, simulate, demo):
-        verb.add_parser(verbs)
+    for verb in _VERBS:
+        import_module(f"aureole.cli.{verb}").add_parser(verbs)
     return parser
 
 

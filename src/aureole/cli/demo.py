@@ -188,8 +188,8 @@ def _reduce(
     from aureole.io.nexus import Site
     from aureole.mapping.images import ImageRequest
     from aureole.mapping.scan import ScanAxis, raster
-    from aureole.mapping.tomogram import Corrections, Reconstruction
-    from aureole.mapping.xrdct import TomographyRequest, xrdct_series
+    from aureole.mapping.tomography import Corrections, Reconstruction, TomographyRequest
+    from aureole.mapping.xrdct import xrdct_series
     from aureole.runs import RunOptions
 
     angles = np.arange(args.angles) * (180.0 / args.angles)
@@ -202,7 +202,7 @@ def _reduce(
         corrections=Corrections(),
         reconstruction=Reconstruction(),
         images=ImageRequest(phases=phases),
-        transmission=partial(read_positions, f"{table}:transmission", frames),
+        transmission=partial(read_positions, f"{table}:transmission", frames, what="transmission"),
         transmission_name=f"{table}:transmission",
     )
     options = RunOptions(

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-    from aureole.calibration import Calibrant
+    from aureole.calibration import Calibrant, Reflection
     from aureole.geometry import Geometry
 
 F64 = NDArray[np.float64]
@@ -56,10 +56,16 @@ def rings_of(calibrant: Calibrant, geometry: Geometry, largest: float) -> tuple[
         shortest = calibrant.finest
         largest = 2.0 * float(np.arcsin(0.5 * wavelength / shortest))
     rings = []
-    for d, hkl, _ in calibrant.reflections(shortest):
-        label = (" " if max(hkl) > 9 else "").join(map(str, hkl))
-        rings.append(Ring(2.0 * float(np.arcsin(min(0.5 * wavelength / d, 1.0))), label))
+    for ring in calibrant.reflections(shortest):
+        two_theta = 2.0 * float(np.arcsin(min(0.5 * wavelength / ring.d, 1.0)))
+        rings.append(Ring(two_theta, _ring_label(ring)))
     return rings, largest
+
+
+def _ring_label(ring: Reflection) -> str:
+    if ring.hkl is None:
+        return f"{ring.d * 1e10:.4g} Å"
+    return (" " if min(ring.hkl) < 0 or max(ring.hkl) > 9 else "").join(map(str, ring.hkl))
 
 
 def round_rings(largest: float) -> list[Ring]:

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import FigureBase
 
     from aureole.io.grids import GridAxis
-    from aureole.io.scan_results import StoredScan
+    from aureole.io.scan_results import StoredImages, StoredScan
 
 F64 = NDArray[np.float64]
 
@@ -27,7 +27,12 @@ _CERTAIN, _SHARE = 3.0, 0.05
 """Positions are shown where the intensity is so many times its error, and such a share of the largest."""
 _UNCERTAIN = 0.1
 """Fractions are shown where their error is below this."""
-GREY = "Grey: no value; centres, positions and widths of weak peaks, and fractions uncertain by more than 0.1"
+_WEAK = 0.1
+"""Fractions are shown where the weights of all phases are such a share of the largest sum."""
+GREY = (
+    "Grey: no value; centres, positions and widths of weak peaks; "
+    "fractions uncertain by more than 0.1, or of little in all"
+)
 """What is not shown in images."""
 _QUIET = ("status", "background", "mean", "fwhm", "chi2")
 """Quantities that an overview leaves out."""
@@ -85,7 +90,8 @@ def image_panels(scan: StoredScan, layer: int | None, *, telling: bool) -> list[
     """Return the images of a scan, of one layer; only those that tell most if that is wanted; phases first.
 
     Values that are noise are left out: positions, widths and centres where the intensity is less than three
-    times its error or than a twentieth of the largest, and fractions with errors above 0.1.
+    times its error or than a twentieth of the largest, and fractions with errors above 0.1 or where the
+    weights of all phases are less than a tenth of the largest sum.
 
     Raises
     ------
@@ -97,6 +103,7 @@ def image_panels(scan: StoredScan, layer: int | None, *, telling: bool) -> list[
     panels = []
     for name, group in sorted(scan.images.items(), key=lambda item: item[0] != "phases"):
         strong = _strong(*group.read(group.quantities[0], layer))
+        enough = _enough(group, layer)
         for quantity in group.quantities:
             if telling and (quantity in _QUIET or quantity.endswith("_weight")):
                 continue
@@ -105,7 +112,7 @@ def image_panels(scan: StoredScan, layer: int | None, *, telling: bool) -> list[
             if radial:
                 values = np.where(strong, values, np.nan)
             elif quantity.endswith("_fraction") and errors is not None:
-                values = np.where(errors < _UNCERTAIN, values, np.nan)
+                values = np.where((errors < _UNCERTAIN) & enough, values, np.nan)
             panels.append(
                 Panel(
                     _panel_title(name, quantity),
@@ -125,6 +132,16 @@ def _strong(values: F64, errors: F64 | None) -> NDArray[np.bool_]:
     _, high = contrast(values, 0.0, 99.7)
     strong: NDArray[np.bool_] = values > _SHARE * high
     return strong if errors is None else strong & (values > _CERTAIN * errors)
+
+
+def _enough(group: StoredImages, layer: int | None) -> NDArray[np.bool_] | bool:
+    """Return where the weights of phases are so much in all that fractions of it mean something."""
+    weights = [group.read(name, layer)[0] for name in group.quantities if name.endswith("_weight")]
+    if not weights:
+        return True
+    total = np.nansum(weights, axis=0)
+    _, high = contrast(total, 0.0, 99.7)
+    return np.asarray(total > _WEAK * high)
 
 
 def _panel_title(name: str, quantity: str) -> str:

@@ -56,6 +56,31 @@ def draw_pattern(
         axes.legend(loc="upper right", ncols=2)
 
 
+def draw_relative_error(axes: Axes, x: F64, mean: F64, sigma: F64) -> None:
+    """Draw the error of a pattern in per cent: good ones have bands that hide behind the line.
+
+    Parameters
+    ----------
+    axes : Axes
+    x, mean, sigma : ndarray, shape (bins,)
+    """
+    percent = np.divide(100.0 * sigma, mean, out=np.full(mean.shape, np.nan), where=mean > 0.0)
+    axes.plot(x, percent, color=LINE, linewidth=0.8)
+    axes.set_ylabel("σ / I (%)")
+    axes.set_yscale("log", nonpositive="mask")
+    axes.grid(color="#e6e6e6", linewidth=0.6)
+    axes.yaxis.set_minor_formatter("")
+    shown = percent[percent > 0.0]
+    reach = shown.max() / shown.min() if shown.size else np.inf
+    if reach < 30.0:
+        from matplotlib.ticker import LogLocator, MaxNLocator
+
+        # Powers of ten are too few labels, and below a ratio of 5 there may be but one of 1, 2, 5.
+        few = MaxNLocator(4, steps=[1, 2, 5, 10])
+        axes.yaxis.set_major_locator(few if reach < 5.0 else LogLocator(subs=(1.0, 2.0, 5.0)))
+    axes.yaxis.set_major_formatter(lambda value, _: f"{value:g}")
+
+
 def _is_steep(values: F64) -> bool:
     positive = values[np.isfinite(values) & (values > 0.0)]
     if positive.size < max(8, values.size // 2):

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from aureole.cli.draw_pattern import draw_pattern
-from aureole.cli.figures import ACCENT, IMAGE_MAP, MASKED, contrast, number, plain, round_ticks
+from aureole.cli.draw_pattern import draw_pattern, draw_relative_error
+from aureole.cli.figures import IMAGE_MAP, MASKED, contrast, number, plain, round_ticks
 from aureole.io.status import FrameStatus
 
 if TYPE_CHECKING:
@@ -63,31 +63,13 @@ def _patterns(figure: Figure, axis: StoredAxis, result: StoredResult, overview: 
     draw_pattern(panels[0], axis.centres, overview.mean, sigma, scale=scale)
     panels[0].set_title("Mean pattern" + _of_frames(result) if several else "Pattern")
     if sigma is not None:
-        _relative_error(panels[1], axis.centres, overview.mean, sigma)
+        draw_relative_error(panels[1], axis.centres, overview.mean, sigma)
     if several and len(result.status) <= _FEW:
         _waterfall(panels[-1], axis, overview, logarithmic=panels[0].get_yscale() == "log")
     elif several:
         _heat_map(figure, panels[-1], axis, overview)
     last: Axes = panels[-1]
     return last
-
-
-def _relative_error(axes: Axes, x: F64, mean: F64, sigma: F64) -> None:
-    percent = np.divide(100.0 * sigma, mean, out=np.full(mean.shape, np.nan), where=mean > 0.0)
-    axes.plot(x, percent, color=ACCENT, linewidth=0.8)
-    axes.set_ylabel("σ / I (%)")
-    axes.set_yscale("log", nonpositive="mask")
-    axes.grid(color="#e6e6e6", linewidth=0.6)
-    axes.yaxis.set_minor_formatter("")
-    shown = percent[percent > 0.0]
-    reach = shown.max() / shown.min() if shown.size else np.inf
-    if reach < 30.0:
-        from matplotlib.ticker import LogLocator, MaxNLocator
-
-        # Powers of ten are too few labels, and below a ratio of 5 there may be but one of 1, 2, 5.
-        few = MaxNLocator(4, steps=[1, 2, 5, 10])
-        axes.yaxis.set_major_locator(few if reach < 5.0 else LogLocator(subs=(1.0, 2.0, 5.0)))
-    axes.yaxis.set_major_formatter(lambda value, _: f"{value:g}")
 
 
 def _half_bin(axis: StoredAxis) -> float:

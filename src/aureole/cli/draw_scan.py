@@ -10,14 +10,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from aureole.cli.draw_images import GREY, MARK, Panel, aspect, draw_panel, image_panels, step_of
-from aureole.cli.draw_pattern import draw_pattern
+from aureole.cli.draw_pattern import draw_pattern, draw_relative_error
 from aureole.cli.figures import ACCENT, plain
 from aureole.cli.places import place_text, position_text
 from aureole.errors import FormatError
 from aureole.io.status import FrameStatus
 
 if TYPE_CHECKING:
-    from matplotlib.axes import Axes
     from matplotlib.figure import Figure, FigureBase
 
     from aureole.io.scan_results import StoredPattern, StoredScan
@@ -148,7 +147,7 @@ def draw_scan(figure: Figure, scan: StoredScan, view: View, content: Content) ->
         _grid(figure, content.images)
         _footnote(figure, 0)
     elif view.what == "voxel":
-        _pattern(figure.subplots(), scan, view, content)
+        _pattern(figure, scan, view, content)
     else:
         panel = content.sinogram or content.slice
         assert panel is not None
@@ -159,8 +158,8 @@ def _heights(content: Content) -> list[float]:
     """Return the heights of the rows of an overview: of a map, images and pattern."""
     if content.sinogram is None:
         assert content.slice is not None
-        return [_grid_height([content.slice, *content.images]), 2.8]
-    return [3.8, 2.8, _grid_height(content.images)] if content.images else [3.8, 2.8]
+        return [_grid_height([content.slice, *content.images]), 3.4]
+    return [3.8, 3.4, _grid_height(content.images)] if content.images else [3.8, 3.4]
 
 
 def _grid_height(panels: list[Panel]) -> float:
@@ -178,7 +177,7 @@ def _overview(figure: Figure, scan: StoredScan, view: View, content: Content) ->
         left, right = parts[0].subplots(1, 2)
         draw_panel(figure, left, content.sinogram, logarithmic=view.scale == "log")
         draw_panel(figure, right, content.slice, logarithmic=view.scale == "log")
-    _pattern(parts[1].subplots(), scan, view, content)
+    _pattern(parts[1], scan, view, content)
     for part in parts[2:]:
         _grid(part, content.images)
     if content.images:
@@ -200,12 +199,15 @@ def _grid(figure: FigureBase, panels: list[Panel]) -> None:
         axes.remove()
 
 
-def _pattern(axes: Axes, scan: StoredScan, view: View, content: Content) -> None:
-    """Draw the pattern of a place with its errors, and the mean of all."""
+def _pattern(figure: FigureBase, scan: StoredScan, view: View, content: Content) -> None:
+    """Draw the pattern of a place and the mean of all, and below the relative error of that place."""
     assert content.pattern is not None
     assert content.mean is not None
     radial = scan.patterns.radial
     intensity, sigma, _ = content.pattern
+    heights = [1.0] if sigma is None else [1.0, 0.28]
+    panels = figure.subplots(len(heights), 1, sharex=True, height_ratios=heights, squeeze=False)[:, 0]
+    axes, lowest = panels[0], panels[-1]
     axes.plot(radial.centres, content.mean, color=ACCENT, linewidth=0.9, label="mean of all")
     # Noise of a volume falls below zero, where a logarithmic scale has nothing.
     scale = "linear" if view.scale == "auto" and scan.kind == "tomogram" else view.scale
@@ -213,11 +215,14 @@ def _pattern(axes: Axes, scan: StoredScan, view: View, content: Content) -> None
     if axes.get_yscale() == "linear":
         both = np.concatenate([intensity, content.mean])
         axes.set_ylim(bottom=min(0.0, float(np.nanmin(both))))
+    if sigma is not None:
+        draw_relative_error(lowest, radial.centres, intensity, sigma)
     if view.window is not None:
-        axes.axvspan(*view.window, color=MARK, alpha=0.25, linewidth=0)
+        for each in panels:
+            each.axvspan(*view.window, color=MARK, alpha=0.25, linewidth=0)
     kind = "brightest " if view.place is None else ""
     axes.set_title(f"Pattern of the {kind}{place_text(content.place)}{position_text(scan, content.place)}")
-    axes.set_xlabel(radial.label)
+    lowest.set_xlabel(radial.label)
     half = step_of(radial.centres) / 2
     axes.set_xlim(radial.centres.min() - half, radial.centres.max() + half)
     axes.legend(loc="upper right", ncols=3)

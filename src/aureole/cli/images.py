@@ -62,6 +62,10 @@ def read_images(args: argparse.Namespace) -> ImageRequest:
     from aureole.mapping.images import ImageRequest, read_references
     from aureole.units import unit
 
+    if args.phase_range is not None and not args.phase:
+        raise SpecError(
+            "--phase-range is where phases are fitted: give the references with --phase NAME=FILE"
+        )
     return ImageRequest(
         regions=windows("roi", args.roi),
         peaks=windows("peak", args.peak),

@@ -62,9 +62,14 @@ def _describe(name: str) -> tuple[str, Lines]:
 
             return f"{name}: geometry (PONI)", geometry_lines(load(name))
         from aureole.cli.tell_result import result_lines, scan_lines
+        from aureole.io.pdf_results import is_pdf_result
         from aureole.io.results import is_result
         from aureole.io.scan_results import is_scan_result, read_scan_result
 
+        if is_pdf_result(name):
+            from aureole.cli.tell_pdf import pdf_lines
+
+            return f"{name}: pair distribution functions", pdf_lines(name)
         if is_scan_result(name):
             with read_scan_result(name) as scan:
                 return f"{name}: {scan.kind} of patterns", scan_lines(name)

@@ -5,7 +5,8 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
-from aureole.cli.reduction import UNITS_EPILOG, add_options, reduction
+from aureole.cli.reduction import reduction
+from aureole.cli.reduction_options import UNITS_EPILOG, add_options
 from aureole.cli.terminal import progress_bar, tell
 
 _PROG = "aureole integrate"

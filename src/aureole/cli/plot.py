@@ -21,13 +21,16 @@ if TYPE_CHECKING:
     from aureole.io import Frames
 
 _PROG = "aureole plot"
+_OF_FRAMES = ("frame", "poni", "energy", "wavelength", "calibrant", "mask")
+"""Options that mean nothing for results."""
 
 _DESCRIPTION = """\
 Draw a picture (PNG, PDF or SVG).
 
 Of a result of 'aureole integrate': the mean pattern with its errors and all frames
 as a waterfall or heat map, or the cake. Of a map or a tomogram: sinogram, slice, the
-pattern of a voxel with its errors, and the images; what has no value is grey. Of a
+pattern of a voxel with its errors, and the images; what has no value is grey. Of pair
+distribution functions: G(r) where there is most of the sample, and how much there is. Of a
 frame: the image as it is stored with masked pixels in grey; with --poni also the beam
 centre and the rings of a calibrant, and a word if the image fits better after a flip."""
 
@@ -83,15 +86,16 @@ def add_parser(verbs: argparse._SubParsersAction[Any]) -> None:
         help="radial range, in the unit of the file, that sinogram and slice show (default: all)",
     )
     frame = parser.add_argument_group("for a frame")
-    frame.add_argument("--frame", type=int, default=0, metavar="N", help="which of a series, from 0")
+    frame.add_argument("--frame", type=int, metavar="N", help="which of a series, from 0 (default: 0)")
     inputs.add_geometry(frame, required=False)
-    frame.add_argument("--calibrant", metavar="NAME", help="whose rings to draw, such as CeO2 or LaB6")
+    frame.add_argument("--calibrant", metavar="NAME", help="whose rings to draw, such as CeO2, or a .D file")
     frame.add_argument("--mask", metavar="FILE", help="image that is not zero where pixels are invalid")
 
 
 def run(args: argparse.Namespace) -> int:
     """Draw."""
     from aureole.cli.figures import check_picture
+    from aureole.io.pdf_results import is_pdf_result
     from aureole.io.results import is_result
     from aureole.io.scan_results import is_scan_result
     from aureole.runs.report import check_output
@@ -101,15 +105,20 @@ def run(args: argparse.Namespace) -> int:
     given = [str(name).partition("::")[0] for name in (args.file, args.poni, args.mask) if name is not None]
     check_output(output, given, overwrite=args.overwrite)
     if is_scan_result(args.file):
-        _refuse(args, ("poni", "calibrant", "mask"), "is for frames, and this is a result")
+        _refuse(args, _OF_FRAMES, "is for frames, and this is a result")
         _run_scan(args, output)
         print(output)
         return 0
     _refuse(args, ("layer", "voxel", "q"), "is for maps and tomograms")
     if args.what != "overview":
         raise SpecError(f"{args.file}: --what is for maps and tomograms")
-    if is_result(args.file):
-        _refuse(args, ("poni", "calibrant", "mask"), "is for frames, and this is a result")
+    if is_pdf_result(args.file):
+        from aureole.cli.draw_pdf import draw_volume
+
+        _refuse(args, _OF_FRAMES, "is for frames, and this is a result")
+        draw_volume(Path(args.file), output, overwrite=args.overwrite)
+    elif is_result(args.file):
+        _refuse(args, _OF_FRAMES, "is for frames, and this is a result")
         plot_result(args.file, output, scale=args.scale, overwrite=args.overwrite)
     else:
         _run_frame(args, output)
@@ -174,13 +183,12 @@ def _run_frame(args: argparse.Namespace, output: Path) -> None:
     mask = None if args.mask is None else read_image(args.mask)
     with open_frames(args.file) as frames:
         check_output(output, frames.sources, overwrite=args.overwrite)
-        if not 0 <= args.frame < len(frames):
-            raise InputError(
-                f"{args.file}: has {len(frames)} frames, from 0; there is no --frame {args.frame}"
-            )
+        number = args.frame or 0
+        if not 0 <= number < len(frames):
+            raise InputError(f"{args.file}: has {len(frames)} frames, from 0; there is no --frame {number}")
         plot_frame(
             frames,
-            args.frame,
+            number,
             output,
             geometry=geometry,
             calibrant_name=args.calibrant,

@@ -23,9 +23,8 @@ def geometry_lines(geometry: Geometry) -> Lines:
     shape = f"{detector.shape[0]} x {detector.shape[1]} pixels" if detector.shape else "shape from the frames"
     size = f"{detector.pixel1 * 1e6:g} x {detector.pixel2 * 1e6:g} µm"
     yield "detector", f"{detector.name}, {shape} of {size} (slow x fast)"
-    if detector.sensor is not None:
-        thick = f", {detector.sensor.thickness * 1e6:g} µm" if detector.sensor.thickness else ""
-        yield "sensor", f"{detector.sensor.material}{thick}"
+    if detector.known_sensor is not None:
+        yield "sensor", f"{detector.known_sensor}"
     yield "orientation", f"{detector.orientation}"
     yield "distance", f"{geometry.dist * 1e3:.6g} mm"
     yield "PONI", f"{geometry.poni1 * 1e3:.6g} mm (slow), {geometry.poni2 * 1e3:.6g} mm (fast)"

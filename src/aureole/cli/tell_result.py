@@ -12,6 +12,7 @@ from aureole.azimuthal import IntegrationSpec
 from aureole.azimuthal.corrections import pixels
 from aureole.cli.tell_geometry import Lines, geometry_lines, share
 from aureole.errors import FormatError, InputError
+from aureole.geometry import Sensor
 from aureole.io.results import read_result
 from aureole.io.scan_results import StoredReconstruction, StoredScan, read_scan_result
 from aureole.io.status import FrameStatus
@@ -172,6 +173,8 @@ def _masks(spec: Mapping[str, Any]) -> Iterator[str]:
 def _corrections(spec: Mapping[str, Any]) -> Iterator[str]:
     if spec["solid_angle"]:
         yield "solid angle"
+    if (sensor := spec.get("efficiency")) is not None:
+        yield f"efficiency of {Sensor(**sensor)}"
     if spec["polarization_factor"] is not None:
         yield f"polarization {spec['polarization_factor']:g}"
     for key in ("dark", "flat", "absorption"):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import signal
 import sys
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 BROKEN_PIPE = 128 + signal.SIGPIPE
 _STOPS = {signal.SIGINT: "interrupted", signal.SIGTERM: "terminated", signal.SIGHUP: "hung up"}
 """The signals that ask the process to end: from the keyboard, from batch systems, from a closed terminal."""
+_NOT_MAPPED = ("failed to map segment from shared object", os.strerror(errno.ENOMEM))
 _LISTED = 10
 """How many bad frames are listed by name."""
 
@@ -69,8 +71,20 @@ def guarded(prog: str, run: Callable[[], int], *, stopped: str = "nothing was wr
     except MemoryError as error:
         return _fail(prog, f"not enough memory {error}")
     except Exception as error:
+        if _for_want_of_memory(error):
+            return _fail(prog, f"not enough memory to load a library ({error})")
         traceback.print_exc()
         return _fail(prog, f"this is a defect of Aureole, please report it: {type(error).__name__}: {error}")
+
+
+def _for_want_of_memory(error: BaseException | None) -> bool:
+    """Whether a library could not be loaded since there was no memory for it."""
+    if not isinstance(error, ImportError):
+        return False
+    text = str(error)
+    # The loader of shared libraries does not say why it could not map one, and that is the usual reason.
+    wanting = any(sign in text for sign in _NOT_MAPPED) or isinstance(error.__cause__, MemoryError)
+    return wanting or _for_want_of_memory(error.__cause__)
 
 
 def _mend_streams() -> None:

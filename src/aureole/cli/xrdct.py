@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 from aureole.cli.images import add_images, image_files, read_images, windows
 from aureole.cli.inputs import add_wait
-from aureole.cli.reduction import UNITS_EPILOG, add_options, reduction
+from aureole.cli.reduction import reduction
+from aureole.cli.reduction_options import UNITS_EPILOG, add_options
 from aureole.cli.scan_options import add_xrdct_scan, expected_frames, read_xrdct_scan, scan_files
 from aureole.cli.terminal import note, progress_bar, tell
 from aureole.errors import SpecError
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from aureole.io import Frames
-    from aureole.mapping.xrdct import TomographyRequest
+    from aureole.mapping.tomography import TomographyRequest
 
 _PROG = "aureole xrdct"
 _METHODS = ("fbp", "sirt", "cgls", "osem", "mlem", "tv")
@@ -144,8 +145,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _request(args: argparse.Namespace, frames: Frames) -> TomographyRequest:
-    from aureole.mapping.tomogram import Corrections, Reconstruction
-    from aureole.mapping.xrdct import TomographyRequest
+    from aureole.mapping.tomography import Corrections, Reconstruction, TomographyRequest
 
     return TomographyRequest(
         corrections=Corrections(
@@ -189,8 +189,8 @@ def _transmission(
         return None
     if file_of(source) is None:
         read_scalars(source, frames)
-        return partial(read_positions, source, frames)
-    values = read_positions(source, frames)
+        return partial(read_positions, source, frames, what="transmission")
+    values = read_positions(source, frames, what="transmission")
     wrong = np.flatnonzero((values <= 0) | (values > MOST))
     if wrong.size:
         raise SpecError(f"{source}: {values[wrong[0]]:g} of frame {wrong[0]} is no transmission, from 0 to 1")

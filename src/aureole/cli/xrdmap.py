@@ -7,7 +7,8 @@ from typing import Any
 
 from aureole.cli.images import add_images, image_files, read_images
 from aureole.cli.inputs import add_wait
-from aureole.cli.reduction import UNITS_EPILOG, add_options, reduction
+from aureole.cli.reduction import reduction
+from aureole.cli.reduction_options import UNITS_EPILOG, add_options
 from aureole.cli.scan_options import add_map_scan, expected_frames, read_map_scan, scan_files
 from aureole.cli.terminal import note, progress_bar, tell
 

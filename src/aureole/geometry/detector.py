@@ -13,6 +13,7 @@ from numpy.typing import DTypeLike
 from aureole.errors import GeometryError
 from aureole.geometry.catalogue import GENERIC, Mode, Model, find_model
 from aureole.geometry.layout import BoolArray, FloatArray, Layout, Pair, checked_seams
+from aureole.geometry.sensor import Sensor, usual_sensor
 
 _LONGEST_SIDE, _MOST_PIXELS = 1 << 20, 1 << 28
 """More than any detector has; a mask of more would fill the memory."""
@@ -21,14 +22,6 @@ _SAME_PIXEL = 0.02
 """Relative difference up to which a refined pixel size still means the catalogue's."""
 _PIXELS = 1e-9, 1.0
 """Sizes of pixels (m) that are believed."""
-
-
-@dataclass(frozen=True, slots=True)
-class Sensor:
-    """What the photons are absorbed in: material, and thickness in metres where it is known."""
-
-    material: str
-    thickness: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +42,7 @@ class Detector:
         1 to 4 as in EXIF: where the first pixel stands. 3 (default): as stored; 1: both axes reversed; 2: the
         slow one; 4: the fast one. It re-indexes positions; frames and masks stay as they are stored.
     sensor : Sensor or None
-        For the record; no correction uses it.
+        As it was given; see `known_sensor`.
     layout : Layout
         Modules and gaps at full resolution.
     binning : tuple of int
@@ -104,6 +97,11 @@ class Detector:
                 f"detector {self.name} has no shape: give max_shape, or the shape of an image"
             )
         return self.shape
+
+    @property
+    def known_sensor(self) -> Sensor | None:
+        """The sensor that was given, or else the one that detectors of this name have; None if unknown."""
+        return self.sensor or usual_sensor(self.name)
 
     def with_shape(self, shape: tuple[int, ...]) -> Detector:
         """Return the detector for images of this shape.
@@ -284,7 +282,7 @@ def detector(
     orientation : int
         1 to 4, see `Detector`.
     sensor : Sensor, optional
-        For the record.
+        In the place of that which detectors of this name have.
 
     Raises
     ------

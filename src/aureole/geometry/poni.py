@@ -11,8 +11,9 @@ from typing import Any, NoReturn
 
 from aureole.errors import GeometryError
 from aureole.geometry.catalogue import GENERIC, find_model
-from aureole.geometry.detector import Detector, Sensor, detector
+from aureole.geometry.detector import Detector, detector
 from aureole.geometry.pose import Geometry
+from aureole.geometry.sensor import Sensor
 
 _VERSIONS = (1.0, 2.0, 2.1, 3.0)
 _NUMBERS = {
@@ -343,7 +344,7 @@ def _sensor(entry: _Entry, given: Any) -> Sensor | None:
         thickness = given.get("thickness")
         number = _float(thickness)
         if thickness is None or number is not None:
-            return Sensor(given["material"], number)
+            return Sensor(given["material"], number or None)
     raise GeometryError(
         f"PONI line {entry.line}: sensor must have a material and a thickness, not {_shown(given)}"
     )

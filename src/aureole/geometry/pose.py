@@ -205,6 +205,12 @@ class Geometry:
         grid = self.grid()
         return fields.values(self._plane().solid_angle(), grid.rows, grid.columns, threads=threads)
 
+    def incidence(self) -> FloatArray:
+        """Return cos α of the angles of incidence α upon the pixels, (n1, n2)."""
+        grid = self.grid()
+        slant = np.square(grid.rows)[:, np.newaxis] + np.square(grid.columns) + self.dist**2
+        return np.asarray(self.dist / np.sqrt(slant))
+
     def polarization(
         self, factor: float, axis_offset: float = 0.0, *, threads: int | None = None
     ) -> FloatArray:

@@ -19,8 +19,8 @@ if TYPE_CHECKING:
     from aureole.io.nexus import Provenance as Provenance
     from aureole.io.nexus import Site as Site
     from aureole.io.nexus import Source as Source
-    from aureole.io.patterns import AxisData as AxisData
-    from aureole.io.patterns import PatternLayout as PatternLayout
+    from aureole.io.pattern_layout import AxisData as AxisData
+    from aureole.io.pattern_layout import PatternLayout as PatternLayout
     from aureole.io.patterns import PatternWriter as PatternWriter
     from aureole.io.positioners import find_positioners as find_positioners
     from aureole.io.positioners import read_positions as read_positions
@@ -39,10 +39,10 @@ if TYPE_CHECKING:
     from aureole.io.text import write_text as write_text
 
 _HOME = {
-    "AxisData": "patterns",
+    "AxisData": "pattern_layout",
     "FrameStatus": "status",
     "Frames": "series",
-    "PatternLayout": "patterns",
+    "PatternLayout": "pattern_layout",
     "PatternWriter": "patterns",
     "Provenance": "nexus",
     "Source": "nexus",

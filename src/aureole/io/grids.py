@@ -74,8 +74,10 @@ def new_data(
     *,
     sigma: bool,
     long_name: str = "intensity",
+    signal: str = "I",
+    units: str = _ARBITRARY,
 ) -> h5py.Group:
-    """Create an NXdata of patterns with an empty signal ``I``, ``I_errors`` beside it, and axes; return it.
+    """Create an NXdata of patterns with an empty signal, its errors beside it, and axes; return it.
 
     Parameters
     ----------
@@ -87,23 +89,26 @@ def new_data(
         Whether there are errors.
     long_name : str
         Of the signal.
+    signal : str
+        Its name; ``_errors`` is added for that of the errors.
+    units : str
 
     Notes
     -----
     Whoever calls this writes all of the data sets: places that nobody writes hold anything.
     """
     data = new_group(entry, name, "NXdata")
-    data.attrs["signal"] = "I"
+    data.attrs["signal"] = signal
     _write_axes(data, axes)
     data.attrs["interpretation"] = "spectrum"
     data.attrs["title"] = long_name
     shape = tuple(len(axis.values) for axis in axes)
-    texts = {"I": long_name} | ({"I_errors": f"error of {long_name}"} if sigma else {})
+    texts = {signal: long_name} | ({f"{signal}_errors": f"error of {long_name}"} if sigma else {})
     for key, text in texts.items():
         dataset = data.create_dataset(key, shape, np.float32, fill_time="never")
         dataset.attrs["long_name"] = text
-        dataset.attrs["units"] = _ARBITRARY
-    data["I"].attrs["interpretation"] = "spectrum"
+        dataset.attrs["units"] = units
+    data[signal].attrs["interpretation"] = "spectrum"
     return data
 
 

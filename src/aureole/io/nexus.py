@@ -41,7 +41,7 @@ class Site:
 
 
 class Source(NamedTuple):
-    """A file that was read, as it was when the run began, or when it ended if it came on the way.
+    """A file that was read, as it was when the run began, or when it had been read if it came on the way.
 
     Without size and time where it was not there.
     """

@@ -1,14 +1,8 @@
-"""NeXus files of patterns and cakes, written row by row.
-
-Patterns against q or 2θ follow the application definitions NXazint1d and NXazint2d of NeXus 2025.11
-(https://manual.nexusformat.org/classes/applications/NXazint1d.html); what has no place there (other units, no
-wavelength) is a plain NXdata of the same structure.
-"""
+"""NeXus files of patterns and cakes, written row by row."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
 
@@ -17,112 +11,13 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from aureole.errors import SpecError
-from aureole.io.nexus import (
-    Provenance,
-    Site,
-    Source,
-    new_entry,
-    new_group,
-    source_name,
-    write_provenance,
-    write_site,
-    write_source_facts,
-)
+from aureole.io.nexus import Source, source_name, write_source_facts
+from aureole.io.pattern_layout import PatternLayout, check_layout, write_skeleton
 from aureole.io.pending_hdf5 import PendingHdf5
 from aureole.io.status import FrameStatus
 
-_UNIT_NAMES = {
-    "nm^-1": "1/nm",
-    "A^-1": "1/angstrom",
-    "nm^-2": "1/nm^2",
-    "A^-2": "1/angstrom^2",
-    "A": "angstrom",
-    "deg": "degree",
-    "None": "",
-}
-_QUANTITIES = {"2th": "2theta", "d*2": "d*^2"}
-_ARBITRARY = "arbitrary units"
-_CHUNK_BYTES = 1 << 18
 _PART_NAMES = {"I": "intensity", "I_errors": "sigma"}
 """What rows are called in the parts of a run."""
-
-
-@dataclass(frozen=True, slots=True)
-class AxisData:
-    """One axis of a pattern as it is stored.
-
-    Attributes
-    ----------
-    unit : str
-        Name of the unit, such as ``"q_nm^-1"`` or ``"chi_deg"``.
-    centres : ndarray, shape (n,)
-        Centres of the bins.
-    edges : ndarray, shape (n + 1,), optional
-        Their limits.
-    """
-
-    unit: str
-    centres: NDArray[np.float64]
-    edges: NDArray[np.float64] | None = None
-
-    @property
-    def quantity(self) -> str:
-        """Name of the quantity: ``"q"``, ``"2theta"``..."""
-        name = self.unit.rpartition("_")[0]
-        return _QUANTITIES.get(name, name)
-
-    @property
-    def units(self) -> str:
-        """Its unit as NeXus spells it: ``"1/nm"``, ``"degree"``...; empty where there is none."""
-        symbol = self.unit.rpartition("_")[2]
-        return _UNIT_NAMES.get(symbol, symbol)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PatternLayout:
-    """What a file of patterns or cakes holds besides the rows.
-
-    Attributes
-    ----------
-    radial, azimuthal : AxisData, optional
-        At least one; with both, a row is a cake of shape (azimuthal, radial).
-    norm : ndarray, optional
-        The static normalisation, of the shape of a row; stored once.
-    sigma : bool
-        Whether there are errors.
-    solid_angle, polarization : bool
-        Which corrections the intensities have seen.
-    monitor : ndarray, shape (frames,), optional
-        The monitor by which each frame was divided.
-    site : Site
-        Where the data were taken.
-    provenance : Provenance
-        How they came about.
-    """
-
-    radial: AxisData | None = None
-    azimuthal: AxisData | None = None
-    norm: NDArray[np.float64] | None = None
-    sigma: bool = True
-    solid_angle: bool = True
-    polarization: bool = False
-    monitor: NDArray[np.float64] | None = None
-    site: Site = field(default_factory=Site)
-    provenance: Provenance = field(default_factory=Provenance)
-
-    @property
-    def row_shape(self) -> tuple[int, ...]:
-        """Shape of the intensities of one frame."""
-        return tuple(len(axis.centres) for axis in (self.azimuthal, self.radial) if axis is not None)
-
-    @property
-    def definition(self) -> str | None:
-        """Name of the application definition that these data follow, if one does."""
-        if self.radial is None or self.radial.quantity not in ("q", "2theta"):
-            return None
-        if self.site.wavelength is None:
-            return None
-        return "NXazint1d" if self.azimuthal is None else "NXazint2d"
 
 
 class PatternWriter:
@@ -153,11 +48,11 @@ class PatternWriter:
     def __init__(
         self, path: str | Path, frames: int, layout: PatternLayout, *, overwrite: bool = False
     ) -> None:
-        _check(layout, frames)
+        check_layout(layout, frames)
         self.layout = layout
         self._pending = PendingHdf5(path, frames, overwrite=overwrite)
         with self._pending.or_nothing(), self._pending.writing() as file:
-            self._rows = _write_skeleton(file, layout, frames)
+            self._rows = write_skeleton(file, layout, frames)
 
     def write(
         self,
@@ -277,89 +172,3 @@ class PatternWriter:
             self.close()
         else:
             self.discard()
-
-
-def _check(layout: PatternLayout, frames: int) -> None:
-    if not layout.row_shape:
-        raise SpecError("a file of patterns needs a radial or an azimuthal axis")
-    if frames < 1:
-        raise SpecError(f"a file of {frames} patterns cannot be written")
-    if layout.norm is not None and layout.norm.shape != layout.row_shape:
-        raise SpecError(f"a norm of shape {layout.norm.shape} does not fit rows of {layout.row_shape}")
-    if layout.monitor is not None and layout.monitor.shape != (frames,):
-        raise SpecError(f"{layout.monitor.size} monitor values for {frames} frames")
-    for axis in (layout.radial, layout.azimuthal):
-        if axis is not None and axis.edges is not None and len(axis.edges) != len(axis.centres) + 1:
-            raise SpecError(f"{len(axis.edges)} edges for {len(axis.centres)} bins of {axis.unit}")
-
-
-def _write_skeleton(file: h5py.File, layout: PatternLayout, frames: int) -> dict[str, h5py.Dataset]:
-    """Write all but the rows, and return the data sets that they go to."""
-    entry = new_entry(file)
-    if layout.definition is not None:
-        entry["definition"] = layout.definition
-    entry["solid_angle_applied"] = layout.solid_angle
-    entry["polarization_applied"] = layout.polarization
-    entry["normalization_applied"] = True
-    entry["monitor_applied"] = layout.monitor is not None
-    # The definitions ask for a kind and know no other; nothing is made up where nobody named a source.
-    named = layout.definition is not None and layout.site.source != Site().source
-    write_site(entry, layout.site, kind="Synchrotron X-ray Source" if named else None)
-    if layout.monitor is not None:
-        new_group(entry, "monitor", "NXmonitor")["data"] = layout.monitor
-    write_provenance(entry, "reduction", layout.provenance)
-    return _write_data(entry, layout, frames)
-
-
-def _write_data(entry: h5py.Group, layout: PatternLayout, frames: int) -> dict[str, h5py.Dataset]:
-    data = new_group(entry, "data", "NXdata")
-    interpretation = "spectrum" if len(layout.row_shape) == 1 else "image"
-    strict = layout.definition is not None
-    names: list[str] = []
-    for name, axis in (("azimuthal_axis", layout.azimuthal), ("radial_axis", layout.radial)):
-        if axis is not None:
-            names.append(name)
-            _write_axis(data, name, axis, strict=strict)
-    data.attrs["signal"] = "I"
-    data.attrs["axes"] = [".", *names]
-    data.attrs["interpretation"] = interpretation
-    # The long names that the definitions prescribe leave no room for units, so that the title has them.
-    axes = (axis for axis in (layout.azimuthal, layout.radial) if axis is not None)
-    title = "Intensity against " + " and ".join(_labelled(axis) for axis in axes)
-    data.attrs["title"] = title
-    data["title"] = title
-    row_bytes = 4 * int(np.prod(layout.row_shape))
-    chunk = (max(1, min(frames, _CHUNK_BYTES // row_bytes)), *layout.row_shape)
-    series = {"I": "intensity"} | ({"I_errors": "estimated intensity error"} if layout.sigma else {})
-    rows = {}
-    for name, long_name in series.items():
-        rows[name] = dataset = data.create_dataset(
-            name, (frames, *layout.row_shape), np.float32, chunks=chunk, fillvalue=np.float32(np.nan)
-        )
-        dataset.attrs["long_name"] = long_name
-        dataset.attrs["units"] = _ARBITRARY
-    rows["I"].attrs["interpretation"] = interpretation
-    if layout.norm is not None:
-        data["norm"] = layout.norm
-        data["norm"].attrs["long_name"] = "effective number of pixels contributing to the corresponding bin"
-        data["norm"].attrs["units"] = _ARBITRARY
-    return rows
-
-
-def _labelled(axis: AxisData, what: str = "") -> str:
-    return f"{axis.quantity}{what} ({axis.units})" if axis.units else f"{axis.quantity}{what}"
-
-
-def _write_axis(data: h5py.Group, name: str, axis: AxisData, *, strict: bool) -> None:
-    """Write an axis, with the long name that the application definitions prescribe where one applies."""
-    if not strict:
-        label, edges_label = _labelled(axis), _labelled(axis, " bin edges")
-    elif name == "azimuthal_axis":
-        label, edges_label = "azimuthal bin center", "azimuthal bin edges"
-    else:
-        label, edges_label = axis.quantity, f"{axis.quantity} bin edges"
-    for key, values, text in ((name, axis.centres, label), (f"{name}_edges", axis.edges, edges_label)):
-        if values is not None:
-            data[key] = values
-            data[key].attrs["long_name"] = text
-            data[key].attrs["units"] = axis.units

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 from threading import Lock
 
@@ -13,7 +13,7 @@ import numpy as np
 from aureole.errors import OutputError
 from aureole.io.nexus import write_status
 from aureole.io.publish import Publication, unwritable
-from aureole.io.shelter import PatientFile, signals_wait
+from aureole.io.shelter import ShelteredHdf5, signals_wait
 from aureole.io.status import FrameStatus
 
 
@@ -25,7 +25,7 @@ class PendingHdf5:
     path : path
         The file to write.
     frames : int
-        How many frames it accounts for; all are "pending" at first.
+        How many frames it accounts for, which may be none; all are "pending" at first.
     overwrite : bool
         Whether an existing file may be replaced.
 
@@ -45,10 +45,9 @@ class PendingHdf5:
         self._messages: dict[int, str] = {}
         self._lock = Lock()
         self._publication = Publication(path, overwrite=overwrite)
-        self._file: h5py.File | None = None
-        self._disk = PatientFile(self._publication.temporary)
-        with self.or_nothing(), signals_wait():
-            self._file = h5py.File(self._disk, "w")
+        self._file: ShelteredHdf5 | None = None
+        with self.or_nothing():
+            self._file = ShelteredHdf5(self._publication.temporary)
 
     @contextmanager
     def or_nothing(self) -> Iterator[None]:
@@ -65,14 +64,8 @@ class PendingHdf5:
         """Raise an `OutputError` if the disk, or libhdf5, refuses what the block writes."""
         try:
             yield
-        except Exception as error:
-            # What libhdf5 finds is odd where the disk has not kept what was written.
-            reason = self._disk.failure or error
-            if not isinstance(reason, OSError | RuntimeError):
-                raise
-            raise OutputError(unwritable(self._publication.target, reason)) from None
-        if self._disk.failure is not None:
-            raise OutputError(unwritable(self._publication.target, self._disk.failure))
+        except (OSError, RuntimeError) as error:
+            raise OutputError(unwritable(self._publication.target, error)) from None
 
     @contextmanager
     def writing(self) -> Iterator[h5py.File]:
@@ -83,10 +76,11 @@ class PendingHdf5:
         OutputError
             It is closed, or the disk refuses.
         """
-        with self._lock, self._refusals(), signals_wait():
-            if self._file is None:
+        with self._lock, self._refusals():
+            if self._file is None or self._file.closed:
                 raise self.error("is closed")
-            yield self._file
+            with self._file.writing() as file:
+                yield file
 
     @property
     def target(self) -> Path:
@@ -96,7 +90,7 @@ class PendingHdf5:
     @property
     def closed(self) -> bool:
         """Whether it is complete or given up."""
-        return self._file is None
+        return self._file is None or self._file.closed
 
     def error(self, reason: str) -> OutputError:
         """Return what to raise where something is wrong with the file."""
@@ -122,14 +116,13 @@ class PendingHdf5:
         OutputError
             The file cannot be completed, or one of its name has come into being meanwhile.
         """
-        if self._file is None:
+        if self._file is None or self._file.closed:
             return
         with self.or_nothing():
-            with signals_wait():
-                write_status(self._file["entry"], self.status, self._messages)
-                self._file.close()
-                self._file = None
-            self._disk.close()
+            if len(self.status):
+                with self._file.writing() as file:
+                    write_status(file["entry"], self.status, self._messages)
+            self._file.close()
             if check is not None:
                 check(self._publication.temporary)
         self._publication.commit()
@@ -138,9 +131,5 @@ class PendingHdf5:
         """Give the file up; nothing is left behind."""
         with signals_wait():
             if self._file is not None:
-                # A file that cannot be completed cannot be closed in order either.
-                with suppress(OSError, RuntimeError):
-                    self._file.close()
-                self._file = None
-            self._disk.close()
+                self._file.discard()
             self._publication.discard()

@@ -62,8 +62,8 @@ def find_positioners(path: str) -> dict[str, str]:
         return {name: found.path for name, found in _all(file).items()}
 
 
-def read_positions(source: str, frames: Frames) -> NDArray[np.float64]:
-    """Read where a motor was for each frame.
+def read_positions(source: str, frames: Frames, *, what: str = "position") -> NDArray[np.float64]:
+    """Read where a motor was for each frame, or what else each must have.
 
     Parameters
     ----------
@@ -71,6 +71,8 @@ def read_positions(source: str, frames: Frames) -> NDArray[np.float64]:
         ``file.h5:name`` (one that `find_positioners` finds), or what `aureole.io.read_scalars` takes:
         ``file.h5::/path``, ``file.csv:column``, or a key of the frames' headers.
     frames : Frames
+    what : str
+        What it is, for messages.
 
     Returns
     -------
@@ -80,25 +82,27 @@ def read_positions(source: str, frames: Frames) -> NDArray[np.float64]:
     Raises
     ------
     InputError
-        The source cannot be read, has another number of values, or no position for a frame that is there.
+        The source cannot be read, has another number of values, or none that is finite for a frame that is
+        there.
     """
     named = _file_and_name(source)
     if named is not None:
         values = _read_named(*named, len(frames))
     else:
         found = read_scalars(source, frames)
-        values = found if isinstance(found, np.ndarray) else _from_headers(source, frames)
+        values = found if isinstance(found, np.ndarray) else _from_headers(source, frames, what)
     for index in map(int, np.flatnonzero(~np.isfinite(values))):
         try:
             frames.header(index)
         except FrameError:
             values[index] = np.nan
             continue
-        raise SpecError(f"{source}: frame {index}, {frames.name(index)}, has no position ({values[index]})")
+        wrong = "is not a number" if np.isnan(values[index]) else f"is {values[index]}"
+        raise SpecError(f"{source}: the {what} of frame {index}, {frames.name(index)}, {wrong}")
     return values
 
 
-def _from_headers(key: str, frames: Frames) -> NDArray[np.float64]:
+def _from_headers(key: str, frames: Frames, what: str) -> NDArray[np.float64]:
     values = np.full(len(frames), np.nan)
     for index in range(len(frames)):
         try:
@@ -108,7 +112,7 @@ def _from_headers(key: str, frames: Frames) -> NDArray[np.float64]:
         try:
             values[index] = demanded_number(header, key, frames.name(index))
         except FrameCorrupt as error:
-            raise SpecError(f"{error}; each frame needs a position") from None
+            raise SpecError(f"{error}; each frame needs a {what}") from None
     return values
 
 

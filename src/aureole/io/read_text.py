@@ -9,14 +9,14 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from aureole.errors import FormatError, InputError
+from aureole.errors import FormatError
+from aureole.io.lines import read_lines
 from aureole.units import UNITS
 
 _COMMENT = ("#", "!", "%", ";", "'", "/*", "//")
 _NUMBER = re.compile(r"[-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?|[-+]?(?:nan|inf)", re.ASCII | re.IGNORECASE)
 _LIKE_A_NUMBER = re.compile(r"[-+.]*\d|[-+]?(?:nan|inf)\b", re.IGNORECASE)
 _DECIMAL_COMMA = re.compile(r"\d,\d+(?:[eE][-+]?\d+)?(?=[\s;]|$)")
-_MOST_BYTES = 1 << 28
 _CHI_HEADER = 4
 _FIT2D_UNITS = {"2-theta angle (degrees)": "2th_deg", "2-theta angle (radians)": "2th_rad"}
 
@@ -62,7 +62,7 @@ def read_text(path: str | Path) -> TextPattern:
     FormatError
         It is not text, has no such columns, decimal commas, or radial positions that fall; the line is named.
     """
-    lines = _lines(path)
+    lines = read_lines(path, "a pattern as text")
     chi = Path(path).suffix.lower() == ".chi" and not any(line.startswith(_COMMENT) for line in lines[:4])
     header = lines[:_CHI_HEADER] if chi else []
     rows: list[list[float]] = []
@@ -85,22 +85,6 @@ def read_text(path: str | Path) -> TextPattern:
         raise FormatError(f"{path}: radial positions fall from {first:g} to {second:g}; sort them")
     sigma = columns[2] if len(columns) == 3 else None
     return TextPattern(columns[0], columns[1], sigma, _unit(header), tuple(header))
-
-
-def _lines(path: str | Path) -> list[str]:
-    try:
-        with Path(path).open("rb") as file:
-            content = file.read(_MOST_BYTES + 1)
-    except (OSError, ValueError) as error:
-        reason = getattr(error, "strerror", None) or error
-        raise InputError(f"{path}: cannot be read ({reason})") from None
-    if b"\0" in content or len(content) > _MOST_BYTES:
-        raise FormatError(f"{path}: is not a pattern as text")
-    try:
-        text = content.decode("utf-8-sig")
-    except UnicodeDecodeError:
-        text = content.decode("latin-1")
-    return [line.strip() for line in text.splitlines()]
 
 
 def _row(where: str, line: str, width: int | None) -> list[float]:

@@ -16,7 +16,8 @@ from aureole.io.hdf5_files import TROUBLES, open_file, why
 from aureole.io.hdf5_layout import holds_result, holds_scan
 from aureole.io.sniff import kind_of_content
 from aureole.io.status import FrameStatus
-from aureole.io.stored import StoredAxis, StoredRun, ratio, stored, stored_axis, stored_text
+from aureole.io.stored import StoredAxis, StoredRun, ratio, stored_axis, stored_text
+from aureole.io.stored_rows import StoredRows
 
 F64 = NDArray[np.float64]
 
@@ -69,14 +70,13 @@ class StoredResult(StoredRun):
         self.radial = _axis(data, "radial", self.spec)
         self.azimuthal = _axis(data, "azimuthal", self.spec)
         bins = [axis.centres.size for axis in (self.azimuthal, self.radial) if axis is not None]
-        self._intensity = stored(data, "I")
-        frames = self._intensity.shape[:1]
+        self._rows = StoredRows(data)
+        frames = self.shape[:1]
         # Shapes first: a file of a few bytes can promise any number of values.
-        if not bins or self._intensity.shape != (*frames, *bins) or not frames:
-            raise ValueError(f"I has shape {self._intensity.shape} with axes of {bins}")
+        if not bins or self.shape != (*frames, *bins) or not frames:
+            raise ValueError(f"I has shape {self.shape} with axes of {bins}")
         if frames != self.status.shape:
             raise ValueError(f"I has {frames[0]} rows, and there are {len(self.status)} frames")
-        self._sigma = stored(data, "I_errors", shape=self._intensity.shape) if "I_errors" in data else None
         self.facts["definition"] = (
             stored_text(entry, "definition") if "definition" in entry else "plain NXdata"
         )
@@ -89,12 +89,12 @@ class StoredResult(StoredRun):
     @property
     def shape(self) -> tuple[int, ...]:
         """Shape of the intensities: frames first."""
-        return tuple(self._intensity.shape)
+        return self._rows.shape
 
     @property
     def has_errors(self) -> bool:
         """Whether there are errors."""
-        return self._sigma is not None
+        return self._rows.has_errors
 
     def read(self, frame: int) -> tuple[F64, F64 | None]:
         """Return intensity and sigma of one frame, each of the shape of a row; NaN where it is not done.
@@ -105,8 +105,7 @@ class StoredResult(StoredRun):
             They cannot be read.
         """
         try:
-            sigma = None if self._sigma is None else self._sigma[frame].astype(np.float64)
-            return self._intensity[frame].astype(np.float64), sigma
+            return self._rows.read(frame)
         except TROUBLES as error:
             raise FormatError(f"{self.path}: its data cannot be read ({why(error)})") from None
 
@@ -127,13 +126,13 @@ class StoredResult(StoredRun):
         counts = np.zeros(row_shape, np.int64)
         rows = np.zeros((len(edges) - 1, row_shape[-1]))
         seen = np.zeros(rows.shape, np.int64)
-        for start, intensity, sigma in self._blocks():
+        for start, intensity, sigma in self.blocks():
             valid = np.isfinite(intensity)
             filled = np.where(valid, intensity, 0.0)
             sums += filled.sum(0)
             counts += valid.sum(0)
             if sigma is not None:
-                squares += np.where(valid, np.square(sigma, dtype=np.float64), 0.0).sum(0)
+                squares += np.where(valid, np.square(sigma), 0.0).sum(0)
             if self.is_cake:
                 filled, valid = filled.sum(1), valid.sum(1)
             which = np.searchsorted(edges, np.arange(start, start + len(filled)), side="right") - 1
@@ -148,13 +147,18 @@ class StoredResult(StoredRun):
             edges,
         )
 
-    def _blocks(self) -> Iterator[tuple[int, F64, F64 | None]]:
+    def blocks(self) -> Iterator[tuple[int, F64, F64 | None]]:
+        """Yield all frames, some at a time: number of the first, intensity and sigma.
+
+        Raises
+        ------
+        FormatError
+            They cannot be read.
+        """
         size = max(1, _BLOCK_BYTES // max(8 * int(np.prod(self.shape[1:])), 1))
         try:
             for start in range(0, len(self.status), size):
-                part = slice(start, start + size)
-                sigma = None if self._sigma is None else self._sigma[part]
-                yield start, self._intensity[part].astype(np.float64), sigma
+                yield start, *self._rows.read(slice(start, start + size))
         except TROUBLES as error:
             raise FormatError(f"{self.path}: its data cannot be read ({why(error)})") from None
 

@@ -17,6 +17,7 @@ from aureole.io.hdf5_files import TROUBLES, open_file, why
 from aureole.io.hdf5_layout import holds_scan
 from aureole.io.sniff import kind_of_content
 from aureole.io.stored import StoredRun, ratio, stored, stored_axis, stored_text
+from aureole.io.stored_rows import StoredRows
 from aureole.units import UNITS
 
 F64 = NDArray[np.float64]
@@ -58,9 +59,7 @@ class StoredPatterns:
         self.radial = stored_axis(data, radial, spec["radial"])
         if self.radial.unit not in UNITS:
             raise ValueError(f"unknown unit {self.radial.unit}")
-        self._intensity = stored(data, "I", shape=(*self.shape, self.radial.centres.size))
-        errors = "I_errors" in data
-        self._sigma = stored(data, "I_errors", shape=self._intensity.shape) if errors else None
+        self._rows = StoredRows(data, (*self.shape, self.radial.centres.size))
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -70,7 +69,7 @@ class StoredPatterns:
     @property
     def has_errors(self) -> bool:
         """Whether there are errors."""
-        return self._sigma is not None
+        return self._rows.has_errors
 
     def read(self, place: tuple[int, ...]) -> StoredPattern:
         """Return the pattern at a place; raises `FormatError` where it cannot be read."""
@@ -138,17 +137,27 @@ class StoredPatterns:
         mean_sigma = ratio(np.sqrt(spread) if independent else spread, counts)
         return StoredPattern(ratio(sums, counts), mean_sigma if self.has_errors else None, taken)
 
+    def blocks(self) -> Iterator[tuple[tuple[int | slice, ...], F64, F64 | None]]:
+        """Yield all patterns, some at a time: which places, intensity and sigma, each (..., bins).
+
+        Raises
+        ------
+        FormatError
+            They cannot be read.
+        """
+        for place in self._blocks(None):
+            yield place, *self._part(place)
+
     def _part(self, place: tuple[Any, ...], *, errors: bool = True) -> tuple[F64, F64 | None]:
         try:
-            sigma = self._sigma[place].astype(np.float64) if errors and self._sigma is not None else None
-            return self._intensity[place].astype(np.float64), sigma
+            return self._rows.read(place, errors=errors)
         except TROUBLES as error:
             raise FormatError(f"{self._path}: its patterns cannot be read ({why(error)})") from None
 
     def _blocks(self, layer: int | None) -> Iterator[tuple[int | slice, ...]]:
         """Yield selections of some rows of places at a time."""
         inner = 1 if len(self.shape) == 3 else 0
-        row = 8 * int(np.prod(self._intensity.shape[inner + 1 :]))
+        row = 8 * int(np.prod(self._rows.shape[inner + 1 :]))
         step = max(1, _BLOCK_BYTES // max(row, 1))
         before: list[tuple[int, ...]] = [()]
         if inner:

@@ -157,6 +157,11 @@ class Frames(Sequence[EncodedFrame]):
         return self._origin
 
     @property
+    def waits(self) -> bool:
+        """Whether frames that are not there yet are waited for."""
+        return self._patience is not None
+
+    @property
     def selection(self) -> range:
         """Which frames of the origin these are."""
         return self._range

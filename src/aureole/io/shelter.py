@@ -9,9 +9,11 @@ import os
 import signal
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import FrameType
+
+import h5py
 
 from aureole.io.buffers import read_at
 
@@ -125,3 +127,77 @@ def signals_wait() -> Iterator[None]:
             signal.signal(number, handler)
         if came:
             signal.raise_signal(came[0])
+
+
+class ShelteredHdf5:
+    """A new HDF5 file. What the disk refuses is raised by us, not met by libhdf5.
+
+    Parameters
+    ----------
+    path : path
+        An existing file, empty.
+
+    Raises
+    ------
+    OSError
+        The disk refuses.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._disk = PatientFile(path)
+        self._file: h5py.File | None = None
+        with self._refusals(), signals_wait():
+            self._file = h5py.File(self._disk, "w")
+
+    @contextmanager
+    def _refusals(self) -> Iterator[None]:
+        try:
+            yield
+        except Exception:
+            # What libhdf5 finds is odd where the disk has not kept what was written.
+            if self._disk.failure is None:
+                raise
+        if self._disk.failure is not None:
+            raise self._disk.failure from None
+
+    @property
+    def closed(self) -> bool:
+        """Whether it is complete or given up."""
+        return self._file is None
+
+    @contextmanager
+    def writing(self) -> Iterator[h5py.File]:
+        """Yield the open file, while signals wait.
+
+        Raises
+        ------
+        OSError
+            The disk refuses what is written, or has before.
+        """
+        assert self._file is not None
+        with self._refusals(), signals_wait():
+            yield self._file
+
+    def close(self) -> None:
+        """Complete the file; nothing happens when that was done already.
+
+        Raises
+        ------
+        OSError
+            The disk refuses.
+        """
+        with self._refusals(), signals_wait():
+            if self._file is not None:
+                self._file.close()
+                self._file = None
+            self._disk.close()
+
+    def discard(self) -> None:
+        """Close the file, complete or not."""
+        with signals_wait():
+            if self._file is not None:
+                # A file that cannot be completed cannot be closed in order either.
+                with suppress(OSError, RuntimeError):
+                    self._file.close()
+                self._file = None
+            self._disk.close()

@@ -146,18 +146,7 @@ def stored(
         raise TypeError(f"{name} is no data set of the right type")
     if shape is not None and found.shape != shape:
         raise ValueError(f"{name} has shape {found.shape} instead of {shape}")
-    if found.is_virtual:
-        _check_sources(found)
     return found
-
-
-def _check_sources(dataset: h5py.Dataset) -> None:
-    """Raise OSError where a part that a data set points at is gone: the library would fill up with NaN."""
-    folder = Path(dataset.file.filename).parent
-    names = (source.file_name.replace("%%", "%") for source in dataset.virtual_sources())
-    for name in dict.fromkeys(names):
-        if not (folder / name).is_file():
-            raise OSError(f"its part {name} is missing: 'aureole resume' makes it again")
 
 
 def stored_text(group: h5py.Group, name: str) -> str:

@@ -146,9 +146,10 @@ def trimmed(ring: _Ring, rule: Trim, *, scatter: bool) -> list[float]:
     low, high = (quantile(key, ring.whole, percent / 100.0) for percent in (rule.low, rule.high))
     whole = float(ring.whole.sum())
     part = ((key >= low.value) & (key <= high.value)).astype(np.float64)
-    part[key == low.value] = 1.0 - (rule.low / 100.0 * whole - low.below) / low.at
-    top = key == high.value
-    part[top] = part[top] - 1.0 + (rule.high / 100.0 * whole - high.below) / high.at
+    if rule.low < rule.high:
+        part[key == low.value] = 1.0 - (rule.low / 100.0 * whole - low.below) / low.at
+        top = key == high.value
+        part[top] = part[top] - 1.0 + (rule.high / 100.0 * whole - high.below) / high.at
     sums = ring.sums(part)
     if scatter:
         moved = np.clip(ring.v, np.float64(low.value), np.float64(high.value))

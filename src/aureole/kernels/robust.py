@@ -20,12 +20,13 @@ class Trim:
 
     A pixel of intensity v = (raw - dark)/n weighs ω = c·n, as it does in the plain mean, with c its share in
     the bin and n its norm. Of the pixels that equal a percentile (in single precision) all keep the same
-    fraction, so that exactly ``high - low`` percent of the weight is kept.
+    fraction, so that exactly ``high - low`` percent of the weight is kept. Where both percentiles are one,
+    the pixels that equal it are kept: (50, 50) is the median, the lower one of two.
 
     Parameters
     ----------
     low, high : float
-        In percent of the weight: 0 <= low < high <= 100. (0, 100) is the plain mean.
+        In percent of the weight: 0 <= low <= high <= 100. (0, 100) is the plain mean.
 
     Raises
     ------
@@ -39,9 +40,9 @@ class Trim:
     def __post_init__(self) -> None:
         for name in ("low", "high"):
             object.__setattr__(self, name, _number(f"trimming: {name}", getattr(self, name)))
-        if not 0.0 <= self.low < self.high <= 100.0:
+        if not 0.0 <= self.low <= self.high <= 100.0:
             raise SpecError(
-                f"trimming from {self.low:g} to {self.high:g} percent: 0 <= low < high <= 100 is needed"
+                f"trimming from {self.low:g} to {self.high:g} percent: 0 <= low <= high <= 100 is needed"
             )
 
 

@@ -143,10 +143,10 @@ class ImageRequest:
         if not inside.any():
             which = f"{low:g} to {high:g}" if low < high else "that they and all references have"
             raise SpecError(f"the patterns have no bins in the range {which}")
-        references = np.zeros((len(self.phases), len(radial)))
-        for row, (name, (x, y)) in enumerate(self.phases.items()):
+        references = {name: np.zeros(len(radial)) for name in self.phases}
+        for name, (x, y) in self.phases.items():
             with _named(name):
-                references[row, inside] = reference_on(radial[inside], x, y)
+                references[name][inside] = reference_on(radial[inside], x, y)
         found = fit_references(radial, intensity, sigma, references, window=(low, high), threads=threads)
         maps = {}
         for row, name in enumerate(self.phases):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
@@ -86,7 +86,7 @@ def fit_references(
     radial: ArrayLike,
     intensity: ArrayLike,
     sigma: ArrayLike | None,
-    references: Sequence[ArrayLike] | NDArray[np.floating],
+    references: Mapping[str, ArrayLike] | Sequence[ArrayLike] | NDArray[np.floating],
     *,
     window: Window | None = None,
     background: int | None = 0,
@@ -108,8 +108,8 @@ def fit_references(
         Bins that are NaN are left out.
     sigma : array_like, shape (..., bins) or (bins,), or None
         Standard uncertainties of independent bins. A bin whose sigma is zero or NaN is left out.
-    references : array_like, shape (references, bins)
-        On the same axis (see `reference_on`).
+    references : array_like, shape (references, bins), or mapping of str to array_like, shape (bins,)
+        On the same axis (see `reference_on`). What is raised calls them by their names, or numbers.
     window : (float, float), optional
         First and last radial position to be used; all without it.
     background : int or None
@@ -127,7 +127,8 @@ def fit_references(
         Shapes of arrays that do not fit; references that are not finite, or that others make up; a window
         outside the patterns or with too few bins; sigmas that are negative or nowhere positive.
     """
-    given = np.asarray(references, np.float64)
+    named = references if isinstance(references, Mapping) else {str(i): r for i, r in enumerate(references)}
+    given = np.array(list(named.values()), np.float64)
     x = np.asarray(radial, np.float64)
     if given.ndim != 2 or not len(given) or given.shape[1:] != x.shape:
         raise SpecError(f"references of shape {given.shape} do not fit a radial axis of shape {x.shape}")
@@ -137,7 +138,8 @@ def fit_references(
     count = len(given) + terms
     patterns = in_window(x, intensity, sigma, window, least=count + 1, what=f"a fit of {count} parameters")
     first = int(np.searchsorted(x, patterns.radial[0]))
-    parts = _parts(patterns.radial, given[:, first : first + len(patterns.radial)], terms)
+    inside = given[:, first : first + len(patterns.radial)]
+    parts = _parts(patterns.radial, inside, terms, list(named))
     phases = len(given)
     work = partial(_fit_some, patterns, parts, phases)
     pieces = chunks(len(patterns.intensity), max(1, _CHUNK_VALUES // (len(patterns.radial) + count**2)))
@@ -182,13 +184,15 @@ def _fit_some(
     return values, errors, shares, share_errors, chi2, bins
 
 
-def _parts(x: F64, references: F64, terms: int) -> F64:
+def _parts(x: F64, references: F64, terms: int, names: list[str]) -> F64:
     """Return references and polynomials, (parts, bins)."""
     if not np.isfinite(references).all():
-        raise SpecError(f"reference {int(np.argmin(np.isfinite(references).all(axis=1)))} is not finite")
+        raise SpecError(
+            f"reference {names[int(np.argmin(np.isfinite(references).all(axis=1)))]} is not finite"
+        )
     length = np.linalg.norm(references, axis=1)
     if not length.all():
-        raise SpecError(f"reference {int(np.argmin(length))} is zero in the window")
+        raise SpecError(f"reference {names[int(np.argmin(length))]} is zero in the window")
     across = 2.0 * (x - x[0]) / (x[-1] - x[0]) - 1.0
     polynomials = np.polynomial.legendre.legvander(across, max(terms - 1, 0)).T[:terms]
     parts = np.concatenate([references, polynomials])
@@ -196,7 +200,7 @@ def _parts(x: F64, references: F64, terms: int) -> F64:
     eigenvalues, vectors = np.linalg.eigh(unit @ unit.T)
     if eigenvalues[0] < _ALIKE:
         named = np.flatnonzero(np.abs(vectors[: len(references), 0]) > 1e-3)
-        which = ", ".join(str(number) for number in named)
+        which = ", ".join(names[number] for number in named)
         raise SpecError(f"references {which} cannot be told apart, or not from the background")
     return parts
 

@@ -14,15 +14,15 @@ from aureole.errors import FormatError, OutputError, SpecError
 from aureole.io.grids import GridAxis, GridEntry, new_data, point_at, write_entry, write_scan
 from aureole.io.hdf5_files import TROUBLES, open_file
 from aureole.io.nexus import write_source_facts
-from aureole.io.patterns import AxisData
+from aureole.io.pattern_layout import AxisData
 from aureole.io.pending_hdf5 import PendingHdf5
 from aureole.io.sniff import NEXUS_ENDINGS
 from aureole.io.status import FrameStatus
 from aureole.mapping.layers import Layers
 from aureole.mapping.scan import Scan
+from aureole.runs.described import digest
 from aureole.runs.executors import Part
-from aureole.runs.integrate import checksum, provenance, rows_in
-from aureole.runs.manifest import digest
+from aureole.runs.outputs import checksum, provenance, rows_in
 from aureole.runs.parts import Rows
 from aureole.runs.report import RunOptions
 from aureole.runs.run import Run

@@ -3,143 +3,51 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from functools import partial
 from math import ceil
 from operator import itemgetter
-from typing import Literal, NamedTuple, get_args
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from aureole.errors import SpecError
+from aureole.mapping.tomography import Corrections, Reconstruction, check
 from aureole.tomo.absorption import correct
 from aureole.tomo.beam import ParallelBeam
 from aureole.tomo.centre import find_center
 from aureole.tomo.fbp import FilteredBackprojection
-from aureole.tomo.iterative import cgls, check_strength, mlem, osem, sirt, total_variation
+from aureole.tomo.iterative import cgls, mlem, osem, sirt, total_variation
 from aureole.tomo.normalise import Corrected, backlash, equal_totals, fill, good_angles, jitter, subtract_air
-from aureole.tomo.windows import WINDOWS
 
 F32 = NDArray[np.float32]
 _BLOCK = 32
 """Channels that are put right at a time."""
 Bools = NDArray[np.bool_]
-Method = Literal["fbp", "sirt", "cgls", "osem", "mlem", "tv"]
-METHODS: tuple[Method, ...] = get_args(Method)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Corrections:
-    """What is put right in a sinogram before it is reconstructed.
+class Layer(NamedTuple):
+    """What was measured of a layer.
 
     Attributes
     ----------
-    equal_totals : bool
-        Scale projections so that all have the same total intensity.
-    air : int
-        So many translations at both ends see air only, which is subtracted.
-    jitter, backlash : bool
-        Move projections to where the sample's centre of mass should be: each by itself, or those of every
-        second line of a zigzag scan.
-    without_angles, without_translations : tuple of int
-        Numbers of those that are left out, or filled from their neighbours.
-    backward : tuple of bool
-        For `backlash`: which lines ran backwards, every second one without it.
+    intensity, sigma : ndarray of float32, shape (angles, translations, bins)
+        NaN where there is no value.
+    angles : ndarray, shape (angles,)
+        In degrees.
+    transmission : ndarray, shape (angles, translations), optional
+        Of each ray: what was scattered in it is divided by that. NaN where it is not known, and taken from
+        the neighbours.
+    frame : ndarray of int, shape (angles, translations), optional
+        Number of the frame of each ray, -1: none. It tells which lines ran backwards; without it every second
+        one did.
     """
 
-    equal_totals: bool = False
-    air: int = 0
-    jitter: bool = False
-    backlash: bool = False
-    without_angles: tuple[int, ...] = ()
-    without_translations: tuple[int, ...] = ()
-    backward: tuple[bool, ...] = ()
-
-    def __post_init__(self) -> None:
-        if self.jitter and self.backlash:
-            raise SpecError("jitter moves each projection, which makes up for backlash too: choose one")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Reconstruction:
-    """How slices are made of sinograms.
-
-    Attributes
-    ----------
-    method : str
-        Filtered backprojection ("fbp"), which alone gives errors, or one of the iterative `METHODS`.
-    window : str
-        Of the ramp filter: one of `aureole.tomo.WINDOWS`.
-    iterations : int, optional
-        As usual for the method without it.
-    strength : float
-        Of the total variation ("tv").
-    nonnegative : bool
-        Negative values are raised to zero after each iteration of "sirt" and "tv".
-    center : float, optional
-        Rotation axis in steps from the first translation; found from the sum of all channels without it.
-    half_acquisition : bool
-        Over 360°, with the axis near one edge.
-    """
-
-    method: Method = "fbp"
-    window: str = "shepp-logan"
-    iterations: int | None = None
-    strength: float = 0.0
-    nonnegative: bool = False
-    center: float | None = None
-    half_acquisition: bool = False
-
-    def __post_init__(self) -> None:
-        if self.method not in METHODS:
-            raise SpecError(f"no method {self.method!r}; there are {', '.join(METHODS)}")
-        if self.window not in WINDOWS:
-            raise SpecError(f"no window {self.window!r}; there are {', '.join(WINDOWS)}")
-        if self.iterations is not None and (self.method == "fbp" or self.iterations < 1):
-            raise SpecError(f"{self.iterations} iterations of {self.method}")
-        if self.strength and self.method != "tv":
-            raise SpecError(f"a strength of {self.strength:g} of {self.method}: it is of the total variation")
-        check_strength(self.strength)
-        if self.nonnegative and self.method not in ("sirt", "tv"):
-            raise SpecError(f"nonnegative is of sirt and tv, not of {self.method}")
-
-
-def check(corrections: Corrections, reconstruction: Reconstruction, shape: tuple[int, int]) -> None:
-    """Refuse, before any work is done, what cannot be done with sinograms of (angles, translations).
-
-    Raises
-    ------
-    SpecError
-        Numbers of angles or translations that are not there, margins that leave nothing, an axis outside the
-        translations, or corrections that need the whole sample in all projections.
-    """
-    for what, numbers, count in (
-        ("angle", corrections.without_angles, shape[0]),
-        ("translation", corrections.without_translations, shape[1]),
-    ):
-        wrong = [number for number in numbers if not 0 <= number < count]
-        if wrong:
-            raise SpecError(f"there is no {what} {wrong[0]} of {count} that could be left out")
-        if len(set(numbers)) > count - 2:
-            raise SpecError(f"without {len(set(numbers))} of {count} {what}s too few are left")
-    if corrections.air < 0 or 2 * corrections.air >= shape[1]:
-        raise SpecError(f"{corrections.air} translations of air at both ends, of {shape[1]}")
-    center = reconstruction.center
-    if center is not None and not 0 <= center <= shape[1] - 1:
-        raise SpecError(
-            f"rotation center {center:g} is outside the translations, which are 0 to {shape[1] - 1} steps"
-        )
-    if reconstruction.half_acquisition:
-        for what, wanted in (
-            ("equal totals", corrections.equal_totals),
-            ("jitter", corrections.jitter),
-            ("air", corrections.air),
-        ):
-            if wanted:
-                raise SpecError(
-                    f"{what}: needs the whole sample in each projection, and half acquisition has half of it"
-                )
+    intensity: F32
+    sigma: F32 | None
+    angles: NDArray[np.float64]
+    transmission: NDArray[np.float64] | None = None
+    frame: NDArray[np.intp] | None = None
 
 
 class Tomogram(NamedTuple):
@@ -193,11 +101,8 @@ class Prepared(NamedTuple):
 
 
 def prepare(
-    intensity: F32,
-    sigma: F32 | None,
-    angles: NDArray[np.float64],
+    measured: Layer,
     *,
-    transmission: NDArray[np.float64] | None = None,
     corrections: Corrections,
     reconstruction: Reconstruction,
     size: int | None = None,
@@ -206,13 +111,7 @@ def prepare(
 
     Parameters
     ----------
-    intensity, sigma : ndarray of float32, shape (angles, translations, bins)
-        NaN where there is no value.
-    angles : ndarray, shape (angles,)
-        In degrees.
-    transmission : ndarray, shape (angles, translations), optional
-        Of each ray: what was scattered in it is divided by that. NaN where it is not known, and taken from
-        the neighbours.
+    measured : Layer
     corrections : Corrections
     reconstruction : Reconstruction
     size : int, optional
@@ -224,6 +123,7 @@ def prepare(
     SpecError
         As `check`; too few projections are left, or what `aureole.tomo` refuses.
     """
+    intensity, sigma, angles, transmission, frame = measured
     check(corrections, reconstruction, (intensity.shape[0], intensity.shape[1]))
     lost, seen = _lost(intensity, corrections)
     if not seen.any():
@@ -251,8 +151,8 @@ def prepare(
     if corrections.jitter:
         shifts = jitter(total, turned)
     elif corrections.backlash:
-        back = corrections.backward or tuple(np.arange(len(kept)) % 2 == 1)
-        shifts = backlash(total, turned, np.array(back)[kept])
+        back = np.arange(len(kept)) % 2 == 1 if frame is None else ran_backwards(frame)
+        shifts = backlash(total, turned, back[kept])
     center, spread = reconstruction.center, float("nan")
     if center is None:
         found = find_center(total, turned, half_acquisition=reconstruction.half_acquisition)
@@ -365,3 +265,15 @@ def _spread(values: F32, beam: ParallelBeam, channels: Bools) -> F32:
     every[..., channels] = values
     every[~beam.seen] = np.nan
     return every
+
+
+def ran_backwards(frame: NDArray[np.intp]) -> Bools:
+    """Return for each angle whether translations were visited from the last to the first.
+
+    Parameters
+    ----------
+    frame : ndarray of int, shape (angles, translations)
+        Number of the frame of each ray; -1: none.
+    """
+    lines = [line[line >= 0] for line in frame]
+    return np.array([len(line) > 1 and line[-1] < line[0] for line in lines], np.bool_)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Generator, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import dataclass
@@ -16,9 +16,11 @@ from numpy.typing import NDArray
 from aureole.azimuthal import Batch, Plan
 from aureole.azimuthal.batches import FramesLike, Monitor
 from aureole.frames import EncodedFrame
+from aureole.io.names import shown
 from aureole.io.status import FrameStatus
 from aureole.runs.parts import Parts, Rows
 from aureole.runs.report import FrameIssue
+from aureole.runs.sources import Late, Unsettled, late_facts
 
 Tell = Callable[[int], None]
 """Told how many more frames are accounted for."""
@@ -37,6 +39,8 @@ class Work:
         As for `Plan.integrate`.
     parts : Parts
         Where the results go.
+    unsettled : mapping
+        Files that may be others until their frames are read: see `aureole.runs.sources`.
     strict : bool
         Whether a frame that cannot be used ends the run.
     """
@@ -46,7 +50,36 @@ class Work:
     variance: FramesLike | None
     monitor: Monitor | None
     parts: Parts
+    unsettled: Unsettled
     strict: bool = False
+
+
+@dataclass(frozen=True, eq=False)
+class Before:
+    """What an earlier run has done of a part: how it went, without the rows.
+
+    Attributes
+    ----------
+    path : Path
+        Where the rows are: in a part, or in an output.
+    status : ndarray of uint8, shape (len(frames),)
+    messages : dict of int to str
+    late : dict of int to (int, int)
+        As in `Rows`.
+    read : callable
+        Reads the rows, as often as it is called; raises `OutputError` if they are gone.
+    """
+
+    path: Path
+    status: NDArray[np.uint8]
+    messages: Mapping[int, str]
+    late: Late
+    read: Callable[[], Rows]
+
+    @classmethod
+    def of(cls, path: Path, rows: Rows, read: Callable[[], Rows]) -> Before:
+        """Take down how it went with rows, which are not kept."""
+        return cls(path, rows.status.copy(), dict(rows.messages), dict(rows.late), read)
 
 
 @dataclass(frozen=True, eq=False)
@@ -61,22 +94,21 @@ class Task:
         Those of the part.
     generation : int
         What it will be published as.
-    before : Rows or None
-        Its rows as far as they are done, by an earlier run.
-    path : Path or None
-        Where they are.
+    before : Before or None
+        How far an earlier run came with it.
     """
 
     number: int
     frames: range
     generation: int = 1
-    before: Rows | None = None
-    path: Path | None = None
+    before: Before | None = None
 
     @property
     def todo(self) -> Sequence[int]:
         """The frames that are still to be integrated."""
-        return self.frames if self.before is None else self.before.undone
+        if self.before is None:
+            return self.frames
+        return [self.frames[row] for row in np.flatnonzero(self.before.status != FrameStatus.DONE)]
 
 
 class Part(NamedTuple):
@@ -138,8 +170,14 @@ def make(work: Work, task: Task, threads: int | None = None) -> Part:
 
 def publish(work: Work, task: Task, rows: Rows) -> Part:
     """Publish what was made of a task, unless it is no more than there was before."""
-    if task.before is not None and task.path is not None and rows.undone == task.before.undone:
-        return Part(task.path, task.before)
+    new = rows.status == FrameStatus.DONE
+    if task.before is not None:
+        if np.array_equal(rows.status, task.before.status):
+            rows.messages = dict(task.before.messages)
+            return Part(task.before.path, rows)
+        new &= task.before.status != FrameStatus.DONE
+    late = late_facts((work.frames, work.variance), task.frames, new, work.unsettled)
+    rows.late = dict(sorted((late | rows.late).items()))
     path = work.parts.publish(
         task.number, task.generation, rows, plan=work.plan.digest, backend=work.plan.backend
     )
@@ -182,7 +220,7 @@ def _integrated(
 
 def _begun(work: Work, task: Task) -> Rows:
     if task.before is not None:
-        return task.before.copy()
+        return task.before.read()
     plan = work.plan
     return Rows.empty(
         task.frames,
@@ -208,7 +246,7 @@ def _fill(rows: Rows, batch: Batch, todo: NDArray[np.intp], places: range) -> No
         if place in places:
             issue = FrameIssue.of(int(todo[place]), error)
             rows.status[issue.index - rows.frames.start] = issue.status
-            rows.messages[issue.index] = f"{issue.name}: {issue.reason}"
+            rows.messages[issue.index] = shown(f"{issue.name}: {issue.reason}")
 
 
 class _Chosen:

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import json
 from contextlib import closing
 from functools import partial
 from pathlib import Path
 from time import perf_counter
-from zlib import crc32
 
 import h5py
 import numpy as np
@@ -17,16 +15,16 @@ from aureole.axis import Axis
 from aureole.azimuthal import Plan
 from aureole.errors import FormatError, OutputError, SpecError
 from aureole.io.hdf5_files import TROUBLES, open_file
-from aureole.io.nexus import Provenance
-from aureole.io.patterns import AxisData, PatternLayout, PatternWriter
+from aureole.io.pattern_layout import AxisData, PatternLayout
+from aureole.io.patterns import PatternWriter
 from aureole.io.series import Frames
 from aureole.io.sniff import NEXUS_ENDINGS
 from aureole.io.status import FrameStatus
 from aureole.io.text import TEXT_ENDINGS, write_text
+from aureole.runs.outputs import checksum, provenance, rows_in
 from aureole.runs.parts import Rows
 from aureole.runs.report import RunOptions, RunReport, check_output
 from aureole.runs.run import Run
-from aureole.version import __version__
 
 F64 = NDArray[np.float64]
 
@@ -133,23 +131,6 @@ def _stored(output: Path, frames: range) -> Rows | None:
         return None
 
 
-def rows_in(
-    entry: h5py.Group, frames: range, intensity: NDArray[np.float32], sigma: NDArray[np.float32] | None
-) -> Rows:
-    """Return rows that were found in an output, with what its entry says of their frames."""
-    part = slice(frames.start, frames.stop)
-    status = entry["frame_status"][part]
-    texts = entry["frame_message"].asstr(errors="replace")
-    messages = {frames[row]: str(texts[frames[row]]) for row in np.flatnonzero(status)}
-    monitor = entry["monitor/data"][part] if "monitor" in entry else None
-    return Rows(frames, intensity, status, sigma, monitor, messages)
-
-
-def checksum(values: NDArray[np.float32]) -> int:
-    """Return what tells whether rows read back as they were written; not whether somebody meant harm."""
-    return crc32(np.ascontiguousarray(values).data)
-
-
 def _verify(path: Path, checksums: dict[range, list[int]]) -> None:
     """Raise `OutputError` unless a complete file reads back as its parts were, which are removed then."""
     with h5py.File(path, "r", locking=False) as file:
@@ -189,30 +170,6 @@ def _to_text(plan: Plan, frames: Frames, output: Path, options: RunOptions) -> R
     return RunReport(output, 1, [], perf_counter() - begin)
 
 
-def provenance(plan: Plan, run: Run, options: RunOptions) -> Provenance:
-    """Return how the output of a run came about."""
-    spec = plan.spec
-    parameters = {
-        "error_model": spec.error_model or "none",
-        "split": spec.split,
-        "backend": plan.backend,
-        "spec_sha256": spec.digest,
-        "plan_sha256": plan.digest,
-        "request_sha256": run.request,
-        "patterns_sha256": run.patterns,
-        "virtual": options.virtual,
-        "command": json.dumps(options.command),
-        **options.parameters,
-    }
-    return Provenance(
-        spec=spec.to_json(),
-        sources=run.manifest.sources,
-        parameters=parameters,
-        arrays={name: named.array for name, named in spec.arrays.items()},
-        note=f"made by aureole {__version__}; sigma is the standard error of the mean",
-    )
-
-
 def _layout(plan: Plan, run: Run, options: RunOptions, monitor: F64 | None) -> PatternLayout:
     spec = plan.spec
     return PatternLayout(
@@ -221,6 +178,7 @@ def _layout(plan: Plan, run: Run, options: RunOptions, monitor: F64 | None) -> P
         norm=plan.normalization,
         sigma=spec.error_model is not None,
         solid_angle=spec.solid_angle,
+        efficiency=spec.efficiency_of is not None,
         polarization=spec.polarization_factor is not None,
         monitor=monitor,
         site=options.site,

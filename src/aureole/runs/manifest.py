@@ -2,29 +2,26 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import partial
 from pathlib import Path
 from typing import Any
-
-import numpy as np
 
 from aureole.azimuthal import Plan
 from aureole.azimuthal.batches import FramesLike, Monitor
 from aureole.errors import OutputError
-from aureole.io.names import Item, shown
+from aureole.io.names import Item
 from aureole.io.nexus import Source
 from aureole.io.publish import publication
 from aureole.io.series import Frames, Origin, reopen
+from aureole.runs.described import described, digest
+from aureole.runs.sources import same_paths
 from aureole.version import __version__
 
 _FORMAT = "aureole-run-1"
 _NAME = "manifest.json"
-_LISTED = 3
 
 
 @dataclass(frozen=True)
@@ -71,7 +68,7 @@ class Manifest:
         Raises
         ------
         InputError
-            The frames are not from files.
+            The frames are not from files; the monitor is a function that cannot be compared.
         """
         request = {
             "version": __version__,
@@ -106,7 +103,7 @@ class Manifest:
     def differs(self, other: Manifest) -> str | None:
         """Return in words why `other`, wanted now, is not this run; None if it is.
 
-        Whether the content of the files is the same is another question: see `changed`.
+        Whether the content of the files is the same is another question: see `aureole.runs.sources`.
         """
         names = {
             "version": "was begun by another version of aureole ({0})",
@@ -118,7 +115,7 @@ class Manifest:
             before = self.request.get(key)
             if before != now:
                 return names.get(key, f"was begun with another {key.replace('_', ' ')}").format(before, now)
-        return None if _same_paths(self.sources, other.sources) else "is of other files"
+        return None if same_paths(self.sources, other.sources) else "is of other files"
 
     def with_sources(self, now: Sequence[Source]) -> Manifest:
         """Return the manifest with what the files are now, as far as they are there."""
@@ -209,54 +206,6 @@ def _can_be_repeated(command: Mapping[str, Any]) -> bool:
         and isinstance(words, list)
         and all(isinstance(word, str) for word in words)
     )
-
-
-def changed(before: Sequence[Source], now: Sequence[Source], fresh: Collection[str] = ()) -> str | None:
-    """Return in words which files are not those of before; None if none is.
-
-    One that was not there then may be there now, one that was may be gone, and `fresh` ones may be anything.
-    """
-    if not _same_paths(before, now):
-        return "is of other files"
-    differ = [
-        new.path
-        for old, new in zip(before, now, strict=True)
-        if None not in (old.bytes, new.bytes) and old[1:] != new[1:] and new.path not in fresh
-    ]
-    if not differ:
-        return None
-    more = f" and {len(differ) - _LISTED} more" if len(differ) > _LISTED else ""
-    return f"was begun before these files changed: {', '.join(differ[:_LISTED])}{more}"
-
-
-def _same_paths(one: Sequence[Source], other: Sequence[Source]) -> bool:
-    """Whether sources have the same names, be they as they are stored in an output."""
-    if len(one) != len(other):
-        return False
-    return all(a.path == b.path or shown(a.path) == shown(b.path) for a, b in zip(one, other, strict=True))
-
-
-def described(given: Any) -> Any:
-    """Return JSON that is the same for the same values, or the same way to find them."""
-    if given is None:
-        return None
-    if isinstance(given, Frames):
-        selected = given.selection
-        return digest([given.origin.items, [selected.start, selected.stop, selected.step]])
-    if isinstance(given, partial):
-        named = sorted(given.keywords.items())
-        some = [described(one) if isinstance(one, Frames) else str(one) for one in (*given.args, *named)]
-        return [described(given.func), *some]
-    if callable(given):
-        return f"{given.__module__}.{getattr(given, '__qualname__', type(given).__qualname__)}"
-    values = np.ascontiguousarray(given)
-    return [str(values.dtype), list(values.shape), hashlib.sha256(values.data).hexdigest()]
-
-
-def digest(content: object) -> str:
-    """Return the SHA-256 of the canonical JSON of something, in hexadecimal."""
-    text = json.dumps(content, sort_keys=True, separators=(",", ":"), ensure_ascii=True)
-    return hashlib.sha256(text.encode()).hexdigest()
 
 
 def _from(folder: str, name: str) -> str:

@@ -23,14 +23,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from aureole.errors import OutputError
-from aureole.io.names import shown
 from aureole.io.publish import AlreadyThereError, publication, sweep
 from aureole.io.status import FrameStatus
+from aureole.io.stored_rows import LABEL_BYTES, MAGIC
+from aureole.runs.sources import Late
 
 F32 = NDArray[np.float32]
 
-_BLOCK = 512
-_MAGIC = "aureole-part-1"
 _ARRAYS = ("intensity", "sigma", "monitor", "status")
 _NAME = re.compile(r"part-(\d{6,})-([0-9a-f]{12})-g(\d+)\.h5")
 
@@ -51,6 +50,9 @@ class Rows:
         A `FrameStatus` each.
     messages : dict of int to str
         Name and reason of each frame that is not done, by its number in the series.
+    late : dict of int to (int, int)
+        Bytes and mtime_ns of files, by their numbers in the manifest, which were not as it says when frames
+        were read that are done.
     """
 
     frames: range
@@ -59,6 +61,7 @@ class Rows:
     sigma: F32 | None = None
     monitor: NDArray[np.float64] | None = None
     messages: dict[int, str] = field(default_factory=dict)
+    late: Late = field(default_factory=dict)
 
     @classmethod
     def empty(cls, frames: range, bins: tuple[int, ...], *, sigma: bool, monitor: bool) -> Rows:
@@ -71,19 +74,6 @@ class Rows:
             np.full(shape, np.nan, np.float32) if sigma else None,
             np.full(len(frames), np.nan) if monitor else None,
         )
-
-    def copy(self) -> Rows:
-        """Return rows that can be changed without these."""
-        return Rows(
-            self.frames,
-            **{name: values.copy() for name, values in self.arrays()},
-            messages=dict(self.messages),
-        )
-
-    @property
-    def undone(self) -> list[int]:
-        """Numbers of the frames that are not done."""
-        return [self.frames[row] for row in np.flatnonzero(self.status != FrameStatus.DONE)]
 
     def arrays(self) -> Iterator[tuple[str, NDArray[Any]]]:
         """Yield the arrays that are there, by their names in a part."""
@@ -188,6 +178,13 @@ class Parts:
         except (LookupError, TypeError) as error:
             raise ValueError(f"{error} is not as it should be") from None
 
+    def again(self, path: Path, number: int, frames: range) -> Rows:
+        """Read a part that was sound; raises `OutputError` if it is not any more."""
+        try:
+            return self.read(path, number, frames)[1]
+        except (OSError, ValueError) as error:
+            raise OutputError(f"{path}: was damaged meanwhile ({error}); the same command goes on") from None
+
     def remove(self) -> list[int]:
         """Remove all parts, and what was left half-written of some on any machine.
 
@@ -229,23 +226,25 @@ def let_go(descriptors: list[int], folder: Path | None) -> None:
 def _format(rows: Rows, label: Label) -> bytearray:
     """Return the bytes of a part."""
     memory = BytesIO()
-    with h5py.File(memory, "w", userblock_size=_BLOCK) as file:
+    with h5py.File(memory, "w", userblock_size=LABEL_BYTES) as file:
         file.attrs["frames"] = (rows.frames.start, rows.frames.stop)
         for name, values in rows.arrays():
             file[name] = values
         file["bad_frames"] = np.array(list(rows.messages), np.int64)
-        texts = [shown(text) for text in rows.messages.values()]
-        file.create_dataset("messages", data=texts, dtype=h5py.string_dtype())
+        file.create_dataset("messages", data=list(rows.messages.values()), dtype=h5py.string_dtype())
+        if rows.late:
+            late = [(number, *facts) for number, facts in rows.late.items()]
+            file["late_sources"] = np.array(late, np.int64)
     data = bytearray(memory.getbuffer())
-    checksum = hashlib.sha256(memoryview(data)[_BLOCK:]).hexdigest()
-    data[:_BLOCK] = " ".join((_MAGIC, checksum, *label)).encode().ljust(_BLOCK, b"\n")
+    checksum = hashlib.sha256(memoryview(data)[LABEL_BYTES:]).hexdigest()
+    data[:LABEL_BYTES] = " ".join((MAGIC, checksum, *label)).encode().ljust(LABEL_BYTES, b"\n")
     return data
 
 
 def _read(path: Path, owner: str, frames: range) -> tuple[Label, Rows]:
     data = path.read_bytes()
-    magic, checksum, *label = data[:_BLOCK].decode("ascii", "replace").split() or [""] * 5
-    if magic != _MAGIC or hashlib.sha256(memoryview(data)[_BLOCK:]).hexdigest() != checksum:
+    magic, checksum, *label = data[:LABEL_BYTES].decode("ascii", "replace").split() or [""] * 5
+    if magic != MAGIC or hashlib.sha256(memoryview(data)[LABEL_BYTES:]).hexdigest() != checksum:
         raise ValueError("its checksum is wrong")
     if label[0] != owner:
         raise ValueError("it is of another run")
@@ -254,5 +253,7 @@ def _read(path: Path, owner: str, frames: range) -> tuple[Label, Rows]:
             raise ValueError(f"it has the frames {file.attrs['frames']}")
         arrays = {name: file[name][()] for name in _ARRAYS if name in file}
         numbers, texts = file["bad_frames"][()], file["messages"].asstr()[()]
+        late = file["late_sources"][()] if "late_sources" in file else ()
     messages = {int(number): str(text) for number, text in zip(numbers, texts, strict=True)}
-    return Label(*label), Rows(frames, **arrays, messages=messages)
+    facts = {int(number): (int(size), int(time)) for number, size, time in late}
+    return Label(*label), Rows(frames, **arrays, messages=messages, late=facts)

@@ -36,6 +36,8 @@ class RunOptions:
         Stop at the first frame that cannot be used, without an output.
     monitor : array of shape (frames,) or callable, optional
         What the intensities of each frame are divided by, or a function that finds it in an `EncodedFrame`.
+        A run goes on with the same function only: the same code, with the same numbers, texts and arrays
+        around it.
     variance : FramesLike, optional
         With the error model ``"variance"``, an image of variances for each frame.
     site : Site

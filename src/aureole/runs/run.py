@@ -8,27 +8,27 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
-from contextlib import closing, suppress
+from contextlib import closing
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from time import perf_counter
 
 import numpy as np
-from numpy.typing import NDArray
 
 from aureole.azimuthal import Plan
 from aureole.errors import OutputError
 from aureole.io.finished import Finished, read_finished
 from aureole.io.names import shown
-from aureole.io.nexus import Source
-from aureole.io.publish import AlreadyThereError, sweep, unwritable
 from aureole.io.series import Frames
-from aureole.io.sniff import what_is
 from aureole.io.status import FrameStatus
-from aureole.runs.executors import Part, Task, Threads, Work
-from aureole.runs.manifest import Manifest, changed, digest
-from aureole.runs.parts import Parts, Rows, let_go
+from aureole.runs.described import digest
+from aureole.runs.executors import Before, Part, Task, Threads, Work
+from aureole.runs.folder import Folder
+from aureole.runs.manifest import Manifest
+from aureole.runs.parts import Rows
 from aureole.runs.report import FrameIssue, RunOptions, RunReport
+from aureole.runs.sources import Account, Files, Late, same_paths, told
 
 _PART_BYTES = 16 << 20
 _SMALLEST, _LARGEST = 16, 1024
@@ -101,18 +101,23 @@ class Run:
             command=options.command,
         )
         self._product = dict(product or {})
+        self._files = Files(frames, options.variance, [source.path for source in self._wanted.sources])
         self._reset()
 
     def _reset(self) -> None:
         """Be at the beginning."""
+        table = self._plan.digest, self._plan.backend
+        self._folder = Folder(self.directory, self._wanted, self._files, table)
         self.manifest = self._wanted
+        self._tasks: list[Task] = []
+        self._late: dict[range, Late] = {}
         self.status = np.full(len(self._frames), FrameStatus.PENDING, np.uint8)
         self.messages: dict[int, str] = {}
         self.reused = 0
         self.notes: list[str] = []
         self.replaces = self._options.overwrite
         self._there = _identity(self.output)
-        self._begun = self._whole = False
+        self._whole = False
 
     def completed(self) -> RunReport | None:
         """Return the report of the output where it is there, and no frame of it can be tried again.
@@ -131,7 +136,7 @@ class Run:
                 found is not None
                 and found.request != self.request
                 and found.patterns == self.patterns
-                and self._changed(found.sources, found.status) is None
+                and self._changed(found) is None
                 and self._has_rows(found)
             )
             return None
@@ -144,7 +149,7 @@ class Run:
         self._whole = self._has_rows(found)
         # of one that points at parts, the parts are read anew: they may be gone
         if not found.virtual and np.all(found.status == FrameStatus.DONE):
-            self._remove()
+            self._folder.remove()
             total = len(found.status)
             return RunReport(self.output, total, [], 0.0, total, (f"{self.output} is complete already",))
         self.replaces = True
@@ -169,30 +174,24 @@ class Run:
                 report = self.completed()
                 if report is not None:
                     return report
-                self._begin()
+                self._tasks = self._folder.begin(self.output, overwrite=self._options.overwrite)
+                self.manifest = self._folder.manifest
+                self.notes += self._folder.notes
                 write()
                 break
             except BaseException as error:
                 again = isinstance(error, OutputError) and self._overtaken()
-                self._give_up()
+                self._folder.give_up()
                 if not (again and left):
                     raise
         if not self._options.virtual:
-            self._remove()
+            self._folder.remove()
         return self.report(perf_counter() - begin)
 
     def _overtaken(self) -> bool:
         """Whether another process has made the output meanwhile, or taken the directory away."""
         made = _identity(self.output) not in (None, self._there)
-        return self._begun and (made or not self.directory.is_dir())
-
-    def _give_up(self) -> None:
-        """Remove the directory if it is that of this run and not one part is in it."""
-        with suppress(OutputError):
-            there = Manifest.load(self.directory)
-            mine = there is None or there.run == self.manifest.run
-            if self._begun and mine and not Parts(self.directory, self.manifest.run).listed():
-                self._remove()
+        return self._folder.begun and (made or self._folder.taken_away)
 
     def report(self, seconds: float) -> RunReport:
         """Return how it went so far."""
@@ -206,23 +205,16 @@ class Run:
     def _differs(self, found: Finished) -> str | None:
         if found.request != self.request:
             return "was made in another way"
-        return self._changed(found.sources, found.status)
+        return self._changed(found)
 
-    def _changed(self, before: Sequence[Source], status: NDArray[np.uint8]) -> str | None:
-        """Return in words which files are not those of before; None if no frame that is done came from them.
-
-        A file that was not there, or was half copied, is another one when its frames are tried again.
-        """
-        if changed(before, self.manifest.sources) is None:
-            return None
-        used, known = set(), set()
-        for series in (self._frames, self._options.variance):
-            if isinstance(series, Frames):
-                for place, state in zip(series.addresses(), status, strict=True):
-                    known.add(place.path)
-                    if state == FrameStatus.DONE:
-                        used.add(place.path)
-        return changed(before, self.manifest.sources, fresh=known - used)
+    def _changed(self, found: Finished) -> str | None:
+        """Return in words which files are not those of which an output was made; None if all are."""
+        now = self.manifest.sources
+        if not same_paths(found.sources, now):
+            return "is of other files"
+        whole = Account(range(len(found.status)), found.status, {})
+        held = self._files.held(found.sources, now, [whole])
+        return told(held) if held else None
 
     @property
     def patterns(self) -> str:
@@ -245,29 +237,35 @@ class Run:
             As `RunOptions.strict` says.
         """
         options, total = self._options, len(self.status)
-        parts = Parts(self.directory, self.manifest.run)
         tasks = []
-        listed = parts.listed()
         options.tell(0, total)
-        for number, frames in enumerate(self.manifest.parts):
-            task = self._task(parts, number, frames, listed.get(number, {}))
-            if task.before is None and self._whole:
-                task = replace(task, before=self._stored(frames), path=self.output)
-            if task.before is not None and task.path is not None and not task.todo:
-                yield self._noted(Part(task.path, task.before))
-            else:
+        for task in self._tasks:
+            rows = self._stored(task.frames) if task.before is None and self._whole else None
+            if rows is not None:
+                again = partial(self._stored_again, task.frames)
+                task = replace(task, before=Before.of(self.output, rows, again))
+            if task.before is None or task.todo:
                 tasks.append(task)
+            else:
+                yield self._noted(Part(task.before.path, rows or task.before.read()))
         done = self.reused = total - sum(len(task.todo) for task in tasks)
         if done:
-            complete = len(self.manifest.parts) - len(tasks)
+            complete = len(self._tasks) - len(tasks)
             self.notes.append(
-                f"went on from {complete} of {len(self.manifest.parts)} parts, {done} of {total} frames"
+                f"went on from {complete} of {len(self._tasks)} parts, {done} of {total} frames"
             )
         if tasks:
-            yield from self._made(tasks, parts, done)
-            self._take_note_of_sources()
+            yield from self._made(tasks, done)
+        self._take_note_of_sources()
 
-    def _made(self, tasks: Sequence[Task], parts: Parts, done: int) -> Iterator[Part]:
+    def _stored_again(self, frames: range) -> Rows:
+        """Read rows of an earlier output that were there."""
+        rows = self._stored(frames)
+        if rows is None:
+            raise OutputError(f"{self.output}: was replaced meanwhile; the same command begins again")
+        return rows
+
+    def _made(self, tasks: Sequence[Task], done: int) -> Iterator[Part]:
         """Yield the parts that are made now."""
         options, total = self._options, len(self.status)
 
@@ -276,114 +274,37 @@ class Run:
             done += more
             options.tell(done, total)
 
-        work = Work(self._plan, self._frames, options.variance, options.monitor, parts, strict=options.strict)
+        work = Work(
+            self._plan,
+            self._frames,
+            options.variance,
+            options.monitor,
+            self._folder.parts,
+            self._files.unsettled(self.manifest.sources),
+            strict=options.strict,
+        )
         executor = options.executor or Threads(options.threads)
         with closing(executor.run(work, tasks, tell)) as made:
             for part in made:
                 yield self._noted(part)
 
     def _take_note_of_sources(self) -> None:
-        """Put down what files are that came on the way: of a scan under way, all but the first."""
-        found = [Source.of(one.path) if one.bytes is None else one for one in self.manifest.sources]
-        now = self.manifest.with_sources(found)
-        if now.sources != self.manifest.sources:
-            now.save(self.directory, overwrite=True)
-            self.manifest = now
+        """Put down what the files were that came on the way, as the parts know it."""
+        if self._late:
+            accounts = [
+                Account(frames, self.status[frames.start : frames.stop], self._late.get(frames, {}))
+                for frames in self.manifest.parts
+            ]
+            sources = self._files.settled(self.manifest.sources, accounts)
+            self.manifest = replace(self.manifest, sources=sources)
 
     def _noted(self, part: Part) -> Part:
         rows = part.rows
         self.status[rows.frames.start : rows.frames.stop] = rows.status
         self.messages |= rows.messages
+        if rows.late:
+            self._late[rows.frames] = rows.late
         return part
-
-    def _task(self, parts: Parts, number: int, frames: range, generations: Mapping[int, Path]) -> Task:
-        """Return what is to be done for a part, from the newest of its generations that is sound."""
-        newest = max(generations, default=0)
-        for generation in sorted(generations, reverse=True):
-            path = generations[generation]
-            try:
-                label, rows = parts.read(path, number, frames)
-            except (OSError, ValueError) as error:
-                self.notes.append(f"{path.name} is damaged ({error}): it is made again")
-                continue
-            if (label.plan, label.backend) != (self._plan.digest, self._plan.backend):
-                self.notes.append(f"{path.name} was made with another look-up table: it is made again")
-                continue
-            return Task(number, frames, newest + 1, rows, path)
-        return Task(number, frames, newest + 1)
-
-    def _begin(self) -> None:
-        """Freeze the manifest, or take up the one that is there."""
-        try:
-            self.directory.mkdir(exist_ok=True)
-        except OSError as error:
-            if what_is(self.directory) != "nothing":
-                raise OutputError(
-                    f"{self.directory}: is a file, where the folder of the run must be"
-                ) from None
-            raise OutputError(unwritable(self.directory, error)) from None
-        self._begun = True
-        sweep(self.directory)
-        before = Manifest.load(self.directory)
-        if before is not None and (why := self._differs_from(before)):
-            if not self._options.overwrite:
-                raise OutputError(f"{self.directory}: {why}, or begin anew with --overwrite")
-            if (found := read_finished(self.output)) is not None and found.virtual:
-                self.output.unlink(missing_ok=True)  # rather than that it points at nothing
-            let_go(Parts(self.directory, before.run).remove(), None)
-            Manifest.remove(self.directory)
-            before = None
-        if before is None:
-            try:
-                self.manifest.save(self.directory)
-                return
-            except AlreadyThereError:  # another process began the same
-                before = Manifest.load(self.directory)
-            if before is None or self._differs_from(before):
-                raise OutputError(
-                    f"{self.directory}: another process works there on something else; choose another name"
-                )
-        now = before.with_sources(self.manifest.sources)
-        if now.sources != before.sources:
-            now.save(self.directory, overwrite=True)
-        self.manifest = now
-
-    def _differs_from(self, before: Manifest) -> str | None:
-        """Return in words why what is wanted now is not the run that is there, and what to do."""
-        if why := before.differs(self.manifest):
-            then, now = before.request, self.manifest.request
-            known = any(then.get(key) != now[key] for key in ("frames", "places"))
-            if then.get("version") == now["version"] and (known or before.command != self.manifest.command):
-                return f"{why}; finish that run with 'aureole resume {self.output}'"
-            return f"{why}; restore what it was begun with"
-        if changed(before.sources, self.manifest.sources) is None:
-            return None
-        parts = Parts(self.directory, before.run)
-        listed = parts.listed()
-        status = np.concatenate(
-            [
-                np.full(len(frames), FrameStatus.PENDING, np.uint8)
-                if task.before is None
-                else task.before.status
-                for number, frames in enumerate(before.parts)
-                for task in (self._task(parts, number, frames, listed.get(number, {})),)
-            ]
-        )
-        self.notes.clear()  # they come again when the parts are read to be used
-        why = self._changed(before.sources, status)
-        return why and f"{why}; restore them"
-
-    def _remove(self) -> None:
-        with suppress(OSError):
-            if Manifest.request_in(self.directory) in (None, self.manifest.request):
-                held = Parts(self.directory, self.manifest.run).remove()
-                Manifest.remove(self.directory)
-                left = None
-                try:
-                    self.directory.rmdir()
-                except OSError:  # network file systems keep a name for an open file, and with it the folder
-                    left = self.directory
-                let_go(held, left)
 
 
 def _identity(path: Path) -> tuple[int, int] | None:

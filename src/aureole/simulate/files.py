@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -11,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from aureole.geometry import Geometry
+from aureole.io.shelter import ShelteredHdf5
 
 if TYPE_CHECKING:
     import h5py
@@ -68,14 +70,11 @@ def write_eiger_files(folder: Path, geometry: Geometry, chunks: Iterable[bytes],
     shape = geometry.shape
     coming = iter(chunks)
     paths = []
-    with h5py.File(folder / "scan_master.h5", "x") as master:
-        _describe_eiger(master, geometry)
-        links = master["entry"].create_group("data")
-        links.attrs["NX_class"] = "NXdata"
-        for number, start in enumerate(range(0, n_frames, _PER_FILE), 1):
-            count = min(_PER_FILE, n_frames - start)
-            name = f"scan_data_{number:06d}.h5"
-            with h5py.File(folder / name, "w") as file:
+    for number, start in enumerate(range(0, n_frames, _PER_FILE), 1):
+        count = min(_PER_FILE, n_frames - start)
+        paths.append(folder / f"scan_data_{number:06d}.h5")
+        with _new(paths[-1]) as new:
+            with new.writing() as file:
                 entry = file.create_group("entry")
                 entry.attrs["NX_class"] = "NXentry"
                 group = entry.create_group("data")
@@ -87,11 +86,31 @@ def write_eiger_files(folder: Path, geometry: Geometry, chunks: Iterable[bytes],
                     chunks=(1, *shape),
                     **hdf5plugin.Bitshuffle(cname="lz4"),
                 )
-                for row in range(count):
-                    data.id.write_direct_chunk((row, 0, 0), next(coming))
-            links[f"data_{number:06d}"] = h5py.ExternalLink(name, "/entry/data/data")
-            paths.append(folder / name)
-    return [*paths, folder / "scan_master.h5"]
+            for row in range(count):
+                # Drawn here: signals must not wait for that.
+                chunk = next(coming)
+                with new.writing():
+                    data.id.write_direct_chunk((row, 0, 0), chunk)
+    paths.append(folder / "scan_master.h5")
+    with _new(paths[-1]) as new, new.writing() as master:
+        _describe_eiger(master, geometry)
+        links = master["entry"].create_group("data")
+        links.attrs["NX_class"] = "NXdata"
+        for number, path in enumerate(paths[:-1], 1):
+            links[f"data_{number:06d}"] = h5py.ExternalLink(path.name, "/entry/data/data")
+    return paths
+
+
+@contextmanager
+def _new(path: Path) -> Iterator[ShelteredHdf5]:
+    """Yield a new file, to be closed at the end of the block; raises OSError if the disk refuses."""
+    path.touch(exist_ok=False)
+    new = ShelteredHdf5(path)
+    try:
+        yield new
+        new.close()
+    finally:
+        new.discard()
 
 
 def _describe_eiger(master: h5py.File, geometry: Geometry) -> None:

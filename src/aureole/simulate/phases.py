@@ -113,6 +113,8 @@ def rings(phase: Calibrant, screen: Screen) -> list[tuple[float, float]]:
     assert wavelength is not None
     found = []
     for ring in phase.reflections(wavelength / (2.0 * sin(0.5 * float(screen.two_theta[-1])))):
+        assert ring.hkl is not None
+        assert ring.multiplicity is not None  # of a lattice both are known
         theta = np.arcsin(min(1.0, wavelength / (2.0 * ring.d)))
         s = 0.5e-10 / ring.d
         atoms = np.array(_ATOMS[phase.name])

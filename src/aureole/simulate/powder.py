@@ -139,6 +139,7 @@ def _profile(screen: Screen, heat: float) -> F64:
 
 
 def _heated(phase: Calibrant, heat: float) -> Calibrant:
+    assert phase.lattice is not None
     a, b, c, alpha, beta, gamma = phase.lattice
     grown = 1.0 + _EXPANSION[phase.name] * heat
     return replace(phase, lattice=(a * grown, b * grown, c * grown, alpha, beta, gamma))

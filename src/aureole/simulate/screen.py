@@ -79,6 +79,9 @@ class Screen:
         assert geometry.wavelength is not None
         self.q: F64 = 4.0 * pi * np.sin(0.5 * self.two_theta) / geometry.wavelength * 1e-10
         share = geometry.solid_angle() * geometry.polarization(0.99)
+        sensor = geometry.detector.known_sensor
+        if sensor is not None and sensor.stops(geometry.energy_kev):
+            share *= sensor.relative_efficiency(geometry.energy_kev, geometry.incidence())
         share[two_theta < _STOP_RADIUS] *= _STOP_LEAK
         self._choose_defects(geometry.detector.mask, seed)
         share[self.invalid] = 0.0

@@ -12,6 +12,7 @@ from numpy.typing import ArrayLike, NDArray
 from aureole.errors import SpecError
 from aureole.tomo.beam import ParallelBeam
 from aureole.tomo.fbp import FilteredBackprojection
+from aureole.tomo.normalise import fit_sine
 from aureole.tomo.rays import checked
 
 Sinogram = NDArray[np.float64]
@@ -89,15 +90,12 @@ def by_mass(sinogram: Sinogram, angles: NDArray[np.float64]) -> float:
     """
     places = np.arange(sinogram.shape[1])
     masses = sinogram @ places / sinogram.sum(axis=1)
-    model = np.stack([np.ones_like(angles), np.cos(angles), np.sin(angles)], axis=1)
     weights = np.ones_like(angles)
     for _ in range(10):
-        root = np.sqrt(weights)[:, None]
-        fit = np.linalg.lstsq(model * root, masses * root[:, 0], rcond=None)[0]
-        rest = masses - model @ fit
+        middle, rest = fit_sine(masses, angles, weights)
         scale = 4.685 * 1.4826 * np.median(np.abs(rest)) + 1e-12
         weights = np.clip(1 - (rest / scale) ** 2, 0, None) ** 2
-    return float(fit[0])
+    return middle
 
 
 def by_sharpness(sinogram: Sinogram, angles: NDArray[np.float64]) -> float:

@@ -115,10 +115,23 @@ def jitter(sinogram: ArrayLike, angles: ArrayLike) -> NDArray[np.float64]:
         raise SpecError(f"projection {int(np.argmin(values.sum(axis=1)))} has no intensity and so no centre")
     masses = values @ np.arange(values.shape[1]) / values.sum(axis=1)
     turned = np.asarray(angles, np.float64)
-    model = np.stack([np.ones_like(turned), np.cos(turned), np.sin(turned)], axis=1)
-    fit = np.linalg.lstsq(model, masses, rcond=None)[0]
-    rest: NDArray[np.float64] = masses - model @ fit
-    return rest
+    return fit_sine(masses, turned, np.ones_like(turned))[1]
+
+
+def fit_sine(
+    values: NDArray[np.float64], angles: NDArray[np.float64], weights: NDArray[np.float64]
+) -> tuple[float, NDArray[np.float64]]:
+    """Return the middle of the sine that fits best by least squares, and what is left of each value.
+
+    Parameters
+    ----------
+    values, angles, weights : ndarray, shape (angles,)
+        Angles in radians.
+    """
+    model = np.stack([np.ones_like(angles), np.cos(angles), np.sin(angles)], axis=1)
+    root = np.sqrt(weights)
+    fit = np.linalg.lstsq(model * root[:, None], values * root, rcond=None)[0]
+    return float(fit[0]), values - model @ fit
 
 
 def backlash(
@@ -149,33 +162,6 @@ def backlash(
         raise SpecError("all lines of the scan ran the same way: there is no backlash between them")
     lag = float(np.median(-sign[turned] * np.diff(rest)[turned]))
     return sign * lag / 2
-
-
-def shift(given: Corrected, by: ArrayLike) -> Corrected:
-    """Move each projection back by so many steps, interpolating between neighbouring rays.
-
-    What is interpolated is correlated with its neighbours, which no variance of a ray tells: those of a slice
-    from it are too large, up to 2.5 times. `ParallelBeam` takes shifts without interpolation, and is exact.
-
-    Parameters
-    ----------
-    given : Corrected
-    by : array_like, shape (angles,)
-        Where each stands too far: `jitter` or `backlash`. What comes in at an end repeats the last ray.
-    """
-    offsets = np.asarray(by, np.float64)
-    count = given.sinograms.shape[-1]
-    at = np.arange(count) + offsets[:, None]
-    below = np.floor(at)
-    upper = at - below
-    first, second = (np.clip(below + step, 0, count - 1).astype(np.intp) for step in (0, 1))
-
-    def moved(values: Sinograms, power: int) -> Sinograms:
-        a, b = (np.take_along_axis(values, _for_all(index, values), axis=-1) for index in (first, second))
-        return np.asarray(a * (1 - upper) ** power + b * upper**power)
-
-    variances = None if given.variances is None else moved(given.variances, 2)
-    return Corrected(moved(given.sinograms, 1), variances)
 
 
 def fill(given: Corrected, bad: ArrayLike) -> Corrected:
@@ -231,7 +217,3 @@ def good_angles(bad: ArrayLike, most: float = 0.5) -> NDArray[np.bool_]:
             f"of {len(keep)} projections, {np.count_nonzero(keep)} kept over {1 - most:.0%} of their rays"
         )
     return keep
-
-
-def _for_all(index: NDArray[np.intp], values: Sinograms) -> NDArray[np.intp]:
-    return np.broadcast_to(index, values.shape)
