@@ -16,7 +16,7 @@ _Dual = tuple[float, FloatArray]
 """A number and its derivatives."""
 _Slope = Callable[[float], float]
 
-_LONGEST = 1000
+_LONGEST, _MOST_PARTS = 1000, 300
 _ONE_ARGUMENT: dict[str, tuple[_Slope, _Slope]] = {
     "sin": (math.sin, math.cos),
     "cos": (math.cos, lambda x: -math.sin(x)),
@@ -69,14 +69,12 @@ class Formula:
             raise SpecError(f"a formula of {len(self.text)} characters is too long: {_LONGEST} is the most")
         try:
             self._root = ast.parse(self.text, mode="eval").body
-            names = {self._name(node) for node in _checked(self._root, self.text)}
+            nodes = _checked(self._root, self.text)
         except (SyntaxError, ValueError, RecursionError, MemoryError):
             raise SpecError(f"{self.text!r} is no formula: such as scale*(pos+offset) is one") from None
-        self.names = tuple(sorted(filter(None, names)))
-
-    @staticmethod
-    def _name(node: ast.AST) -> str:
-        return node.id if isinstance(node, ast.Name) else ""
+        if len(nodes) > _MOST_PARTS:
+            raise SpecError(f"a formula of {len(nodes)} parts is too long: {_MOST_PARTS} is the most")
+        self.names = tuple(sorted({node.id for node in nodes if isinstance(node, ast.Name)}))
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Formula) and self.text == other.text

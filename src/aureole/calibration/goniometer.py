@@ -8,15 +8,18 @@ from math import isfinite
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 
 from aureole.calibration.goniometer_file import format_goniometer, parse_goniometer
+from aureole.calibration.scattering import PARAMETERS
 from aureole.calibration.transformation import Transformation
 from aureole.errors import FormatError, GeometryError, InputError, SpecError
 from aureole.geometry import Detector, Geometry
 from aureole.io.publish import publication
 
 FloatArray = NDArray[np.float64]
+Position = float | Sequence[float] | FloatArray | Mapping[str, float]
+"""Of the only motor, of all motors in their order, or by their names."""
 
 
 @dataclass(frozen=True)
@@ -62,7 +65,7 @@ class Goniometer:
         """Names of the motors."""
         return self.transformation.motors
 
-    def geometry(self, position: float | Sequence[float] | Mapping[str, float]) -> Geometry:
+    def geometry(self, position: Position) -> Geometry:
         """Return where the detector stands.
 
         Parameters
@@ -81,12 +84,16 @@ class Goniometer:
         numbers, _ = self.transformation.numbers(self._numbers, given)
         wavelength = self.wavelength if np.isnan(numbers[6]) else float(numbers[6])
         try:
-            return Geometry(self.detector, *numbers[:6].tolist(), wavelength=wavelength)
+            return Geometry(
+                self.detector,
+                **dict(zip(PARAMETERS, numbers[:6].tolist(), strict=False)),
+                wavelength=wavelength,
+            )
         except GeometryError as error:
             at = ", ".join(f"{name} = {value:g}" for name, value in zip(self.motors, given, strict=True))
             raise GeometryError(f"{error}, at {at}") from None
 
-    def geometries(self, positions: ArrayLike | Sequence[Mapping[str, float]]) -> list[Geometry]:
+    def geometries(self, positions: Sequence[Position] | FloatArray) -> list[Geometry]:
         """Return where the detector stands at several positions: (N,) of one motor, (N, motors), or mappings.
 
         Raises
@@ -94,7 +101,7 @@ class Goniometer:
         SpecError, GeometryError
             As for `geometry`.
         """
-        return [self.geometry(position) for position in positions]  # type: ignore[union-attr]
+        return [self.geometry(position) for position in positions]
 
     def _position(self, position: object) -> FloatArray:
         if isinstance(position, Mapping):

@@ -75,7 +75,7 @@ class _Series(NamedTuple):
 
 
 class _Look(NamedTuple):
-    """How far from its place, and how wide, a ring is in pixels; how far points are off beside their errors."""
+    """How far off and how wide rings are in pixels; how far points are off beside their own errors."""
 
     reach: float
     width: float | None
@@ -163,7 +163,9 @@ def _extracted(series: _Series, geometry: Geometry, index: int, look: _Look) -> 
         raise SpecError(f"image {index} has shape {image.shape}, the first has {geometry.shape}")
     valid = usable_pixels(image, geometry.detector, series.mask)
     if not valid.any():
-        raise CalibrationError(f"image {index} is blank: no pixel has a value, all are masked or marked invalid")
+        raise CalibrationError(
+            f"image {index} is blank: no pixel has a value, all are masked or marked invalid"
+        )
     polar = unroll(image, valid, geometry)
     rings, _ = ring_angles(series.spacings, float(parameters_of(geometry)[6]))
     found = extract(polar, geometry, rings, wanted=np.arange(len(rings)), reach=look.reach, width=look.width)
@@ -177,12 +179,12 @@ def _refined(
     free: Sequence[str] | None,
     bounds: Bounds | None,
 ) -> tuple[GoniometerFit, float]:
-    """Refine on the points of all images; also return by how many pixels points scatter beyond their errors."""
+    """Refine on all points; also return by how many pixels they scatter beyond their own errors."""
     series, found = seen
     if not any(len(one.measured) for one in found):
         raise CalibrationError(
-            f"no rings near to where they should be on any of the {len(found)} images: are calibrant, energy, "
-            "positions and their units right, and the values to begin with?"
+            f"no rings near to where they should be on any of the {len(found)} images: are calibrant, "
+            "energy, positions and their units right, and the values to begin with?"
         )
     pixel = np.concatenate([one.pixel for one in found])
     own = _typical([one.measured.sigma / one.pixel for one in found])
@@ -227,8 +229,8 @@ def _judged(series: _Series, calibrant: Calibrant, fit: GoniometerFit, look: _Lo
         index, against = misfits[len(misfits) // 2]
         raise CalibrationError(
             f"{len(misfits)} of the {expected} images on which rings of {calibrant.name} should be do not "
-            f"fit; image {index}: {against[0]}. Check calibrant, energy, positions and their units, the model, "
-            "and the values to begin with"
+            f"fit; image {index}: {against[0]}. Check calibrant, energy, positions and their units, the "
+            "model, and the values to begin with"
         )
     notes = [f"image {index}: {against[0]}" for index, against in misfits]
     empty = [index for index, (image, _, _) in enumerate(told) if image is None]
@@ -256,5 +258,7 @@ def _image_of(
     own = replace(own, weights=(np.abs(rest) < _OUTLIER * max(fit.scale, 1.0)).astype(np.float64))
     outcome = Outcome(geometry, own, found, polar, look.extra)
     verdict = judge(outcome)
+    if not verdict.expected:  # corners of rings that no four sectors show
+        return Calibration(geometry, calibrant, own, found, verdict), [], False
     against = objections(outcome, verdict, calibrant.name)
     return Calibration(geometry, calibrant, own, found, verdict), against, expected

@@ -1,4 +1,4 @@
-"""Goniometer files: the JSON in which pyFAI keeps the calibration of a moving detector (versions 1.1 and 2)."""
+"""Goniometer files: the JSON in which pyFAI keeps how a detector moves (versions 1.1 and 2)."""
 
 from __future__ import annotations
 
@@ -96,7 +96,9 @@ def parse_goniometer(text: str) -> Parts:
     )
     param = whole.get("param")
     if not isinstance(param, list) or len(param) != len(transformation.parameters):
-        raise FormatError(f"param must be {len(transformation.parameters)} numbers, one for each of param_names")
+        raise FormatError(
+            f"param must be {len(transformation.parameters)} numbers, one for each of param_names"
+        )
     values = {
         name: _number(name, value) for name, value in zip(transformation.parameters, param, strict=True)
     }

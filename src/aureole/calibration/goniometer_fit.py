@@ -41,7 +41,8 @@ class GoniometerFit:
     free : tuple of str
         Which parameters were refined.
     covariance : ndarray, shape (k, k)
-        Of the free ones; infinite variance for those that the points do not determine, or that are at a bound.
+        Of the free ones; infinite variance for those that the points do not determine and those at
+        a bound.
     views : tuple of View
     spacings : ndarray
         Of the rings, in metres.
@@ -82,7 +83,9 @@ class GoniometerFit:
         """Correlation of the free parameters, (k, k); NaN where one has no finite error."""
         errors = np.sqrt(np.diag(self.covariance))
         errors = np.where(np.isfinite(errors) & (errors > 0.0), errors, np.nan)
-        return np.where(np.isinf(self.covariance), np.nan, self.covariance) / np.outer(errors, errors)
+        return np.asarray(
+            np.where(np.isinf(self.covariance), np.nan, self.covariance) / np.outer(errors, errors)
+        )
 
 
 def refine_goniometer(
@@ -194,7 +197,9 @@ def _limits(goniometer: Goniometer, chosen: Sequence[str], bounds: Bounds) -> di
         low, high = bounds.get(name, (None, None))
         limits[name] = (-np.inf if low is None else float(low), np.inf if high is None else float(high))
         if not limits[name][0] <= goniometer.values[name] <= limits[name][1]:
-            raise SpecError(f"{name} begins at {goniometer.values[name]:g}, outside of its bounds {low}, {high}")
+            raise SpecError(
+                f"{name} begins at {goniometer.values[name]:g}, outside of its bounds {low}, {high}"
+            )
     return limits
 
 

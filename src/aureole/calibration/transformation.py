@@ -84,9 +84,7 @@ class Formulas:
 
     def __post_init__(self) -> None:
         if unknown := [name for name in self.formulas if name not in PARAMETERS]:
-            raise SpecError(
-                f"there is nothing called {unknown[0]!r} in a geometry: {', '.join(PARAMETERS)}"
-            )
+            raise SpecError(f"there is nothing called {unknown[0]!r} in a geometry: {', '.join(PARAMETERS)}")
         parsed = {}
         for name in PARAMETERS:
             if name in self.formulas:
@@ -101,7 +99,9 @@ class Formulas:
         used = dict.fromkeys(name for formula in parsed.values() for name in formula.names)
         parameters = tuple(self.parameters) or tuple(name for name in used if name not in known)
         names = (*parameters, *self.motors)
-        if twice := [name for name in names if names.count(name) > 1 or name in constants or name in FUNCTIONS]:
+        if twice := [
+            name for name in names if names.count(name) > 1 or name in constants or name in FUNCTIONS
+        ]:
             raise SpecError(f"{twice[0]!r} is the name of two things: call a parameter or a motor otherwise")
         for name, formula in parsed.items():
             for part in formula.names:

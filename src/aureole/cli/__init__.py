@@ -31,6 +31,7 @@ example:
 
 _VERBS = (
     "calibrate",
+    "goniometer",
     "integrate",
     "xrdmap",
     "xrdct",

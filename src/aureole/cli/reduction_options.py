@@ -30,10 +30,7 @@ def add_options(parser: argparse.ArgumentParser, *, output: str, cakes: bool) ->
     inputs.add_frames(files)
     inputs.add_geometry(files, required=True)
     inputs.add_output(files, output)
-    parser.set_defaults(npt_azim=None, range_unit=None)
-    _add_axes(parser.add_argument_group("axes"), cakes=cakes)
-    _add_pixels(parser.add_argument_group("pixels that do not count"))
-    _add_corrections(parser.add_argument_group("corrections and errors"))
+    add_request(parser, cakes=cakes, robust=True)
     running = parser.add_argument_group("running")
     inputs.add_running(running)
     inputs.add_run(running)
@@ -46,6 +43,26 @@ def add_options(parser: argparse.ArgumentParser, *, output: str, cakes: bool) ->
     )
     inputs.add_site(parser.add_argument_group("for the record"))
     return running
+
+
+def add_request(parser: argparse.ArgumentParser, *, cakes: bool, robust: bool) -> None:
+    """Add the options that say what is integrated: axes, pixels, corrections, errors.
+
+    Parameters
+    ----------
+    parser : ArgumentParser
+    cakes : bool
+        Whether rows may be cakes, or patterns against azimuth.
+    robust : bool
+        Whether averages of a bin may leave pixels out.
+    """
+    parser.set_defaults(npt_azim=None, range_unit=None, trim=None, sigma_clip=None)
+    _add_axes(parser.add_argument_group("axes"), cakes=cakes)
+    pixels = parser.add_argument_group("pixels that do not count")
+    _add_pixels(pixels)
+    if robust:
+        _add_robust(pixels)
+    _add_corrections(parser.add_argument_group("corrections and errors"))
 
 
 def _add_axes(group: argparse._ArgumentGroup, *, cakes: bool) -> None:
@@ -97,6 +114,9 @@ def _add_pixels(group: argparse._ArgumentGroup) -> None:
         "--delta-dummy", type=float, metavar="DELTA", help="pixels within VALUE +- DELTA are invalid"
     )
     group.add_argument("--saturation", type=float, metavar="VALUE", help="pixels above VALUE are invalid")
+
+
+def _add_robust(group: argparse._ArgumentGroup) -> None:
     robust = group.add_mutually_exclusive_group()
     robust.add_argument(
         "--trim",
