@@ -15,6 +15,7 @@ SCRIPTS = (
     "cbf_pipeline",
     "eiger_pipeline",
     "robust",
+    "goniometer",
     "tomography",
     "xrdct",
     "memory",

@@ -26,7 +26,7 @@ DETECTOR = aureole.detector("Pilatus100k")
 ARM = {"dist": "dist", "poni1": "poni1", "poni2": "poni2", "rot1": "rot1", "rot2": "scale*(pos+offset)"}
 TRUTH = {"dist": 0.5, "poni1": 0.017, "poni2": 0.042, "rot1": 0.01, "scale": -np.pi / 180, "offset": 0.3}
 FREE = ("dist", "poni2", "rot1", "scale", "offset")
-POSITIONS = np.linspace(12.0, 60.0, 20)
+POSITIONS = np.linspace(22.0, 60.0, 14)
 LAB6 = calibrant("LaB6")
 SPACINGS = LAB6.d_spacings(WAVELENGTH / 2.0)
 
@@ -147,7 +147,7 @@ def test_a_formula_without_a_finite_value_says_where():
 def test_names_are_told_apart():
     rule = Formulas({**ARM, "rot2": "tth*pi/180 + off", "poni1": "poni1 + z*1e-3"}, ("tth", "z"))
     assert rule.parameters == ("dist", "poni1", "poni2", "rot1", "off")
-    with pytest.raises(SpecError, match="rot2 = scale.*'scale' is neither a parameter .* nor a motor"):
+    with pytest.raises(SpecError, match=r"rot2 = scale.*'scale' is neither a parameter .* nor a motor"):
         Formulas(ARM, ("pos",), ("dist", "poni1", "poni2", "rot1", "offset"))
     with pytest.raises(SpecError, match="'pi' is the name of two things"):
         Formulas(ARM, ("pi",))
@@ -169,7 +169,7 @@ def test_positions_by_order_and_by_name():
     with pytest.raises(SpecError, match="no position of the motor 'z'"):
         moving.geometry({"pos": 1.0})
     outside = Goniometer(DETECTOR, Formulas({**ARM, "dist": "dist - pos"}), TRUTH, WAVELENGTH)
-    with pytest.raises(GeometryError, match="dist must be a positive length.*at pos = 10"):
+    with pytest.raises(GeometryError, match=r"dist must be a positive length.*at pos = 10"):
         outside.geometry(10.0)
 
 
@@ -312,7 +312,7 @@ def test_agrees_with_pyfai_on_the_same_points(rng):
         rings = [int(np.argmin(np.abs(d - SPACINGS[ring]))) for ring in view.points.rings]
         rows = np.column_stack((view.points.points[:, :2] / 172e-6 - 0.5, rings))
         single.geometry_refinement.data = rows
-    for _ in range(8):
+    for _ in range(3):
         theirs.refine3(fix=["poni1"], method="slsqp", verbose=False, ftol=1e-30, eps=1e-9, maxiter=500)
     mine = refine_goniometer(start, views, SPACINGS, free=FREE, robust=False)
     values = list(mine.goniometer.values.values())
@@ -342,7 +342,7 @@ def test_bounds_hold(rng):
     assert fit.goniometer.values["offset"] == 0.25
     assert fit.at_bound == ("offset",)
     assert np.isinf(fit.uncertainty["offset"])
-    with pytest.raises(SpecError, match="offset begins at 0.3, outside of its bounds"):
+    with pytest.raises(SpecError, match=r"offset begins at 0\.3, outside of its bounds"):
         refine_goniometer(arm(), views, SPACINGS, bounds={"offset": (None, 0.25)})
     with pytest.raises(SpecError, match="'tilt' has bounds and is no parameter"):
         refine_goniometer(arm(), views, SPACINGS, bounds={"tilt": (0, 1)})
@@ -350,7 +350,7 @@ def test_bounds_hold(rng):
 
 def test_what_cannot_be_refined_is_said(rng):
     views = control_points(arm(), POSITIONS[:2], rng)
-    with pytest.raises(SpecError, match="not 'tilt'|not tilt"):
+    with pytest.raises(SpecError, match=r"not 'tilt'|not tilt"):
         refine_goniometer(arm(), views, SPACINGS, free=("tilt",))
     with pytest.raises(SpecError, match="not nothing"):
         refine_goniometer(arm(), views, SPACINGS, free=())
@@ -375,25 +375,34 @@ def test_from_images_to_parameters(images):
     assert result.fit.uncertainty["dist"] < 2e-5
     assert result.fit.uncertainty["offset"] < 1e-3
     seen = [image for image in result.images if image is not None]
-    assert len(seen) > 15
+    assert len(seen) > 10
     for image in seen:
         for ring in image.rings:
             assert abs(ring.mean) < 0.05 * ring.pixel
             assert ring.rms < 0.15 * ring.pixel
 
 
+def test_a_start_that_is_far_off(images):
+    start = arm(dist=0.52, offset=-1.4)  # some 100 pixels
+    result = calibrate_goniometer(
+        images[::3], POSITIONS[::3], start, calibrant=LAB6, free=("dist", "scale", "offset")
+    )
+    assert result.goniometer.values["dist"] == pytest.approx(0.5, abs=1e-4)
+    assert result.goniometer.values["offset"] == pytest.approx(0.3, abs=2e-3)
+
+
 def test_images_that_do_not_fit_are_refused(images):
-    some = slice(4, 14)
-    with pytest.raises(CalibrationError, match="do not fit|no rings near"):
+    some = slice(6, 10)
+    with pytest.raises(CalibrationError, match=r"do not fit|no rings near"):
         calibrate_goniometer(images[some], POSITIONS[some] + 4.0, arm(), calibrant=LAB6, free=("dist",))
-    with pytest.raises(CalibrationError, match="do not fit|no rings near"):
+    with pytest.raises(CalibrationError, match=r"do not fit|no rings near"):
         calibrate_goniometer(images[some], POSITIONS[some], arm(), calibrant=calibrant("CeO2"), free=FREE)
     blank = [np.zeros(DETECTOR.shape, np.int32)] * 3
     with pytest.raises(CalibrationError, match="no rings near to where they should be on any of the 3"):
         calibrate_goniometer(blank, [20.0, 30.0, 40.0], arm(), calibrant=LAB6)
     with pytest.raises(SpecError, match="2 positions for 3 images"):
         calibrate_goniometer(blank, [20.0, 30.0], arm(), calibrant=LAB6)
-    with pytest.raises(CalibrationError, match="do not tell .*scale"):
+    with pytest.raises(CalibrationError, match=r"do not tell .*scale"):
         calibrate_goniometer(
-            images[5:6], POSITIONS[5:6], arm(), calibrant=LAB6, free=("dist", "scale", "offset")
+            images[8:9], POSITIONS[8:9], arm(), calibrant=LAB6, free=("dist", "scale", "offset")
         )

@@ -13,6 +13,7 @@ from aureole.azimuthal.batches import in_order
 from aureole.calibration.calibrant import Calibrant
 from aureole.calibration.calibration import Calibration
 from aureole.calibration.goniometer import Goniometer
+from aureole.calibration.goniometer_approach import Sight, approached, sight
 from aureole.calibration.goniometer_fit import Bounds, GoniometerFit, View, refine_goniometer
 from aureole.calibration.objections import objections
 from aureole.calibration.pixels import usable_pixels
@@ -30,7 +31,9 @@ FloatArray = NDArray[np.float64]
 
 _REACHES = (30.0, 12.0, 5.0, 3.0)
 """How far from its place a ring is looked for, in pixels, from round to round."""
-_ROUNDS = 9
+_SAMPLE, _SIGHTS = 24, 12
+"""Images that are looked at while the places of rings are vague, and while they are not known at all."""
+_ROUNDS = 7
 _RARE = 0.03
 _SETTLED = 0.1
 """Change of a parameter over its error at which another round would tell nothing new."""
@@ -104,7 +107,8 @@ def calibrate_goniometer(
     positions : array_like, shape (N,) or (N, motors)
         Of the motors, for each image.
     goniometer : Goniometer
-        Where to begin: rings are found within some 30 pixels of where it puts them.
+        Where to begin: rings are found within some 30 pixels of where it puts them, or, in vain there, within
+        300 pixels as far as one or two wrong parameters explain that.
     calibrant : Calibrant
     mask : ndarray, shape (n1, n2), optional
         Not zero where pixels are invalid.
@@ -133,12 +137,54 @@ def calibrate_goniometer(
         raise SpecError("the goniometer has no wavelength, which rings need: give the photon energy")
     least = wavelength / (2.0 * np.sin(0.5 * _LARGEST))
     series = _Series(images, mask, places, calibrant.d_spacings(max(least, calibrant.finest)))
+    try:
+        return _calibrated(series, goniometer, calibrant, free=free, bounds=bounds)
+    except _VagueError:
+        raise
+    except CalibrationError as error:
+        nearer = _nearer(series, goniometer, free, bounds)
+        if nearer is None:
+            raise
+        try:
+            return _calibrated(series, nearer, calibrant, free=free, bounds=bounds)
+        except CalibrationError:
+            raise error from None
+
+
+class _VagueError(CalibrationError):
+    """Rings that fit, and do not tell a parameter."""
+
+
+def _nearer(
+    series: _Series, goniometer: Goniometer, free: Sequence[str] | None, bounds: Bounds | None
+) -> Goniometer | None:
+    """Return a goniometer that is nearer, from ridges of images anywhere; None where there are none."""
+    some = _some(series, _SIGHTS)
+
+    def one(index: int) -> Sight | None:
+        image = some.images[index]
+        return sight(image, _usable(some, image, goniometer, index), goniometer, some.positions[index])
+
+    seen = [found for found in map(one, range(len(some.images))) if found is not None]
+    return approached(goniometer, seen, series.spacings, free=free, bounds=bounds) if seen else None
+
+
+def _calibrated(
+    series: _Series,
+    goniometer: Goniometer,
+    calibrant: Calibrant,
+    *,
+    free: Sequence[str] | None,
+    bounds: Bounds | None,
+) -> GoniometerCalibration:
     fit = None
     look = _Look(_REACHES[0], None, 0.0)
     for number in range(_ROUNDS):
-        found = _look(series, goniometer, look)
+        # while the places of rings are vague, some images do
+        used = _some(series, _SAMPLE) if number < len(_REACHES) - 1 else series
+        found = _found(used, goniometer, look)
         before = goniometer
-        fit, extra = _refined(goniometer, (series, found), look.extra, free, bounds)
+        fit, extra = _refined(goniometer, (used, found), look.extra, free, bounds)
         goniometer = fit.goniometer
         if number >= len(_REACHES) and _is_settled(before, fit):
             break
@@ -148,7 +194,15 @@ def calibrate_goniometer(
     return _judged(series, calibrant, fit, look)
 
 
-def _look(series: _Series, goniometer: Goniometer, look: _Look) -> list[Extraction]:
+def _some(series: _Series, most: int) -> _Series:
+    """Return at most so many of the images, evenly spread."""
+    count = len(series.positions)
+    chosen = np.unique(np.linspace(0, count - 1, min(count, most)).round().astype(int))
+    images = [series.images[index] for index in chosen]
+    return series._replace(images=images, positions=[series.positions[index] for index in chosen])
+
+
+def _found(series: _Series, goniometer: Goniometer, look: _Look) -> list[Extraction]:
     """Return the points on rings of each image."""
 
     def one(index: int) -> Extraction:
@@ -157,15 +211,23 @@ def _look(series: _Series, goniometer: Goniometer, look: _Look) -> list[Extracti
     return list(in_order(one, range(len(series.images)), checked_threads(None)))
 
 
-def _extracted(series: _Series, geometry: Geometry, index: int, look: _Look) -> tuple[Extraction, Polar]:
-    image = series.images[index]
-    if image.shape != geometry.shape:
-        raise SpecError(f"image {index} has shape {image.shape}, the first has {geometry.shape}")
-    valid = usable_pixels(image, geometry.detector, series.mask)
+def _usable(
+    series: _Series, image: NDArray[np.generic], what: Geometry | Goniometer, index: int
+) -> NDArray[np.bool_]:
+    """Return which pixels of an image have a value; an error where it has another shape, or none has."""
+    if image.shape != what.detector.known_shape:
+        raise SpecError(f"image {index} has shape {image.shape}, the first has {what.detector.known_shape}")
+    valid = usable_pixels(image, what.detector, series.mask)
     if not valid.any():
         raise CalibrationError(
             f"image {index} is blank: no pixel has a value, all are masked or marked invalid"
         )
+    return valid
+
+
+def _extracted(series: _Series, geometry: Geometry, index: int, look: _Look) -> tuple[Extraction, Polar]:
+    image = series.images[index]
+    valid = _usable(series, image, geometry, index)
     polar = unroll(image, valid, geometry)
     rings, _ = ring_angles(series.spacings, float(parameters_of(geometry)[6]))
     found = extract(polar, geometry, rings, wanted=np.arange(len(rings)), reach=look.reach, width=look.width)
@@ -214,7 +276,7 @@ def _judged(series: _Series, calibrant: Calibrant, fit: GoniometerFit, look: _Lo
     """Return a calibration if it fits, with what is worth knowing."""
     vague = [name for name, error in fit.uncertainty.items() if not np.isfinite(error)]
     if vague := [name for name in vague if name not in fit.at_bound]:
-        raise CalibrationError(
+        raise _VagueError(
             f"the rings do not tell {' and '.join(vague)}: fix what other parameters can stand for, or add "
             "images at other positions"
         )

@@ -37,8 +37,7 @@ def format_goniometer(
     formulas = dict(transformation.formulas)
     constants = dict(transformation.constants)
     content = _KINDS[2] if "wavelength" in formulas else _KINDS[0]
-    if content != _KINDS[2]:  # which knows but π, and wants all six
-        formulas = {name: formulas.get(name, "0.0") for name in PARAMETERS[:6]}
+    if content != _KINDS[2]:  # which knows but π
         used = {name for text in formulas.values() for name in re.findall(r"\w+", text)}
         constants = {
             name: value

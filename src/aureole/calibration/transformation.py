@@ -85,15 +85,17 @@ class Formulas:
     def __post_init__(self) -> None:
         if unknown := [name for name in self.formulas if name not in PARAMETERS]:
             raise SpecError(f"there is nothing called {unknown[0]!r} in a geometry: {', '.join(PARAMETERS)}")
+        for name in PARAMETERS[:3]:
+            if name not in self.formulas:
+                raise SpecError(f"there is no formula for {name}: {name} = {name} is the simplest")
+        given = {"rot1": "0.0", "rot2": "0.0", "rot3": "0.0"} | dict(self.formulas)
         parsed = {}
         for name in PARAMETERS:
-            if name in self.formulas:
+            if name in given:
                 try:
-                    parsed[name] = Formula(self.formulas[name])
+                    parsed[name] = Formula(given[name])
                 except SpecError as error:
                     raise SpecError(f"{name} = {error}") from None
-            elif not name.startswith("rot") and name != "wavelength":
-                raise SpecError(f"there is no formula for {name}: {name} = {name} is the simplest")
         constants = {**CONSTANTS, **{name: float(value) for name, value in self.constants.items()}}
         known = {*self.motors, *constants}
         used = dict.fromkeys(name for formula in parsed.values() for name in formula.names)
@@ -119,18 +121,6 @@ class Formulas:
             ("_parsed", parsed),
         ):
             object.__setattr__(self, name, value)
-
-    def __eq__(self, other: object) -> bool:
-        mine, theirs = (
-            (dict(one.formulas), one.motors, one.parameters, dict(one.constants))
-            if isinstance(one, Formulas)
-            else None
-            for one in (self, other)
-        )
-        return mine == theirs
-
-    def __hash__(self) -> int:
-        return hash((tuple(self.formulas.items()), self.motors, self.parameters))
 
     def numbers(self, values: FloatArray, position: FloatArray) -> tuple[FloatArray, FloatArray]:
         """See `Transformation.numbers`."""
