@@ -384,15 +384,13 @@ def test_from_images_to_parameters(images):
 
 def test_a_start_that_is_far_off(images):
     start = arm(dist=0.52, offset=-1.4)  # some 100 pixels
-    result = calibrate_goniometer(
-        images[::3], POSITIONS[::3], start, calibrant=LAB6, free=("dist", "scale", "offset")
-    )
+    result = calibrate_goniometer(images[::2], POSITIONS[::2], start, calibrant=LAB6, free=("dist", "offset"))
     assert result.goniometer.values["dist"] == pytest.approx(0.5, abs=1e-4)
     assert result.goniometer.values["offset"] == pytest.approx(0.3, abs=2e-3)
 
 
 def test_images_that_do_not_fit_are_refused(images):
-    some = slice(6, 10)
+    some = slice(8, 10)
     with pytest.raises(CalibrationError, match=r"do not fit|no rings near"):
         calibrate_goniometer(images[some], POSITIONS[some] + 4.0, arm(), calibrant=LAB6, free=("dist",))
     with pytest.raises(CalibrationError, match=r"do not fit|no rings near"):

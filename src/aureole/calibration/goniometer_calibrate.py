@@ -41,6 +41,10 @@ _MOST_MISFITS = 0.3
 """Share of the images with rings that may not fit."""
 _OUTLIER = 4.685
 """Residuals beyond so many standard deviations count nothing."""
+_SURPLUS = 6
+"""By how many the rings on all images exceed the parameters where these were looked for far away: to any few
+rings, some others come near.
+"""
 _LARGEST = 2.6
 """2θ (rad) up to which rings are used."""
 
@@ -146,9 +150,16 @@ def calibrate_goniometer(
         if nearer is None:
             raise
         try:
-            return _calibrated(series, nearer, calibrant, free=free, bounds=bounds)
+            result = _calibrated(series, nearer, calibrant, free=free, bounds=bounds)
         except CalibrationError:
             raise error from None
+        if _rings_on(result.images) < len(result.fit.free) + _SURPLUS:
+            raise error from None
+        return result
+
+
+def _rings_on(images: Sequence[Calibration | None]) -> int:
+    return sum(len(image.rings) for image in images if image is not None)
 
 
 class _VagueError(CalibrationError):
@@ -298,10 +309,14 @@ def _judged(series: _Series, calibrant: Calibrant, fit: GoniometerFit, look: _Lo
     empty = [index for index, (image, _, _) in enumerate(told) if image is None]
     if empty:
         notes.append(f"images without a ring, which tell nothing: {', '.join(map(str, empty))}")
+    images = tuple(image for image, _, _ in told)
+    if (rings := _rings_on(images)) <= len(fit.free):
+        notes.append(
+            f"{rings} rings on all images for {len(fit.free)} parameters: were they other rings, nothing "
+            "would tell; fix parameters that are known, or add images"
+        )
     notes += [f"{name} would go beyond its bounds" for name in fit.at_bound]
-    return GoniometerCalibration(
-        fit.goniometer, calibrant, fit, tuple(image for image, _, _ in told), tuple(notes)
-    )
+    return GoniometerCalibration(fit.goniometer, calibrant, fit, images, tuple(notes))
 
 
 def _image_of(
