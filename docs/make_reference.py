@@ -31,7 +31,8 @@ def cli_page() -> str:
     for verb, described in _verbs(parser).items():
         lines += [f"## aureole {verb}", "", (described.description or "").strip(), ""]
         for group in described._action_groups:
-            rows = [_row(action) for action in group._group_actions if action.dest != "help"]
+            options = [action for action in group._group_actions if action.dest not in ("help", "step")]
+            rows = [_row(action) for action in options]
             if rows:
                 lines += [f"| {_title(group)} | |", "|---|---|", *rows, ""]
         if described.epilog:
@@ -40,10 +41,14 @@ def cli_page() -> str:
 
 
 def _verbs(parser: argparse.ArgumentParser) -> dict[str, argparse.ArgumentParser]:
+    """Return the parser of each verb, those of several steps as ``verb`` and ``verb step``."""
+    found: dict[str, argparse.ArgumentParser] = {}
     for action in parser._actions:
         if isinstance(action, argparse._SubParsersAction):
-            return dict(action.choices)
-    raise LookupError("the parser has no verbs")
+            for verb, described in action.choices.items():
+                found[verb] = described
+                found |= {f"{verb} {step}": parser for step, parser in _verbs(described).items()}
+    return found
 
 
 def _title(group: argparse._ArgumentGroup) -> str:

@@ -62,19 +62,39 @@ def pixels(spec: IntegrationSpec, geometry: Geometry, *, threads: int | None = N
     SpecError
         A negative variance of the dark in a valid pixel, or no valid pixel at all.
     """
-    detector = geometry.detector
+    arrays = spec.arrays
+    mask = masked_pixels(spec, geometry.detector)
+    norm = np.full(mask.shape, spec.normalization_factor)
+    for name in ("flat", "absorption"):
+        if name in arrays:
+            norm *= arrays[name].array.astype(np.float64)
+    if spec.solid_angle:
+        norm *= geometry.solid_angle(threads=threads)
+    if (sensor := spec.efficiency_of) is not None:
+        norm *= sensor.relative_efficiency(geometry.energy_kev, geometry.incidence())
+    if spec.polarization_factor is not None:
+        norm *= geometry.polarization(
+            spec.polarization_factor, spec.polarization_axis_offset, threads=threads
+        )
+    known = [norm, _plain(arrays.get("dark")), _plain(arrays.get("dark_variance"))]
+    for image in known:
+        if image is not None:
+            np.copyto(image, 0.0, where=mask)
+    return PixelFacts(mask, norm, known[1], known[2])
+
+
+def masked_pixels(spec: IntegrationSpec, detector: Detector) -> NDArray[np.bool_]:
+    """Return where no frame has a valid value, (n1, n2): the mask of `pixels`, and its errors."""
     arrays = spec.arrays
     mask = np.zeros(detector.known_shape, bool)
     if spec.detector_mask:
         mask |= detector.mask
     if "mask" in arrays:
         mask |= arrays["mask"].array
-    norm = np.full(mask.shape, spec.normalization_factor)
     for name in ("flat", "absorption"):
         if name in arrays:
             factor = arrays[name].array.astype(np.float64)
             mask |= ~((factor > 0.0) & np.isfinite(factor))
-            norm *= factor
     for name in ("dark", "flat"):
         if name in arrays:
             values = arrays[name].array
@@ -87,19 +107,7 @@ def pixels(spec: IntegrationSpec, geometry: Geometry, *, threads: int | None = N
             raise SpecError(f"dark_variance is negative in {negative} valid pixels")
     if mask.all():
         raise SpecError("every pixel is masked: nothing is left to integrate")
-    if spec.solid_angle:
-        norm *= geometry.solid_angle(threads=threads)
-    if (sensor := spec.efficiency_of) is not None:
-        norm *= sensor.relative_efficiency(geometry.energy_kev, geometry.incidence())
-    if spec.polarization_factor is not None:
-        norm *= geometry.polarization(
-            spec.polarization_factor, spec.polarization_axis_offset, threads=threads
-        )
-    known = [norm, _plain(arrays.get("dark")), dark_variance]
-    for image in known:
-        if image is not None:
-            np.copyto(image, 0.0, where=mask)
-    return PixelFacts(mask, norm, known[1], dark_variance)
+    return mask
 
 
 def invalid_values(spec: IntegrationSpec, detector: Detector, dtype: DTypeLike) -> F64:

@@ -8,16 +8,15 @@ from dataclasses import dataclass, replace
 from functools import cached_property, reduce
 
 import numpy as np
-from numpy.typing import ArrayLike
 
 from aureole.axis import Axis
-from aureole.azimuthal.batches import FramesLike, Reading, in_order
-from aureole.azimuthal.corrections import pixels
+from aureole.azimuthal.batches import FramesLike, Monitor, Reading, in_order
+from aureole.azimuthal.corrections import masked_pixels
 from aureole.azimuthal.plan import Plan
 from aureole.azimuthal.result import NOT_MERGED, Bins, Cake, Pattern, Sums
 from aureole.azimuthal.spec import ErrorModel, IntegrationSpec
 from aureole.azimuthal.table import extent
-from aureole.errors import SpecError
+from aureole.errors import FrameError, SpecError
 from aureole.geometry import Geometry
 from aureole.threads import checked_threads
 
@@ -119,8 +118,9 @@ class MultiSpec:
         frames: FramesLike,
         *,
         variance: FramesLike | None = None,
-        monitor: ArrayLike | None = None,
+        monitor: Monitor | None = None,
         threads: int | None = None,
+        failures: dict[int, FrameError] | None = None,
     ) -> Pattern | Cake:
         """Integrate one frame of each position and pool them.
 
@@ -133,17 +133,19 @@ class MultiSpec:
             As many as there are specs, in their order.
         variance : FramesLike, optional
             As many images of the variance of each pixel, for the error model ``"variance"``.
-        monitor : array of shape (positions,), optional
-            What the frames are divided by, above zero.
+        monitor : array of shape (positions,) or callable, optional
+            What the frames are divided by, above zero; or a function that finds it in an `EncodedFrame`.
         threads : int, optional
             All available cores without it. The result does not depend on it.
+        failures : dict of int to FrameError, optional
+            Gets the frames that cannot be used, which are then left out; without it the first one is raised.
 
         Raises
         ------
         SpecError
             There are not as many frames, variances or monitor values as positions.
         FrameError
-            A frame cannot be used.
+            A frame cannot be used, and there is no `failures`; or none can.
         """
         if self.error_model == "variance" and variance is None:
             raise SpecError("the error model 'variance' needs a variance with the frames")
@@ -153,15 +155,27 @@ class MultiSpec:
             raise SpecError(f"there are {len(reading)} frames for {len(whole.specs)} positions")
         scales = [_solid_angle(spec) / _solid_angle(whole.specs[0]) for spec in whole.specs]
 
-        def one(index: int) -> Pattern | Cake:
+        def one(index: int) -> Pattern | Cake | FrameError:
             spec = whole.specs[index]
-            item = reading.item(index, spec.shape)
-            plan = Plan(spec, threads=1)
-            factor = item.monitor * scales[index]
-            return plan.integrate(item.frame, variance=item.variance, monitor=[factor], threads=1)
+            try:
+                item = reading.item(index, spec.shape)
+                factor = item.monitor * scales[index]
+                plan = Plan(spec, threads=1)
+                return plan.integrate(item.frame, variance=item.variance, monitor=[factor], threads=1)
+            except FrameError as error:
+                return error
 
-        results = in_order(one, range(len(whole.specs)), checked_threads(threads))
-        sums, bins = reduce(_pooled, ((found.sums, found.bins) for found in results))
+        found: list[tuple[Sums, Bins]] = []
+        for index, result in enumerate(in_order(one, range(len(whole.specs)), checked_threads(threads))):
+            if not isinstance(result, FrameError):
+                found = [reduce(_pooled, [*found, (result.sums, result.bins)])]
+                continue
+            if failures is None:
+                raise result
+            failures[index] = result
+            if len(failures) == len(whole.specs):
+                raise result
+        sums, bins = found[0]
         return (Pattern if len(bins.shape) == 1 else Cake)(whole, sums, bins)
 
 
@@ -180,7 +194,7 @@ def _pooled(first: tuple[Sums, Bins], second: tuple[Sums, Bins]) -> tuple[Sums, 
 def _extent(spec: IntegrationSpec) -> tuple[float, ...]:
     assert spec.shape is not None
     fitted = replace(spec, geometry=spec.geometry.with_shape(spec.shape))
-    return extent(fitted, pixels(fitted, fitted.geometry).mask)
+    return extent(fitted, masked_pixels(fitted, fitted.geometry.detector))
 
 
 def _given(axis: Axis, low: float, high: float) -> tuple[float, float]:

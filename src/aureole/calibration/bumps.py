@@ -48,8 +48,9 @@ def fit_bumps(x: FloatArray, y: FloatArray, weight: FloatArray, reach: FloatArra
     enough = used.sum(1) >= _FEWEST
     weight = weight / np.maximum(weight.max(1, keepdims=True), 1e-300)
     numbers = _first_guess(x, y, weight, reach)
-    step = np.median(np.diff(x[enough], axis=1)) if enough.any() else 1.0
-    narrowest, damping = 0.45 * abs(float(step)), np.full(len(x), 1e-2)
+    steps = np.abs(np.diff(x[enough], axis=1))
+    steps = steps[steps > 0.0]  # beyond the last bin there are none
+    narrowest, damping = 0.45 * (float(np.median(steps)) if steps.size else 1.0), np.full(len(x), 1e-2)
     rest, slopes = _model(numbers, x, y)
     cost = np.einsum("mb,mb->m", weight, rest * rest)
     normal = np.zeros((len(x), 5, 5))

@@ -33,6 +33,7 @@ _VERBS = (
     "average",
     "mask",
     "calibrate",
+    "goniometer",
     "integrate",
     "xrdmap",
     "xrdct",

@@ -84,7 +84,11 @@ class Reduction:
 
 @contextmanager
 def reduction(
-    args: argparse.Namespace, *, others: list[str] | None = None, expected: int | None = None
+    args: argparse.Namespace,
+    *,
+    others: list[str] | None = None,
+    expected: int | None = None,
+    geometry: Geometry | None = None,
 ) -> Iterator[Reduction]:
     """Open the frames and prepare their integration, as the options of `reduction_options.add_options` say.
 
@@ -95,6 +99,8 @@ def reduction(
         More files that the output must not replace.
     expected : int, optional
         How many frames a scan will have that is under way.
+    geometry : Geometry, optional
+        In the place of what `args.poni` holds, which messages name.
 
     Raises
     ------
@@ -121,7 +127,7 @@ def reduction(
     ):
         if given:
             check_output(args.output, inputs.linked_files(given), overwrite=True)
-    geometry = inputs.read_geometry(args)
+    geometry = inputs.read_geometry(args) if geometry is None else geometry
     if args.sensor is not None:
         geometry = replace(geometry, detector=replace(geometry.detector, sensor=_sensor(args.sensor)))
     axes = _axes(args, args.npt or 1)

@@ -35,11 +35,7 @@ def add_options(parser: argparse.ArgumentParser, *, output: str, cakes: bool) ->
     inputs.add_geometry(files, required=False)
     add_pyfai_config(parser, files)
     inputs.add_output(files, output)
-    parser.set_defaults(npt_azim=None, range_unit=None, unit_azim=None)
-    _add_axes(parser.add_argument_group("axes"), cakes=cakes)
-    _add_sample(parser.add_argument_group("how the sample stands, for coordinates of it"))
-    _add_pixels(parser.add_argument_group("pixels that do not count"))
-    _add_corrections(parser.add_argument_group("corrections and errors"))
+    add_request(parser, cakes=cakes, robust=True)
     running = parser.add_argument_group("running")
     inputs.add_running(running)
     inputs.add_run(running)
@@ -52,6 +48,27 @@ def add_options(parser: argparse.ArgumentParser, *, output: str, cakes: bool) ->
     )
     inputs.add_site(parser.add_argument_group("for the record"))
     return running
+
+
+def add_request(parser: argparse.ArgumentParser, *, cakes: bool, robust: bool) -> None:
+    """Add the options that say what is integrated: axes, sample, pixels, corrections, errors.
+
+    Parameters
+    ----------
+    parser : ArgumentParser
+    cakes : bool
+        Whether rows may be cakes, or patterns against azimuth.
+    robust : bool
+        Whether averages of a bin may leave pixels out.
+    """
+    parser.set_defaults(npt_azim=None, range_unit=None, unit_azim=None, trim=None, sigma_clip=None)
+    _add_axes(parser.add_argument_group("axes"), cakes=cakes)
+    _add_sample(parser.add_argument_group("how the sample stands, for coordinates of it"))
+    pixels = parser.add_argument_group("pixels that do not count")
+    add_invalid(pixels)
+    if robust:
+        _add_robust(pixels)
+    _add_corrections(parser.add_argument_group("corrections and errors"))
 
 
 def add_npt(group: argparse._ArgumentGroup) -> None:
@@ -146,8 +163,7 @@ def add_invalid(group: argparse._ArgumentGroup) -> None:
     group.add_argument("--saturation", type=float, metavar="VALUE", help="pixels above VALUE are invalid")
 
 
-def _add_pixels(group: argparse._ArgumentGroup) -> None:
-    add_invalid(group)
+def _add_robust(group: argparse._ArgumentGroup) -> None:
     robust = group.add_mutually_exclusive_group()
     robust.add_argument(
         "--trim",

@@ -173,8 +173,8 @@ def _to_text(plan: Plan, frames: Frames, output: Path, options: RunOptions) -> R
 def _layout(plan: Plan, run: Run, options: RunOptions, monitor: F64 | None) -> PatternLayout:
     spec = plan.spec
     return PatternLayout(
-        radial=_axis_data(spec.radial, plan.bins.radial_range),
-        azimuthal=_axis_data(spec.azimuthal, plan.bins.azimuthal_range),
+        radial=axis_data(spec.radial, plan.bins.radial_range),
+        azimuthal=axis_data(spec.azimuthal, plan.bins.azimuthal_range),
         norm=plan.normalization,
         sigma=spec.error_model is not None,
         solid_angle=spec.solid_angle,
@@ -186,7 +186,8 @@ def _layout(plan: Plan, run: Run, options: RunOptions, monitor: F64 | None) -> P
     )
 
 
-def _axis_data(axis: Axis | None, extent: tuple[float, float] | None) -> AxisData | None:
+def axis_data(axis: Axis | None, extent: tuple[float, float] | None) -> AxisData | None:
+    """Return an axis as it is stored; None where there is none, or it only restricts."""
     if axis is None or axis.bins is None or extent is None:
         return None
     return AxisData(axis.unit, axis.centres(*extent), axis.edges(*extent))
