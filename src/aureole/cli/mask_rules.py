@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from aureole.runs.average import Statistics
 
 _COUNTERS = ("pilatus", "eiger", "lambda")
+_LARGEST = 2**28
 
 
 @dataclass
@@ -71,9 +72,12 @@ class Rules:
                 min(rows, columns) < 1
                 or rows != int(rows)
                 or columns != int(columns)
-                or rows * columns > 2**28
+                or rows * columns > _LARGEST
             ):
-                raise SpecError(f"--shape {args.shape}: wanted are two numbers of pixels, such as 1679,1475")
+                raise SpecError(
+                    f"--shape {args.shape}: wanted are two numbers of pixels, such as 1679,1475, not more "
+                    f"than {_LARGEST} pixels in all"
+                )
             self.fit((int(rows), int(columns)))
 
     def fit(self, shape: tuple[int, int]) -> None:

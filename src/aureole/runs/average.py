@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from aureole.azimuthal import Clip, IntegrationSpec, NamedArray, Trim
 from aureole.azimuthal.batches import FramesLike, in_order
-from aureole.errors import FrameError, SpecError
+from aureole.errors import FrameError, InputError, SpecError
 from aureole.io.images import read_image, to_array
 from aureole.io.nexus_image import stored_variance
 from aureole.io.series import open_frames
@@ -124,7 +124,7 @@ def average_frames(
     SpecError
         Images of other shapes, an unknown method, too little memory for one pixel.
     InputError
-        No frame can be used.
+        No frame can be used, or no pixel has a value that could be averaged.
     FrameError
         With ``options.strict`` the first frame that cannot be used.
     """
@@ -139,7 +139,19 @@ def average_frames(
     if found.variance is not None and np.isfinite(found.variance).any():
         variance = work.finished(found.variance + work.of_dark(), power=2)
     image = work.finished(found.value, power=2 if method == "variance" else 1)
+    _refuse_empty(image, method, len(work) - len(work.issues))
     return Averaged(image, variance, work.counted(found.count), len(work), work.issues)
+
+
+def _refuse_empty(image: F64, method: Method | Trim | Clip, used: int) -> None:
+    """Raise `InputError` where an average would say nothing of any pixel."""
+    if method in ("std", "variance") and used < 2:
+        raise InputError("the scatter of one frame is not known: name two frames or more")
+    if not np.isfinite(image).any():
+        raise InputError(
+            f"no pixel has a value in {used} frame{'s' * (used != 1)}: are mask, invalid values, saturation, "
+            "dark and flat right?"
+        )
 
 
 def frame_statistics(
