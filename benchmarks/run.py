@@ -16,6 +16,7 @@ SCRIPTS = (
     "eiger_pipeline",
     "robust",
     "sparsify",
+    "calibration",
     "tomography",
     "xrdct",
     "memory",
