@@ -80,6 +80,21 @@ def robust() -> Iterator[str]:
         yield verdict(one["strongest"], one["ratio"], 10) + "\n"
 
 
+def calibration() -> Iterator[str]:
+    facts = load("calibration")
+    yield "## From an image to a PONI\n"
+    yield "`benchmarks/calibration.py`. Real Pilatus 2M images of ceria, calibrated without a start: read,"
+    yield "calibrated, the PONI written. Residuals of rings that stand alone (rms, 2θ), by one procedure for"
+    yield "the PONI found and for those that came with the image.\n"
+    for one in facts["sets"]:
+        yield f"### {one['name']}\n"
+        yield from table(one["rows"], "ms an image")
+        seconds, wanted = one["rows"][0]["median_ms"] / 1e3, facts["wanted_seconds"]
+        yield f"- start-up included: **{seconds:.1f} s**; wanted {wanted:g}, {_reached(seconds < wanted)}"
+        beside = ", ".join(f"{value:.5f}° (`{name}`)" for name, value in one["beside"].items())
+        yield f"- residuals: **{one['rms_degrees']:.5f}°**; with the image came {beside}\n"
+
+
 def plan() -> Iterator[str]:
     yield "## Making a plan\n"
     yield "`benchmarks/plan.py`. Pilatus 2M CdTe, 1000 bins, Poisson errors: the first pattern of a"
@@ -218,7 +233,7 @@ def main() -> None:
         "those called real.\n",
         f"This page: {machine['processor']}, {machine['cores']} cores; {versions}.\n",
     ]
-    for part in (cbf, eiger, robust, xrdct, tomography, cluster, plan, start, memory, floor):
+    for part in (cbf, eiger, robust, xrdct, tomography, calibration, cluster, plan, start, memory, floor):
         lines += part()
     PAGE.write_text("\n".join(lines).rstrip() + "\n", encoding="utf-8")
     print(f"written to {PAGE}")

@@ -17,6 +17,7 @@ SCRIPTS = (
     "robust",
     "sparsify",
     "goniometer",
+    "calibration",
     "tomography",
     "xrdct",
     "memory",

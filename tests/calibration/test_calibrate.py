@@ -7,8 +7,9 @@ import pytest
 from powder_image import powder_image
 
 import aureole
-from aureole.calibration import Start, calibrant, calibrate
+from aureole.calibration import Start, calibrant, calibrate, search
 from aureole.errors import CalibrationError, GeometryError, InputError, SpecError
+from aureole.io import read_image
 
 
 def standing(name, mm, centre, *, tilt=0.0, plane=0.0, kev, orientation=3):
@@ -168,6 +169,39 @@ def test_images_without_rings_are_refused():
     for mean in (np.full(detector.known_shape, 0.2), np.full(detector.known_shape, 50.0), halo):
         with pytest.raises(CalibrationError, match="no rings"):
             calibrate(rng.poisson(mean), detector, calibrant("CeO2"), 3e-11)
+
+
+def test_an_overexposed_image_is_told():
+    detector = aureole.detector("Pilatus 300k")
+    image = np.random.default_rng(4).poisson(50.0, detector.known_shape).clip(0, 55)
+    with pytest.raises(CalibrationError, match=r"no rings.* % of its pixels are 55, and none is above"):
+        calibrate(image, detector, calibrant("CeO2"), 3e-11)
+
+
+def test_a_start_that_runs_off_is_passed_over(monkeypatch):
+    true, name, _ = HARD["upright"]
+    grow, calls = search.grow, []
+
+    def runs_off_first(*given, **options):
+        calls.append(None)
+        grown = grow(*given, **options)
+        far = np.array([2e6, *grown.parameters[1:]])
+        return grown._replace(parameters=far) if len(calls) == 1 else grown
+
+    monkeypatch.setattr(search, "grow", runs_off_first)
+    assert_same(found(true, name), true)
+    assert len(calls) > 1
+
+
+def test_part_of_a_detector_whose_modules_stand_off(data):
+    """Half a real Pilatus: its rings would like 69.5 keV, by less than modules are known to stand off."""
+    folder = data / "powder" / "ceo2_pilatus2m"
+    half = read_image(folder / "CeO2.cbf")[900:]
+    detector = aureole.detector(pixel1=172e-6, pixel2=172e-6)
+    result = calibrate(half, detector, calibrant("CeO2"), 1.74625623831e-11)
+    assert result.geometry.dist == pytest.approx(0.54395, rel=1e-3)
+    assert result.geometry.beam_center()[0] == pytest.approx(839.2 - 900.0, abs=0.5)
+    assert any("is 71 right?" in note for note in result.notes)
 
 
 @pytest.mark.parametrize(("value", "words"), [(7, "pixels are 7"), (-1, "no pixel has a value")])

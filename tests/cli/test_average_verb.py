@@ -151,3 +151,29 @@ def test_outputs_that_cannot_be(run, scan, refused):
         "average", scan.folder, "-o", scan.out / "y.tif", "--poni", scan.poni, "--detector", "Pilatus 2M",
         leaves=["x.tif"],
     )  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        (["--saturation", "nan"], "saturation must be finite"),
+        (["--dummy", "nan"], "dummy must be finite"),
+        (["--dummy", "1", "--delta-dummy", "-1"], "cannot be negative"),
+        (["--saturation", "-5"], "no pixel has a value in 6 frames"),
+        (["--saturation", "-5", "--method", "median"], "no pixel has a value in 6 frames"),
+    ],
+)
+def test_what_would_leave_no_pixel_or_all_of_them_is_refused(scan, refused, options, words):
+    assert words in refused("average", scan.folder, "-o", scan.out / "x.tif", *options)
+
+
+def test_one_frame_has_no_scatter(scan, refused):
+    for method in ("std", "variance"):
+        text = refused("average", scan.files[0], "--method", method, "-o", scan.out / "x.h5")
+        assert "name two frames or more" in text
+
+
+def test_everything_masked_is_no_average(scan, refused):
+    np.save(scan.root / "all.npy", np.ones(scan.images[0].shape, np.uint8))
+    out = ("-o", scan.out / "x.h5")
+    assert "no pixel has a value" in refused("average", scan.folder, "--mask", scan.root / "all.npy", *out)

@@ -135,6 +135,8 @@ def test_frames_that_cannot_be_used_are_told(run, scan):
         (["--shape", "40,50", "--detector", "Pilatus 2M"], "40"),
         (["--shape", "40,50", "--grow", "-1"], "--grow and --shrink take"),
         (["--shape", "40,50", "--or", "gone.edf"], "gone.edf"),
+        (["--shape", "40,50", "--disc", "20,20,-5"], "a radius from 0 on"),
+        (["--shape", "40000,50000", "--invert"], "not more than"),
     ],
 )
 def test_bad_input_is_told_in_one_line(refused, scan, options, words):
@@ -145,6 +147,7 @@ def test_bad_input_about_frames_is_told_in_one_line(refused, scan):
     np.save(scan.root / "small.npy", np.ones((3, 4)))
     out = ("-o", scan.out / "m.edf")
     assert "wanted are standard deviations" in refused("mask", scan.folder, "--hot", 0, *out)
+    assert "--above nan: wanted is a number" in refused("mask", scan.folder, "--above", "nan", *out)
     assert "needs --poni" in refused("mask", scan.folder, "--beam-stop", *out)
     assert "needs --poni" in refused("mask", scan.folder, "--hot", "--peers", "ring", *out)
     assert "no beam stop around" in refused("mask", scan.folder, "--poni", scan.poni, "--beam-stop", *out)
@@ -154,3 +157,9 @@ def test_bad_input_about_frames_is_told_in_one_line(refused, scan):
     assert "a picture ends in" in refused("mask", scan.folder, "--above", 1, "--plot", "x.txt", *out)
     assert "known are .h5" in refused("mask", scan.folder, "--above", 1, "-o", scan.out / "m.jpg")
     assert "at least 3 frames" in refused("mask", scan.files[0], "--flicker", *out)
+
+
+def test_a_shape_beside_the_image_is_told(run, scan):
+    done = run("mask", "--shape", "40,50", "--disc", "400,400,9", "-o", scan.out / "m.edf")
+    assert done.code == 0
+    assert "note: no pixel is masked" in done.err

@@ -28,6 +28,7 @@ from aureole.io import (
 )
 from aureole.io.cbf_write import format_cbf
 from aureole.io.names import shown
+from aureole.io.publish import Publication
 
 Q = AxisData("q_nm^-1", np.linspace(0.05, 9.95, 100), np.linspace(0, 10, 101))
 TTH = AxisData("2th_deg", np.linspace(0.05, 9.95, 100), np.linspace(0, 10, 101))
@@ -476,3 +477,13 @@ def test_xye_always_has_errors(tmp_path):
         write_text(tmp_path / "a.xye", [1.0], [2.0], unit="q_nm^-1")
     write_text(tmp_path / "a.xye", [1.0], [2.0], [0.5], unit="q_nm^-1")
     assert np.loadtxt(tmp_path / "a.xye").tolist() == [1.0, 2.0, 0.5]
+
+
+def test_a_pipe_or_device_is_never_replaced(tmp_path):
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    for overwrite in (False, True):
+        with pytest.raises(OutputError, match="is a device or a pipe"):
+            Publication(pipe, overwrite=overwrite)
+    assert pipe.is_fifo()
+    assert list(tmp_path.iterdir()) == [pipe]

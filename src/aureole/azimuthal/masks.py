@@ -30,7 +30,15 @@ _AROUND = 7
 
 
 def disc(shape: Shape, centre: tuple[float, float], radius: float) -> Mask:
-    """Return which pixels have their middle in a disc (row, column, radius in pixels)."""
+    """Return which pixels have their middle in a disc (row, column, radius in pixels).
+
+    Raises
+    ------
+    SpecError
+        A negative radius.
+    """
+    if radius < 0.0:
+        raise SpecError(f"a disc has a radius from 0 on, not {radius:g}")
     rows, columns = (np.arange(count) + 0.5 - at for count, at in zip(shape, centre, strict=True))
     return np.asarray(np.add.outer(rows**2, columns**2) <= radius**2)
 

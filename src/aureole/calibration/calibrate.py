@@ -17,7 +17,7 @@ from aureole.calibration.scattering import PARAMETERS, with_parameters
 from aureole.calibration.search import Search, cover_of, ridge_levels
 from aureole.calibration.start import Start
 from aureole.calibration.verdict import Verdict, judge
-from aureole.errors import CalibrationError, SpecError
+from aureole.errors import CalibrationError, GeometryError, SpecError
 from aureole.geometry import Detector, Geometry
 from aureole.units import HC_KEV_M
 
@@ -25,6 +25,8 @@ FloatArray = NDArray[np.float64]
 
 _LARGEST = 2.6
 """2θ (rad) up to which rings are used: beyond, the sphere of reflection ends."""
+_OVEREXPOSED = 0.05
+"""Share of the pixels with a value that have the highest of all, from which it may be a ceiling."""
 _ENOUGH = 2
 """Geometries that fit, though not beyond doubt, of which the better one is taken."""
 
@@ -75,10 +77,7 @@ def calibrate(
             return attempts.outcome()
     levels = ridge_levels(image, valid, detector)
     if not levels and known is None:
-        raise CalibrationError(
-            "no rings: nothing on the image looks like parts of circles about one centre; is it of a "
-            "calibrant, exposed for long enough, and the mask right (not zero where invalid)?"
-        )
+        raise CalibrationError(_no_rings(image[valid]))
     search = Search(
         tuple(levels), cover_of(detector, valid), detector, spacings, wavelength, tuple(free), start
     )
@@ -108,6 +107,10 @@ class _Attempts:
         except CalibrationError as error:
             self._failures.append((-9.0, [str(error)]))
             return False
+        except GeometryError:
+            # The rings hold the refinement so little that it ran off to where no detector can stand.
+            self._failures.append((-9.5, ["rings lead to no place where a detector can stand"]))
+            return False
         verdict = judge(outcome)
         against = objections(outcome, verdict, self._calibrant.name)
         if against:
@@ -122,8 +125,8 @@ class _Attempts:
             wavelength = self._wavelength
             raise CalibrationError(
                 f"the image does not fit {self._calibrant.name} at {HC_KEV_M / wavelength:.5g} keV: "
-                f"{self._why()}. Check calibrant, energy and pixel size, mask what is no ring, or say where "
-                "to begin"
+                f"{self._why()}. Check calibrant, energy and pixel size, mask what is no ring, such as hot "
+                "pixels, or say where to begin"
             )
         outcome, verdict = max(self.fitting, key=lambda pair: _merit(pair[1]))
         notes = tuple(remarks(outcome, verdict, self._calibrant.name))
@@ -146,6 +149,19 @@ def _refuse_blank(image: NDArray[np.generic], valid: NDArray[np.bool_]) -> None:
         raise CalibrationError("the image is blank: no pixel has a value, all are masked or marked invalid")
     if values.min() == values.max():
         raise CalibrationError(f"the image is blank: all its {values.size} valid pixels are {values.flat[0]}")
+
+
+def _no_rings(values: NDArray[np.generic]) -> str:
+    """Return what to say of an image without rings, that has some values."""
+    text = "no rings: nothing on the image looks like parts of circles about one centre; "
+    top = values.max()
+    share = float(np.mean(values == top))
+    if share > _OVEREXPOSED:
+        return text + f"{100 * share:.0f} % of its pixels are {top}, and none is above: is it overexposed?"
+    return text + (
+        "is it of a calibrant, exposed for long enough, the mask right (not zero where invalid), "
+        "are hot pixels masked?"
+    )
 
 
 def _check_free(free: Sequence[str]) -> None:

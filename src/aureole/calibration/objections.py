@@ -20,6 +20,9 @@ _SCATTER_OF_WIDTH = 0.15
 _WRONG_WAVELENGTH, _ODD_WAVELENGTH = 0.02, 0.01
 _BETTER = 0.75
 """By how much rings must be nearer to their places with another wavelength for it to be the better one."""
+_MUCH_BETTER, _FAR = 0.3, 0.2
+"""The same at which another wavelength is the right one, and how many pixels it moves rings that it explains.
+Less, and less well explained, is what modules that stand off their places do too, on part of a detector."""
 _SURE = 4.0
 _VAGUE_DIST, _VAGUE_CENTRE = 0.01, 5.0
 """Relative error of the distance, and error of the centre in pixels, at which nothing is known."""
@@ -44,13 +47,21 @@ def objections(outcome: Outcome, verdict: Verdict, calibrant: str) -> list[str]:
             f"points are {verdict.scatter:.2f} pixels off their rings, which are {verdict.width:.1f} wide"
         )
     off, error = _other_wavelength(outcome, verdict)
-    if abs(off) > max(_WRONG_WAVELENGTH, _SURE * error) and verdict.best_wander < _BETTER * verdict.wander:
+    if abs(off) > max(_WRONG_WAVELENGTH, _SURE * error) and _is_clear(verdict):
         found.append(
             f"the rings fit {energy / (1.0 + off):.4g} keV better than {energy:.4g} keV: "
             "the energy is wrong, or the calibrant"
         )
     found += _vague(outcome)
     return found
+
+
+def _is_clear(verdict: Verdict) -> bool:
+    """Return whether another wavelength brings rings nearer to their places by more than detectors err."""
+    if verdict.best_wander >= _BETTER * verdict.wander:
+        return False
+    gain = np.sqrt(verdict.wander**2 - verdict.best_wander**2)
+    return bool(verdict.best_wander < _MUCH_BETTER * verdict.wander or gain > _FAR)
 
 
 def is_decided(outcome: Outcome, verdict: Verdict) -> bool:
@@ -60,7 +71,7 @@ def is_decided(outcome: Outcome, verdict: Verdict) -> bool:
         verdict.explained > _LEAST_EXPLAINED
         and verdict.seen > 0.8 * verdict.expected
         and abs(off) > max(_WRONG_WAVELENGTH, _SURE * error)
-        and verdict.best_wander < 0.3 * verdict.wander
+        and verdict.best_wander < _MUCH_BETTER * verdict.wander
     )
 
 

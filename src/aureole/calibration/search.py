@@ -18,6 +18,7 @@ from aureole.calibration.refine import USUAL
 from aureole.calibration.ridges import Ridges, find_ridges
 from aureole.calibration.scattering import pixel_points, ring_angles, with_parameters
 from aureole.calibration.start import Pose, Start, fixed_values, held
+from aureole.errors import GeometryError
 from aureole.geometry import Detector, Geometry
 
 FloatArray = NDArray[np.float64]
@@ -157,7 +158,10 @@ class Search:
                 poses = _starts(level, self.cover, rings, pixel, fixed, hard=effort == 2)
             grown: list[Candidate] = []
             for pose in poses:
-                grown.append(self._grown(level, held(pose, fixed), pixel))
+                candidate = self._grown(level, held(pose, fixed), pixel)
+                if candidate is None:
+                    continue
+                grown.append(candidate)
                 if grown[-1].grown.excess > _SURE and grown[-1].grown.likelihood > 2.0 * _LIKELY:
                     break
             if not grown:
@@ -170,12 +174,16 @@ class Search:
         if effort:
             yield from sorted(others, key=lambda candidate: -candidate.grown.evidence)[:1]
 
-    def _grown(self, level: Level, pose: Pose, pixel: float) -> Candidate:
+    def _grown(self, level: Level, pose: Pose, pixel: float) -> Candidate | None:
+        """Return what a pose grows to; None where that is no place for a detector."""
         rot3 = 0.0 if self.start is None else self.start.rot3
         numbers = np.array([*pose, rot3, self.wavelength])
         size = pixel * max(1.0, 0.5 * level.binning)
         grown = grow(level.points, self.cover, self.spacings, numbers, free=self.free, pixel=size)
-        return Candidate(with_parameters(Geometry(self.detector, 1.0), grown.parameters), grown)
+        try:
+            return Candidate(with_parameters(Geometry(self.detector, 1.0), grown.parameters), grown)
+        except GeometryError:
+            return None
 
 
 def _starts(

@@ -272,7 +272,7 @@ def _told_of_pixels(found: Averaged) -> list[str]:
     import numpy as np
 
     used = found.total - len(found.issues)
-    none, fewer = (int(np.count_nonzero(found.count == 0)), int(np.count_nonzero(found.count < used)))
+    none, fewer = (int(np.count_nonzero(np.isnan(found.image))), int(np.count_nonzero(found.count < used)))
     lines = []
     if none:
         lines.append(f"{none} of {found.count.size} pixels have no value")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 from dataclasses import replace
+from math import isfinite
 from pathlib import Path
 from time import perf_counter
 from typing import TYPE_CHECKING, Any
@@ -35,6 +36,8 @@ examples:
   aureole calibrate AgBh.tif --calibrant AgBh --detector Pilatus1M --wavelength 1e-10 \\
       --fix rot1,rot2 -o saxs.poni"""
 
+_LARGEST_PIXEL = 5e-3
+"""In metres: above it the number is in other units, and a distance would come out as wrong as the pixel."""
 _NAMES = ("dist", "poni1", "poni2", "rot1", "rot2", "rot3", "wavelength")
 
 
@@ -96,6 +99,8 @@ def run(args: argparse.Namespace) -> int:
         check_picture(args.plot)
     if args.points is not None and args.points.suffix.lower() not in (".json", ".csv"):
         raise SpecError(f"--points {args.points}: points are written as .json or .csv")
+    if args.saturation is not None and not isfinite(args.saturation):
+        raise SpecError(f"--saturation {args.saturation:g}: wanted is a number of counts")
     known = calibrant(args.calibrant)
     begin = perf_counter()
     image, mask = _image(args)
@@ -178,6 +183,11 @@ def _known(args: argparse.Namespace) -> tuple[Detector, float, Start | None]:
     from aureole.geometry import Geometry
     from aureole.geometry import detector as named
 
+    if args.pixel is not None and args.pixel > _LARGEST_PIXEL:
+        raise SpecError(
+            f"--pixel {args.pixel:g}: is in metres; did you mean {args.pixel * 1e-3:g} (mm) or "
+            f"{args.pixel * 1e-6:g} (µm)?"
+        )
     old: Geometry | None = None
     if args.poni is not None:
         old = inputs.read_geometry(args)
@@ -219,9 +229,13 @@ def _free(args: argparse.Namespace, start: Start | None) -> tuple[str, ...]:
     fixed, more = (
         {name.strip() for name in given.split(",") if name.strip()} for given in (args.fix, args.free)
     )
+    if not {*_NAMES[:5]} - fixed | more:
+        raise SpecError("--fix names all there is to refine: leave one out of it")
     for option, names in (("fix", fixed), ("free", more)):
         if unknown := sorted(names - set(_NAMES)):
             raise SpecError(f"--{option}: {unknown[0]!r} is none of {', '.join(_NAMES)}")
+    if "rot3" in more:
+        raise SpecError("--free rot3: rings look the same however they are turned about the beam")
     if both := sorted(fixed & more):
         raise SpecError(f"{both[0]} cannot be both in --fix and in --free")
     wanted = ({*_NAMES[:5]} | more) - fixed

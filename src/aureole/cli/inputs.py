@@ -7,6 +7,7 @@ import os
 from collections.abc import Sequence
 from dataclasses import replace
 from fnmatch import fnmatch
+from math import isfinite
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -193,6 +194,8 @@ def read_geometry(args: argparse.Namespace) -> Geometry:
 def with_wavelength(geometry: Geometry, args: argparse.Namespace) -> Geometry:
     """Return a geometry with the wavelength of ``--energy`` or ``--wavelength``, if either is given."""
     if args.energy is not None:
+        if not isfinite(args.energy):
+            raise GeometryError(f"--energy {args.energy:g}: wanted is a number of keV")
         if args.energy > _HIGHEST_KEV:
             raise GeometryError(f"--energy {args.energy:g}: is in keV; did you mean {args.energy / 1e3:g}?")
         if args.energy < _LOWEST_KEV:

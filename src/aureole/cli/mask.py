@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from math import isnan
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -162,6 +163,8 @@ def run(args: argparse.Namespace) -> int:
         print(line)
     if found.mask.all():
         note(_PROG, "every pixel is masked")
+    elif not found.mask.any():
+        note(_PROG, "no pixel is masked")
     share = f"{100 * found.mask.mean():.2f} %"
     print(f"{found.mask.sum()} of {found.mask.size} pixels ({share}) are masked -> {args.output}")
     return 0 if statistics is None else tell_unused(_PROG, statistics.issues, where="the others are used")
@@ -187,6 +190,10 @@ def _check(args: argparse.Namespace) -> None:
         sigma = getattr(args, name)
         if sigma is not None and not 0.0 < sigma < 100.0:
             raise SpecError(f"--{name} {sigma:g}: wanted are standard deviations, above 0 and below 100")
+    for name in ("above", "below"):
+        value = getattr(args, name)
+        if value is not None and isnan(value):
+            raise SpecError(f"--{name} {value:g}: wanted is a number (pixels that are NaN are masked anyway)")
     if min(args.grow, args.shrink) < 0 or (args.grow and args.shrink):
         raise SpecError(
             "--grow and --shrink take a number of pixels from 0 on, and only one of them is of use"

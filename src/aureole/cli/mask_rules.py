@@ -55,6 +55,7 @@ class Rules:
 
     def __init__(self, args: argparse.Namespace) -> None:
         from aureole.cli.average import read_detector
+        from aureole.geometry.layout import MOST_PIXELS
         from aureole.io import load, read_image
 
         self._args = args
@@ -70,9 +71,12 @@ class Rules:
                 min(rows, columns) < 1
                 or rows != int(rows)
                 or columns != int(columns)
-                or rows * columns > 2**28
+                or rows * columns > MOST_PIXELS
             ):
-                raise SpecError(f"--shape {args.shape}: wanted are two numbers of pixels, such as 1679,1475")
+                raise SpecError(
+                    f"--shape {args.shape}: wanted are two numbers of pixels, such as 1679,1475, not more "
+                    f"than {MOST_PIXELS} pixels in all"
+                )
             self.fit((int(rows), int(columns)))
 
     def fit(self, shape: tuple[int, int]) -> None:

@@ -45,14 +45,18 @@ class Publication:
     Raises
     ------
     OutputError
-        There is no such folder, it cannot be written to, or the target exists.
+        There is no such folder, it cannot be written to, or the target exists or is no file.
     """
 
     def __init__(self, target: str | Path, *, overwrite: bool = False) -> None:
         self.target = Path(target)
         self._overwrite = overwrite
-        if what_is(self.target) == "folder":
+        found = what_is(self.target)
+        if found == "folder":
             raise OutputError(f"{self.target}: is a folder; give the name of a file in it")
+        if found == "other":
+            # Renaming onto a device would replace the device itself.
+            raise OutputError(f"{self.target}: is a device or a pipe; give the name of a file")
         if not overwrite and self._exists():
             raise AlreadyThereError(
                 f"{self.target}: exists already; choose another name or overwrite it (--overwrite)"

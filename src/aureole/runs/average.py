@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from aureole.azimuthal import Clip, Trim
 from aureole.azimuthal.batches import FramesLike, in_order
-from aureole.errors import FrameError, SpecError
+from aureole.errors import FrameError, InputError, SpecError
 from aureole.kernels.stack import Median, Moments, Reduced, reduce_stack
 from aureole.kernels.sums import is_invalid
 from aureole.runs.report import FrameIssue, RunOptions
@@ -119,7 +119,7 @@ def average_frames(
     SpecError
         Images of other shapes, an unknown method, too little memory for one pixel.
     InputError
-        No frame can be used.
+        No frame can be used, or no pixel has a value that could be averaged.
     FrameError
         With ``options.strict`` the first frame that cannot be used.
     """
@@ -134,7 +134,19 @@ def average_frames(
     if found.variance is not None and np.isfinite(found.variance).any():
         variance = work.finished(found.variance + work.of_dark(), power=2)
     image = work.finished(found.value, power=2 if method == "variance" else 1)
+    _refuse_empty(image, method, len(work) - len(work.issues))
     return Averaged(image, variance, work.counted(found.count), len(work), work.issues)
+
+
+def _refuse_empty(image: F64, method: Method | Trim | Clip, used: int) -> None:
+    """Raise `InputError` where an average would say nothing of any pixel."""
+    if method in ("std", "variance") and used < 2:
+        raise InputError("the scatter of one frame is not known: name two frames or more")
+    if not np.isfinite(image).any():
+        raise InputError(
+            f"no pixel has a value in {used} frame{'s' * (used != 1)}: are mask, invalid values, saturation, "
+            "dark and flat right?"
+        )
 
 
 def frame_statistics(

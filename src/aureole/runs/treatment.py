@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from math import isfinite
 
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
@@ -41,6 +42,11 @@ class Treatment:
         Is subtracted; its variance adds to that of a mean.
     flat : ndarray, shape (slow, fast), optional
         Divides; where it is not above zero, pixels are invalid.
+
+    Raises
+    ------
+    SpecError
+        A value that is not finite, or a negative `delta_dummy`: they would leave pixels in unnoticed.
     """
 
     detector: Detector | None = None
@@ -52,6 +58,14 @@ class Treatment:
     dark: NDArray[np.generic] | None = None
     dark_variance: NDArray[np.generic] | None = None
     flat: NDArray[np.generic] | None = None
+
+    def __post_init__(self) -> None:
+        for name in ("dummy", "delta_dummy", "saturation"):
+            value = getattr(self, name)
+            if value is not None and not isfinite(value):
+                raise SpecError(f"{name} must be finite, not {value:g} (NaN is always invalid)")
+        if self.delta_dummy is not None and self.delta_dummy < 0.0:
+            raise SpecError(f"delta_dummy is {self.delta_dummy:g}: it cannot be negative")
 
     def invalid(self, dtype: DTypeLike) -> F64:
         """Return the closed intervals of raw values of a type that are none, shape (K, 2)."""
