@@ -152,6 +152,12 @@ def test_what_is_not_carried_over_is_said(folder):
     assert any("radial_range" in note for note in notes)
 
 
+def test_a_polarization_that_was_not_set_is_none(folder):
+    """pyFAI's worker writes it as a pair without a factor."""
+    given = VERSIONS["5"] | {"polarization_description": [None, 0]}
+    assert read_config(written(given)).polarization is None
+
+
 @pytest.mark.parametrize(
     ("content", "words"),
     [

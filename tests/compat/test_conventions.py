@@ -161,3 +161,28 @@ def test_units_are_their_names():
     assert unit.scale == pytest.approx(180 / np.pi)
     assert pyfai.units.Q_A.scale == pytest.approx(0.1)
     assert "theta" in unit.label
+
+
+def test_binning_makes_pixels_larger(ai):
+    for name, given, shape in (("Rayonix MX225", (4, 4), (1536, 1536)), ("Pilatus300k", (2, 2), (309, 243))):
+        ai.detector = name
+        pixel = ai.pixel1
+        ai.detector.binning = given
+        assert ai.detector.shape == shape
+        assert ai.pixel1 == pytest.approx(2.0 * pixel, rel=1e-4)
+
+
+def test_spd_goes_round(ai):
+    plain = pyfai.AzimuthalIntegrator(0.1, 0.017, 0.042, detector="Pilatus300k", wavelength=1e-10)
+    again = pyfai.AzimuthalIntegrator().setSPD(**plain.getSPD())
+    assert again.param == pytest.approx(plain.param)
+    assert "DirectBeamDist=100.000 mm" in str(plain)
+
+
+def test_calibrants_by_name():
+    from aureole.compat.pyfai import calibrant
+
+    assert "LaB6" in calibrant.names()
+    known = calibrant.get_calibrant("LaB6", 1e-10)
+    assert known.get_max_wavelength() == pytest.approx(2e-10 * known.dspacing[-1])
+    assert known.get_max_wavelength(0) == pytest.approx(2e-10 * known.dspacing[0])

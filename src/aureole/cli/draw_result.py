@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from aureole.cli.draw_pattern import draw_pattern, draw_relative_error
 from aureole.cli.figures import IMAGE_MAP, MASKED, contrast, number, plain, round_ticks
 from aureole.io.status import FrameStatus
+from aureole.units import unit
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -158,6 +159,8 @@ def _cake(figure: Figure, axes: Axes, result: StoredResult, overview: Overview) 
         half = _half_bin(axis)
         limits += [axis.centres[0] - half, axis.centres[-1] + half]
     picture = _show(axes, overview.mean, (limits[0], limits[1], limits[2], limits[3]), low, high)
+    if unit(azimuthal.unit).kind == "either" and _measure(azimuthal) == _measure(radial):
+        axes.set_aspect("equal")  # rings are circles
     axes.set_ylabel(azimuthal.label)
     if azimuthal.unit == "chi_deg" and limits[3] - limits[2] > 100.0:
         from matplotlib.ticker import MultipleLocator
@@ -165,6 +168,10 @@ def _cake(figure: Figure, axes: Axes, result: StoredResult, overview: Overview) 
         axes.yaxis.set_major_locator(MultipleLocator(45.0))
     axes.set_title("Cake" if len(result.status) == 1 else "Mean cake")
     _colour_bar(figure, axes, picture)
+
+
+def _measure(axis: StoredAxis) -> str:
+    return axis.unit.rpartition("_")[2]
 
 
 def _show(axes: Axes, rows: F64, extent: tuple[float, float, float, float], low: float, high: float) -> Any:

@@ -75,6 +75,11 @@ def _describe(name: str) -> tuple[str, Lines]:
             from aureole.io import load
 
             return f"{name}: geometry (PONI)", geometry_lines(load(name))
+        if name.endswith(".json"):
+            from aureole.calibration.goniometer import Goniometer
+            from aureole.cli.tell_goniometer import moving_lines
+
+            return f"{name}: goniometer", iter(moving_lines(Goniometer.load(name)))
         from aureole.io.detector_files import is_detector_file, load_detector
 
         if is_detector_file(name):

@@ -12,9 +12,20 @@ from aureole.calibration.transformation import Formulas
 
 if TYPE_CHECKING:
     from aureole.calibration import RingResidual
+    from aureole.calibration.goniometer import Goniometer
     from aureole.calibration.goniometer_calibrate import GoniometerCalibration
 
 _CORRELATED = 0.95
+
+
+def moving_lines(goniometer: Goniometer) -> list[tuple[str, str]]:
+    """Return what a goniometer file says, as names and values."""
+    lines = [("detector", goniometer.detector.name), ("motors", ", ".join(goniometer.motors))]
+    if goniometer.wavelength is not None:
+        lines.append(("wavelength", f"{goniometer.wavelength * 1e10:.7g} Å"))
+    if isinstance(goniometer.transformation, Formulas):
+        lines += list(goniometer.transformation.formulas.items())
+    return [*lines, *((name, f"{value:.9g}") for name, value in goniometer.values.items())]
 
 
 def goniometer_lines(result: GoniometerCalibration) -> Iterator[str]:

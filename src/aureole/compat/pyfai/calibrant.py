@@ -125,8 +125,8 @@ class Calibrant:
         return found if abs(rings[found] - angle) <= (1e-10 if delta is None else delta) else None
 
     def get_max_wavelength(self, index: int | None = None) -> float:
-        """Return the longest wavelength (m) at which a ring, by default the first, can be seen."""
-        return 2e-10 * self.dspacing[index or 0]
+        """Return the longest wavelength (m) at which a ring, by default the last, can be seen."""
+        return 2e-10 * self.dspacing[-1 if index is None else index]
 
     def get_peaks(self, unit: object = "2th_deg") -> F64:
         """Return where the rings are, in a unit of angle, q or d."""
@@ -164,6 +164,11 @@ class Calibrant:
 def get_calibrant(calibrant_name: str, wavelength: float | None = None) -> Calibrant:
     """Return a calibrant by its name; raises `SpecError` where there is none."""
     return Calibrant.of(calibrant(calibrant_name), wavelength)
+
+
+def names() -> list[str]:
+    """Return the names of all calibrants."""
+    return calibrant_names()
 
 
 class _Factory(dict[str, Callable[..., Calibrant]]):

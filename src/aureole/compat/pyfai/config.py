@@ -184,6 +184,8 @@ def config_of(given: Mapping[str, Any], folder: Path) -> PyfaiConfig:
     if known_model is None and isinstance(robust, Clip):
         known_model = "azimuthal"
     polarization = take("polarization_description")
+    if polarization is not None and polarization[0] is None:  # as pyFAI's worker writes what was not set
+        polarization = None
     files = _Files(folder, notes)
     config = PyfaiConfig(
         geometry=geometry,

@@ -18,6 +18,7 @@ from aureole.compat.pyfai.accessors import give_pair
 from aureole.errors import GeometryError
 from aureole.geometry import Detector as Known
 from aureole.geometry import Sensor, detector, model_names
+from aureole.geometry.catalogue import find_model
 from aureole.io import load_detector, save_detector
 
 Shape = tuple[int, int]
@@ -159,6 +160,18 @@ class Detector:
     def binning(self) -> Shape:
         """How many pixels at full resolution one pixel holds."""
         return (1, 1) if self._known is None else self._known.binning
+
+    @binning.setter
+    def binning(self, given: Shape) -> None:
+        known = self.known
+        finest = [min(mode.pixel[axis] for mode in find_model(known.name).modes) for axis in (0, 1)]
+        self._known = detector(
+            known.name,
+            pixel1=finest[0] * int(given[0]),
+            pixel2=finest[1] * int(given[1]),
+            orientation=known.orientation,
+            sensor=known.sensor,
+        )
 
     @property
     def sensor(self) -> Any:

@@ -126,6 +126,7 @@ class Formats(Pixels):
         BSize_1: int = 1,
         BSize_2: int = 1,
         WaveLength: float | None = None,
+        splineFile: str | None = None,
     ) -> Self:
         """Set the geometry as SPD has it: metres, and pixels for centres.
 
@@ -134,7 +135,7 @@ class Formats(Pixels):
         GeometryError
             Rotations, which neither pyFAI takes, or a spline file.
         """
-        if Rot_1 or Rot_2 or Rot_3 or splinefile:
+        if Rot_1 or Rot_2 or Rot_3 or splinefile or splineFile:
             raise GeometryError("SPD: rotations and spline files are not taken; give a PONI file")
         if PSize_1 and PSize_2:
             self.detector = Detector(PSize_2, PSize_1)

@@ -141,5 +141,22 @@ class Geometry(Formats):
         numbers = ", ".join(f"{name}={value:.6g}" for name, value in zip(NUMBERS, self.param, strict=True))
         return f"{type(self).__name__}({self._detector!r}, {numbers}, wavelength={self.wavelength})"
 
+    def __str__(self) -> str:
+        pose = " ".join(f"{name}={value:.6e}" for name, value in zip(NUMBERS, self.param, strict=True))
+        lines = [
+            f"Detector {self._detector.name} of {self._detector.shape} pixels",
+            f"SDD and PONI in m, rotations in rad: {pose}",
+        ]
+        if self._detector.is_known:
+            found = self.pose.to_fit2d()
+            lines.append(
+                f"DirectBeamDist={found.direct_mm:.3f} mm "
+                f"Center: x={found.center_x:.3f}, y={found.center_y:.3f} pix "
+                f"Tilt={found.tilt:.3f}° tiltPlanRotation={found.tilt_plane_rotation:.3f}°"
+            )
+        if self.wavelength is not None:
+            lines.append(f"Wavelength={self.wavelength * 1e10:.6f} Å")
+        return "\n".join(lines)
+
 
 give_accessors(Geometry)
