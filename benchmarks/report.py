@@ -80,6 +80,18 @@ def robust() -> Iterator[str]:
         yield verdict(one["strongest"], one["ratio"], 10) + "\n"
 
 
+def sparsify() -> Iterator[str]:
+    facts = load("sparsify")
+    yield "## Sparse frames\n"
+    yield "`benchmarks/sparsify.py`. Pilatus 2M, CBF files in the page cache,"
+    yield f"{facts['bytes_a_frame'] / 1e6:.2f} MB a frame: read, decoded, clipped, compared."
+    yield "[What it is](../how-to/sparsify.md).\n"
+    for one in facts["sets"]:
+        yield f"### {one['name'].capitalize()}\n"
+        yield from table(one["rows"], peer="pyFAI")
+        yield verdict(one["strongest"], one["ratio"], 5) + "\n"
+
+
 def calibration() -> Iterator[str]:
     facts = load("calibration")
     yield "## From an image to a PONI\n"
@@ -233,7 +245,10 @@ def main() -> None:
         "those called real.\n",
         f"This page: {machine['processor']}, {machine['cores']} cores; {versions}.\n",
     ]
-    for part in (cbf, eiger, robust, xrdct, tomography, calibration, cluster, plan, start, memory, floor):
+    for part in (
+        *(cbf, eiger, robust, sparsify, xrdct, tomography, calibration),
+        *(cluster, plan, start, memory, floor),
+    ):
         lines += part()
     PAGE.write_text("\n".join(lines).rstrip() + "\n", encoding="utf-8")
     print(f"written to {PAGE}")
