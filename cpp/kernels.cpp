@@ -7,6 +7,7 @@
 #include "aureole/rays.hpp"
 #include "aureole/robust.hpp"
 #include "aureole/row.hpp"
+#include "aureole/share_sums.hpp"
 
 #define AUREOLE_STRING_(x) #x
 #define AUREOLE_STRING(x) AUREOLE_STRING_(x)
@@ -15,6 +16,6 @@ namespace aureole::AUREOLE_ISA {
 
 extern const Kernels kernels;
 const Kernels kernels = {AUREOLE_STRING(AUREOLE_ISA), decode, integrate, deviations, project,
-                         field, bound, share, project_rays, backproject, robust, pick};
+                         field, bound, share, points, sum_shares, project_rays, backproject, robust, pick};
 
 }  // namespace aureole::AUREOLE_ISA

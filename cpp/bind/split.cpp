@@ -8,7 +8,7 @@
 #include <utility>
 
 #include "aureole/extent.hpp"
-#include "aureole/split.hpp"
+#include "aureole/frame_sums.hpp"
 #include "arrays.hpp"
 
 namespace nb = nanobind;
@@ -171,6 +171,41 @@ nb::tuple bound_split(int mode, const BoundPixels& pixels, std::optional<Axis> r
     return nb::make_tuple(give(pixel_ptr, {n + 1}), give(entries.bins, {count}), give(entries.coefs, {count}));
 }
 
+// Decoded pixels of a type, with the array that has their bytes.
+struct BoundImage {
+    In<uint8_t> bytes;
+    int dtype;
+
+    Image view(size_t n_pixels) const {
+        require(dtype >= I8 && dtype <= F64 && bytes.size() == n_pixels * ITEMSIZE[dtype],
+                "sum_frame: an image must have the bytes of all pixels");
+        return {bytes.data(), dtype};
+    }
+};
+
+void bound_sum_frame(int mode, const BoundPixels& pixels, std::optional<Axis> radial, std::optional<Axis> azimuthal,
+                     const BoundImage& raw, int rule, std::optional<BoundImage> variance, In2<double> norm,
+                     std::optional<In2<double>> dark, std::optional<In2<double>> dark_variance,
+                     std::optional<In<double>> mean, Out2<double> sums, const std::string& isa) {
+    require(radial || azimuthal, "sum_frame: at least one axis is needed");
+    const size_t bins = size_t((radial ? radial->bins : 1) * (azimuthal ? azimuthal->bins : 1)), n = norm.size();
+    require(bins <= INT32_MAX && sums.shape(0) == bins && sums.shape(1) == SHARE_LANES,
+            "sum_frame: the sums must have eight numbers for each bin");
+    require(!mean || mean->size() == bins, "sum_frame: a mean is needed for each bin");
+    require(n == pixels.rows * pixels.columns && (!dark || dark->size() == n) &&
+                (!dark_variance || dark_variance->size() == n),
+            "sum_frame: norm and dark must have the shape of the pixels");
+    require(rule >= NONE && rule <= FRAMES && (rule == FRAMES) == variance.has_value(),
+            "sum_frame: unknown rule, or one without its image");
+    check_needs({mode_of(mode), radial.has_value(), azimuthal.has_value()}, pixels);
+    const FrameView frame = {raw.view(n), variance ? variance->view(n) : Image(), rule, norm.data(),
+                             dark ? dark->data() : nullptr, dark_variance ? dark_variance->data() : nullptr};
+    const Kernels& k = kernels_of(isa);
+    nb::gil_scoped_release release;
+    sum_frame(pixels.view(), mode_of(mode), radial ? Scale(*radial) : Scale(), azimuthal ? Scale(*azimuthal) : Scale(),
+              k, frame, mean ? mean->data() : nullptr, sums.data());
+}
+
 std::array<double, 4> bound_extent(int mode, const BoundPixels& pixels, bool radial, bool azimuthal, double turn,
                                    size_t threads, const std::string& isa) {
     check_needs({mode_of(mode), radial, azimuthal}, pixels);
@@ -298,6 +333,14 @@ void register_split(nb::module_& m) {
     m.def("split", &bound_split, "mode"_a, "pixels"_a, "radial"_a.none() = nb::none(),
           "azimuthal"_a.none() = nb::none(), "threads"_a = 1, "isa"_a = "",
           "Entries of all pixels: pixel_ptr (pixels + 1), bins (azimuthal * n_radial + radial), coefs.");
+    nb::class_<BoundImage>(m, "Image", "The bytes of decoded pixels, and their type.")
+        .def(nb::init<In<uint8_t>, int>(), "bytes"_a, "dtype"_a);
+    m.def("sum_frame", &bound_sum_frame, "mode"_a, "pixels"_a, "radial"_a.none(), "azimuthal"_a.none(), "raw"_a,
+          "rule"_a, "variance"_a.none(), "norm"_a, "dark"_a.none(), "dark_variance"_a.none(), "mean"_a.none(),
+          "sums"_a, "isa"_a = "",
+          "Adds the shares c of all pixels to sums (bins, 8) of 1, c s, c n, c, c^2 n^2, c^2 u, c^2 d, c^2: signal s,\n"
+          "norm n, variance u, that of the dark d. With a mean for each bin, (s - mean * n)^2 takes the place of n^2\n"
+          "and s n that of u.");
     m.def("extent", &bound_extent, "mode"_a, "pixels"_a, "radial"_a, "azimuthal"_a, "turn"_a, "threads"_a = 1,
           "isa"_a = "", "(radial low, high, azimuthal low, high) of the pixels; the azimuth starts at `turn`.");
     m.def("field", &bound_field, "field"_a, "rows"_a, "columns"_a, "threads"_a = 1, "isa"_a = "",

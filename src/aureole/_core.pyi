@@ -171,6 +171,25 @@ def split(
     threads: int = 1,
     isa: str = "",
 ) -> tuple[NDArray[np.int64], NDArray[np.int32], NDArray[np.float32]]: ...
+
+class Image:
+    def __init__(self, bytes: NDArray[np.uint8], dtype: int) -> None: ...
+
+def sum_frame(
+    mode: int,
+    pixels: Pixels,
+    radial: SplitAxis | None,
+    azimuthal: SplitAxis | None,
+    raw: Image,
+    rule: int,
+    variance: Image | None,
+    norm: NDArray[np.float64],
+    dark: NDArray[np.float64] | None,
+    dark_variance: NDArray[np.float64] | None,
+    mean: NDArray[np.float64] | None,
+    sums: NDArray[np.float64],
+    isa: str = "",
+) -> None: ...
 def extent(
     mode: int,
     pixels: Pixels,

@@ -213,6 +213,29 @@ struct ShareArgs {
     double* part[3];               // out: n; shares in that and the next two
 };
 
+// Points on the bins of an axis that does not close.
+struct PointArgs {
+    size_t n;
+    const double* x;
+    double lo, width, bins;
+    int32_t* bin;                  // out: n; -1 outside
+};
+
+// What is summed over the shares c of pixels in bins where they are used once and not kept: 1, c s, c n, c, c^2 n^2,
+// c^2 u, c^2 d and c^2, with the signal s, the norm n, the variance u and that of the dark d. With a mean of s / n for
+// each bin, (s - mean * n)^2 takes the place of n^2, and s n that of u.
+inline constexpr size_t SHARE_LANES = 8;
+
+struct ShareSumArgs {
+    size_t n;                      // pixels
+    const int64_t* ends;           // n; entries up to the end of each pixel
+    const int32_t* bin;
+    const float* coef;
+    const double* x;               // n * SHARE_LANES; what stands beside c and c^2 above
+    const double* mean;            // or null
+    double* sums;                  // n_bins * SHARE_LANES
+};
+
 // Channels of slices and sinograms that are worked on at once, unless it is one alone.
 inline constexpr size_t RAY_LANES = 16;
 
@@ -347,6 +370,8 @@ struct Kernels {
     void (*field)(const Field&, const FieldArgs&);
     void (*bound)(const BoundArgs&);
     void (*share)(const ShareArgs&);
+    void (*points)(const PointArgs&);
+    void (*sum_shares)(const ShareSumArgs&);
     void (*project_rays)(const RayArgs&);
     bool (*backproject)(const BackArgs&);    // false: no memory
     int32_t (*robust)(const RobustArgs&);

@@ -51,8 +51,11 @@ AUREOLE_INLINE double shrinking(const Field& f, double cosine) {
     return f.factor[k] + (at - whole) * (f.factor[k + 1] - f.factor[k]);
 }
 
+// What loops over pixels has all that it calls inlined, else the compiler makes no vectors of it.
+#define AUREOLE_LOOP __attribute__((flatten)) inline
+
 // The same as `fill` where there is parallax.
-template <class F> inline void fill_shrunk(const Field& f, const FieldArgs& args, F&& value) {
+template <class F> AUREOLE_LOOP void fill_shrunk(const Field& f, const FieldArgs& args, F&& value) {
     const double* r = f.rotation;
     for (size_t j = 0; j < args.n; ++j) {
         double a = args.places ? args.places[j] : args.row;
@@ -67,7 +70,7 @@ template <class F> inline void fill_shrunk(const Field& f, const FieldArgs& args
 }
 
 // out = scale * value(t1, t2, t3, squared distance to the sample)
-template <class F> inline void fill(const Field& f, const FieldArgs& args, F&& value) {
+template <class F> AUREOLE_LOOP void fill(const Field& f, const FieldArgs& args, F&& value) {
     if (f.parallax) return fill_shrunk(f, args, value);
     const double* r = f.rotation;
     if (args.places) {
@@ -95,7 +98,7 @@ AUREOLE_INLINE double in_plane(double across, double along) {
     return __builtin_copysign(__builtin_sqrt(across * across + along * along), across);
 }
 
-template <class F> inline void apply(const FieldArgs& args, F&& function) {
+template <class F> AUREOLE_LOOP void apply(const FieldArgs& args, F&& function) {
     for (size_t j = 0; j < args.n; ++j) args.out[j] = function(args.out[j]);
 }
 
@@ -125,10 +128,13 @@ inline void field(const Field& f, const FieldArgs& args) {
         break;
     }
     case CHI: {
-        const double turn = f.turn_at_zero ? 2.0 * PI : 0.0;
-        fill(f, args, [turn](double t1, double t2, double, double) {
+        if (!f.turn_at_zero) {
+            fill(f, args, [](double t1, double t2, double, double) { return angle(t1, t2); });
+            break;
+        }
+        fill(f, args, [](double t1, double t2, double, double) {
             const double chi = angle(t1, t2);
-            return chi < 0.0 ? chi + turn : chi;
+            return chi + double(chi < 0.0) * (2.0 * PI);
         });
         break;
     }

@@ -143,4 +143,15 @@ inline void share(const ShareArgs& args) {
     as(args, args.bin, args.part[0], args.part[1], args.part[2]);
 }
 
+// The bins of points; -1 outside. Divided, not multiplied: a centre on an edge must be judged as the edge is computed.
+inline void points(const PointArgs& args) {
+    const double *x = args.x, lo = args.lo, width = args.width, bins = args.bins;
+    int32_t* bin = args.bin;
+    for (size_t j = 0; j < args.n; ++j) {
+        const double at = (x[j] - lo) / width;
+        const double inside = double(at >= 0.0) * double(at < bins);
+        bin[j] = int32_t(inside > 0.0 ? at : -1.0);
+    }
+}
+
 }  // namespace aureole::AUREOLE_ISA

@@ -17,6 +17,7 @@ class RowSplitter {
         : splitter(radial, azimuthal, 3 * Rows::pixels(pixels)),
           rows_(pixels, mode, {mode, radial.present, azimuthal.present}, kernels), kernels_(kernels),
           mode_(mode), radial_(radial),
+          points_(mode == Mode::no && !azimuthal.present && radial.period == 0.0),
           in_bulk_(!azimuthal.present && (mode == Mode::bbox || (mode == Mode::full && pixels.corners() == 4))),
           bin_(pixels.columns, -1), part_(3 * pixels.columns) {}
 
@@ -33,6 +34,7 @@ class RowSplitter {
                             bin_.data(), {part[0], part[1], part[2]}});
         Entries& entries = splitter.entries;
         entries.reserve(3 * n);
+        if (points_) return put_points(n, ends);
         for (size_t j = 0; j < n; ++j) {
             if (b.care[j] == PLAIN && bin_[j] >= 0) {
                 for (int k = 0; k < 3; ++k) entries.put(bin_[j] + k, part[k][j]);
@@ -45,6 +47,16 @@ class RowSplitter {
     }
 
   private:
+    void put_points(size_t n, int64_t* ends) {
+        const BoundArgs& b = rows_.now;
+        kernels_.points({n, b.row.radial.centre, radial_.lo, radial_.width, double(radial_.bins), bin_.data()});
+        Entries& entries = splitter.entries;
+        for (size_t j = 0; j < n; ++j) {
+            entries.put(bin_[j], bin_[j] >= 0 && b.care[j] != DROP ? 1.0 : 0.0);
+            ends[j] = int64_t(entries.size());
+        }
+    }
+
     void split_one(size_t j) {
         const BoundArgs& b = rows_.now;
         if (mode_ == Mode::no) {
@@ -59,6 +71,7 @@ class RowSplitter {
     const Kernels& kernels_;
     const Mode mode_;
     const Scale radial_;
+    const bool points_;     // all pixels are points on the radial axis
     const bool in_bulk_;    // nearly all pixels are shared out a row at a time
     std::vector<int32_t> bin_;
     std::vector<double> part_;

@@ -14,6 +14,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from aureole.arrays import unmasked
 from aureole.azimuthal.result import Cake, Pattern
+from aureole.azimuthal.spec import ErrorModel
 from aureole.errors import FrameCorrupt, FrameError, SpecError
 from aureole.frames import EncodedFrame, FrameSource, check_pixels
 
@@ -117,6 +118,15 @@ class Reading:
             if not (isfinite(value) and value > 0.0):
                 raise FrameCorrupt(frame.name, f"its monitor is {value:g}: it must be above zero")
         return Item(index, frame, variance, value)
+
+
+def check_variance(variance: FramesLike | None, error_model: ErrorModel | None) -> None:
+    """Raise `SpecError` if there is a variance where the error model has none, or the other way round."""
+    wanted = error_model == "variance"
+    if wanted and variance is None:
+        raise SpecError("the error model 'variance' needs a variance with the frames")
+    if variance is not None and not wanted:
+        raise SpecError(f"a variance has no use with the error model {error_model!r}")
 
 
 def _image(given: EncodedFrame | NDArray[Any], name: str, shape: tuple[int, int]) -> EncodedFrame:

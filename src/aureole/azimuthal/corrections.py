@@ -64,12 +64,12 @@ def pixels(spec: IntegrationSpec, geometry: Geometry, *, threads: int | None = N
     """
     arrays = spec.arrays
     mask = masked_pixels(spec, geometry.detector)
-    norm = np.full(mask.shape, spec.normalization_factor)
+    norm = geometry.solid_angle(threads=threads) if spec.solid_angle else np.ones(mask.shape)
+    if spec.normalization_factor != 1.0:
+        norm *= spec.normalization_factor
     for name in ("flat", "absorption"):
         if name in arrays:
             norm *= arrays[name].array.astype(np.float64)
-    if spec.solid_angle:
-        norm *= geometry.solid_angle(threads=threads)
     if (sensor := spec.efficiency_of) is not None:
         norm *= sensor.relative_efficiency(geometry.energy_kev, geometry.incidence())
     if spec.polarization_factor is not None:

@@ -10,9 +10,9 @@ from functools import cached_property, reduce
 import numpy as np
 
 from aureole.axis import Axis
-from aureole.azimuthal.batches import FramesLike, Monitor, Reading, in_order
+from aureole.azimuthal.batches import FramesLike, Monitor, Reading, check_variance, in_order
 from aureole.azimuthal.corrections import masked_pixels
-from aureole.azimuthal.plan import Plan
+from aureole.azimuthal.once import integrate_once
 from aureole.azimuthal.result import NOT_MERGED, Bins, Cake, Pattern, Sums
 from aureole.azimuthal.spec import ErrorModel, IntegrationSpec
 from aureole.azimuthal.table import extent
@@ -124,8 +124,8 @@ class MultiSpec:
     ) -> Pattern | Cake:
         """Integrate one frame of each position and pool them.
 
-        The look-up table of a position is made when its frame is at hand and given up after it, so that
-        memory is bounded by the number of threads, not by that of positions.
+        What is known of the pixels of a position is worked out when its frame is at hand and given up after
+        it, so that memory is bounded by the number of threads, not by that of positions.
 
         Parameters
         ----------
@@ -147,28 +147,25 @@ class MultiSpec:
         FrameError
             A frame cannot be used, and there is no `failures`; or none can.
         """
-        if self.error_model == "variance" and variance is None:
-            raise SpecError("the error model 'variance' needs a variance with the frames")
+        check_variance(variance, self.error_model)
         whole = self.ranged(threads)
         reading = Reading(frames, variance, monitor, whole.specs[0].shape or (0, 0))
         if len(reading) != len(whole.specs):
             raise SpecError(f"there are {len(reading)} frames for {len(whole.specs)} positions")
         scales = [_solid_angle(spec) / _solid_angle(whole.specs[0]) for spec in whole.specs]
 
-        def one(index: int) -> Pattern | Cake | FrameError:
+        def one(index: int) -> tuple[Sums, Bins] | FrameError:
             spec = whole.specs[index]
             try:
                 item = reading.item(index, spec.shape)
-                factor = item.monitor * scales[index]
-                plan = Plan(spec, threads=1)
-                return plan.integrate(item.frame, variance=item.variance, monitor=[factor], threads=1)
+                return integrate_once(spec, replace(item, monitor=item.monitor * scales[index]))
             except FrameError as error:
                 return error
 
         found: list[tuple[Sums, Bins]] = []
         for index, result in enumerate(in_order(one, range(len(whole.specs)), checked_threads(threads))):
             if not isinstance(result, FrameError):
-                found = [reduce(_pooled, [*found, (result.sums, result.bins)])]
+                found = [reduce(_pooled, [*found, result])]
                 continue
             if failures is None:
                 raise result
@@ -176,6 +173,8 @@ class MultiSpec:
             if len(failures) == len(whole.specs):
                 raise result
         sums, bins = found[0]
+        if not sums.count.any():
+            raise SpecError("no valid pixel of any position lies in the ranges")
         return (Pattern if len(bins.shape) == 1 else Cake)(whole, sums, bins)
 
 

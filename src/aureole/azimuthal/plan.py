@@ -12,8 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from aureole.axis import Axis
-from aureole.azimuthal.batches import Batch, FramesLike, Item, Monitor, Reading, in_order
+from aureole.azimuthal.batches import Batch, FramesLike, Item, Monitor, Reading, check_variance, in_order
 from aureole.azimuthal.corrections import PixelFacts, invalid_in_frames, pixels, shaped
 from aureole.azimuthal.result import NOT_MERGED, Bins, Cake, Pattern, Sums, concatenate, mean_of
 from aureole.azimuthal.robust import robust_sums, variance_of_pixels
@@ -103,13 +102,7 @@ class Plan:
             threads=threads,
         )
         entries = table.entries
-        bins = Bins(
-            radial=_centres(spec.radial, table.radial),
-            azimuthal=_centres(spec.azimuthal, table.azimuthal),
-            radial_range=table.radial,
-            azimuthal_range=table.azimuthal,
-            backend=self.backend,
-        )
+        bins = Bins.of(spec, table.radial, table.azimuthal, backend=self.backend)
         if entries.bins.size == 0:
             raise SpecError(f"no valid pixel lies in the ranges: {_ranges(spec)}")
         self._integrate = find_backend("integrate", self.backend)
@@ -250,11 +243,7 @@ class Plan:
         return self._batches(self._reading(frames, variance, monitor), threads)
 
     def _reading(self, frames: FramesLike, variance: FramesLike | None, monitor: Monitor | None) -> Reading:
-        wanted = self.spec.error_model == "variance"
-        if wanted and variance is None:
-            raise SpecError("the error model 'variance' needs a variance with the frames")
-        if variance is not None and not wanted:
-            raise SpecError(f"a variance has no use with the error model {self.spec.error_model!r}")
+        check_variance(variance, self.spec.error_model)
         return Reading(frames, variance, monitor, self.shape)
 
     def _batches(self, reading: Reading, threads: int | None) -> Generator[Batch, None, None]:
@@ -444,10 +433,6 @@ def _rows(known: PixelFacts) -> tuple[F64, F64]:
 
 def _stacked(rows: list[F64]) -> F64:
     return np.array(rows) if len(rows) > 1 else rows[0].reshape(1, -1)
-
-
-def _centres(axis: Axis | None, extent: tuple[float, float] | None) -> F64 | None:
-    return None if axis is None or axis.bins is None or extent is None else axis.centres(*extent)
 
 
 def _ranges(spec: IntegrationSpec) -> str:

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, Self, final
 import numpy as np
 from numpy.typing import NDArray
 
+from aureole.axis import Axis
 from aureole.azimuthal.spec import IntegrationSpec
 from aureole.errors import SpecError
 
@@ -152,10 +153,27 @@ class Bins:
     one_count: F64 | None = None
     backend: str = "cpu"
 
+    @classmethod
+    def of(
+        cls,
+        spec: IntegrationSpec,
+        radial: tuple[float, float] | None,
+        azimuthal: tuple[float, float] | None,
+        **others: Any,
+    ) -> Bins:
+        """Return the bins of a spec whose axes have these ranges."""
+        return cls(
+            _centres(spec.radial, radial), _centres(spec.azimuthal, azimuthal), radial, azimuthal, **others
+        )
+
     @property
     def shape(self) -> tuple[int, ...]:
         """Number of bins: azimuthal before radial."""
         return tuple(axis.size for axis in (self.azimuthal, self.radial) if axis is not None)
+
+
+def _centres(axis: Axis | None, ends: tuple[float, float] | None) -> F64 | None:
+    return None if axis is None or axis.bins is None or ends is None else axis.centres(*ends)
 
 
 class Result(ABC):

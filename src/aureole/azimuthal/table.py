@@ -17,6 +17,7 @@ from aureole.axis import Axis
 from aureole.azimuthal.spec import IntegrationSpec, Split
 from aureole.errors import GeometryError, SpecError
 from aureole.geometry import Discontinuity, Geometry, Sample
+from aureole.kernels.cpu import VARIANCE, image
 from aureole.kernels.sums import Entries
 from aureole.units import Unit, unit
 
@@ -55,7 +56,96 @@ class SplitTable:
     azimuthal: tuple[float, float] | None
 
 
-def build_entries(
+@dataclass(frozen=True, slots=True, eq=False)
+class Splitting:
+    """The pixels of a geometry, and the bins of its axes that they are dealt out to.
+
+    Attributes
+    ----------
+    radial, azimuthal : tuple of float, or None
+        As in `SplitTable`.
+    n_bins : int
+        Of all axes together.
+    """
+
+    radial: tuple[float, float] | None
+    azimuthal: tuple[float, float] | None
+    n_bins: int
+    _mode: int
+    _pixels: _core.Pixels
+    _axes: tuple[_core.SplitAxis | None, _core.SplitAxis | None]
+
+    def entries(self, threads: int = 1) -> Entries:
+        """Return the fraction of each pixel in each bin; the same bits for any number of threads."""
+        return Entries(*_core.split(self._mode, self._pixels, *self._axes, threads), self.n_bins)
+
+    def frame_sums(
+        self,
+        raw: NDArray[np.generic],
+        norm: F64,
+        *,
+        rule: str,
+        variance: NDArray[np.generic] | None = None,
+        dark: F64 | None = None,
+        dark_variance: F64 | None = None,
+        mean: F64 | None = None,
+    ) -> FrameSums:
+        """Sum one frame as its pixels are dealt out to the bins, without keeping their fractions c.
+
+        Parameters
+        ----------
+        raw : ndarray, shape (n1, n2)
+            Decoded pixels; what masked ones have does not count.
+        norm : ndarray, shape (n1, n2)
+        rule : {"none", "raw", "floor", "frames"}
+            What u is: nothing, the raw value, that but at least one, or `variance`.
+        variance : ndarray, shape (n1, n2), optional
+            For ``"frames"``.
+        dark, dark_variance : ndarray, shape (n1, n2), optional
+            What is taken from the raw value, and the variance of that.
+        mean : ndarray, shape (n_bins,), optional
+            For `FrameSums.square_about` and `weighted`, which take the place of two others.
+        """
+        found = np.zeros((self.n_bins, 8))
+        _core.sum_frame(
+            self._mode,
+            self._pixels,
+            *self._axes,
+            image(raw),
+            VARIANCE[rule],
+            None if variance is None else image(variance),
+            norm,
+            dark,
+            dark_variance,
+            mean,
+            found,
+        )
+        return FrameSums(found)
+
+
+class FrameSums:
+    """Sums of one frame over the fractions c of its pixels in each bin, all of shape (n_bins,).
+
+    With the signal s = raw - dark, the norm n, the variance u and that of the dark d.
+
+    Attributes
+    ----------
+    count : ndarray of int64
+        How many pixels have a share.
+    signal, norm, norm2, variance, dark_variance, ones, ones2 : ndarray
+        Σcs, Σcn, Σc²n², Σc²u, Σc²d, Σc, Σc².
+    square_about, weighted : ndarray
+        Σc²(s - mean·n)² and Σc²sn where a mean was given, in the place of norm2 and variance.
+    """
+
+    def __init__(self, found: F64) -> None:
+        counted, *sums = found.T
+        self.count = counted.astype(np.int64)
+        self.signal, self.norm, self.ones, self.norm2, self.variance, self.dark_variance, self.ones2 = sums
+        self.square_about, self.weighted = self.norm2, self.variance
+
+
+def splitting(
     geometry: Geometry,
     radial: Axis | None,
     azimuthal: Axis | None,
@@ -65,8 +155,8 @@ def build_entries(
     chi_discontinuity: Discontinuity = "pi",
     sample: Sample | None = None,
     threads: int = 1,
-) -> SplitTable:
-    """Work out which fraction of each pixel falls into which bin.
+) -> Splitting:
+    """Say which pixels are dealt out to which bins, and how.
 
     An axis with a range and no bins restricts: it has one bin, and the fraction of a pixel outside of it is
     lost. The azimuth closes after a turn, so that a range may lie anywhere, across the discontinuity too.
@@ -91,7 +181,7 @@ def build_entries(
 
     Returns
     -------
-    SplitTable
+    Splitting
 
     Raises
     ------
@@ -119,8 +209,33 @@ def build_entries(
     low, high, first, last = _extent(pixels, radial, azimuthal, split, _start(azimuthal, turn), threads)
     along = None if radial is None else radial.resolve(low, high)
     around = None if azimuthal is None else azimuthal.resolve(first, last)
-    found = _core.split(MODES[split], pixels, _scale(radial, along), _scale(azimuthal, around), threads)
-    return SplitTable(Entries(*found, counts[0] * counts[1]), along, around)
+    scales = _scale(radial, along), _scale(azimuthal, around)
+    return Splitting(along, around, counts[0] * counts[1], MODES[split], pixels, scales)
+
+
+def build_entries(
+    geometry: Geometry,
+    radial: Axis | None,
+    azimuthal: Axis | None,
+    *,
+    split: Split = "bbox",
+    mask: NDArray[np.bool_] | None = None,
+    chi_discontinuity: Discontinuity = "pi",
+    sample: Sample | None = None,
+    threads: int = 1,
+) -> SplitTable:
+    """Work out which fraction of each pixel falls into which bin; see `splitting`."""
+    found = splitting(
+        geometry,
+        radial,
+        azimuthal,
+        split=split,
+        mask=mask,
+        chi_discontinuity=chi_discontinuity,
+        sample=sample,
+        threads=threads,
+    )
+    return SplitTable(found.entries(threads), found.radial, found.azimuthal)
 
 
 def _coordinates(radial: Axis | None, azimuthal: Axis | None) -> tuple[Unit, Unit]:

@@ -30,7 +30,7 @@ _DTYPES = {
     for code, name in enumerate(["i1", "u1", "i2", "u2", "i4", "u4", "i8", "u8", "f4", "f8"])
 }
 
-_VARIANCE = {"none": 0, "raw": 1, "floor": 2, "frames": 3}
+VARIANCE = {"none": 0, "raw": 1, "floor": 2, "frames": 3}
 
 _REASONS = {
     1: "the data end before the last pixel",
@@ -116,6 +116,12 @@ def decode(frame: EncodedFrame, isa: str = "") -> NDArray[np.generic]:
     return image
 
 
+def image(pixels: NDArray[np.generic]) -> _core.Image:
+    """Return decoded pixels as the kernels take them, in the byte order of the machine."""
+    code = _dtype_code(pixels.dtype, "image")
+    return _core.Image(np.ascontiguousarray(pixels).reshape(-1).view(np.uint8), code)
+
+
 def project(
     table: Table, linear: Sequence[F64 | None], quadratic: Sequence[F64 | None], threads: int | None = None
 ) -> Projection:
@@ -193,7 +199,7 @@ def integrate(
         np.ascontiguousarray(invalid, np.float64),
         np.ascontiguousarray(linear, np.float64),
         np.ascontiguousarray(quadratic, np.float64),
-        _VARIANCE[variance],
+        VARIANCE[variance],
         encoded(variance_frames),
         common_dtype(variance_frames),
         signal,

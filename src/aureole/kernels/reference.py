@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from aureole.errors import FrameCorrupt, FrameError
 from aureole.frames import EncodedFrame, Encoding
-from aureole.kernels.sums import BatchSums, Deviations, Entries, Projection, is_invalid
+from aureole.kernels.sums import BatchSums, Deviations, Entries, Projection, is_invalid, is_invalid_variance
 
 F64 = NDArray[np.float64]
 
@@ -178,7 +178,7 @@ def integrate(
         failures.append(None)
         bad = is_invalid(raw, invalid)
         if variance == "frames":
-            bad |= ~(np.isfinite(spread) & (spread > -np.finfo(np.float64).smallest_normal))
+            bad |= is_invalid_variance(spread)
         used = np.diff(entries.pixel_ptr) > 0
         raw = np.where(bad, 0.0, raw)
         spread = np.where(bad, 0.0, np.maximum(raw, 1.0) if variance == "floor" else spread)

@@ -81,9 +81,18 @@ class Deviations(NamedTuple):
     weighted: F64
 
 
-def is_invalid(values: F64, invalid: F64) -> NDArray[np.bool_]:
+def is_invalid(values: NDArray[np.generic], invalid: F64) -> NDArray[np.bool_]:
     """Tell which raw values are NaN or lie in one of the closed intervals ``invalid`` of shape (K, 2)."""
-    bad = np.isnan(values)
+    bad = np.zeros(values.shape, bool)
+    if values.dtype.kind == "f":
+        values = values.astype(np.float64, copy=False)  # else the bounds would be rounded
+        bad = np.isnan(values)
     for low, high in invalid:
         bad |= values == low if low == high else (values >= low) & (values <= high)
+    return bad
+
+
+def is_invalid_variance(values: NDArray[np.generic]) -> NDArray[np.bool_]:
+    """Tell which variances are negative or not finite; the smallest ones may stand for zero."""
+    bad: NDArray[np.bool_] = ~(np.isfinite(values) & (values > -np.finfo(np.float64).smallest_normal))
     return bad
