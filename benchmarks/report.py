@@ -107,6 +107,20 @@ def calibration() -> Iterator[str]:
         yield f"- residuals: **{one['rms_degrees']:.5f}°**; with the image came {beside}\n"
 
 
+def goniometer() -> Iterator[str]:
+    yield "## One pattern of many positions\n"
+    yield "`benchmarks/goniometer.py`. A detector on an arm, an image at each position, 2000 bins of 2θ,"
+    yield "Poisson errors; images in memory, all that follows from the geometries made anew. [What it"
+    yield "is](../how-to/goniometer.md).\n"
+    for one in load("goniometer")["sets"]:
+        yield f"### {one['positions']} positions of a {one['detector']}\n"
+        yield from table(one["rows"], "ms")
+        for split, ratio in one["ratios"].items():
+            yield verdict(f"the fastest of pyFAI's MultiGeometry, {split}", ratio, 5)
+        most = max(mib for name, mib in one["peak_mib"].items() if name.startswith("Aureole"))
+        yield f"- peak memory: **{most:.0f} MiB**; wanted below 2048, {_reached(most < 2048)}\n"
+
+
 def plan() -> Iterator[str]:
     yield "## Making a plan\n"
     yield "`benchmarks/plan.py`. Pilatus 2M CdTe, 1000 bins, Poisson errors: the first pattern of a"
@@ -246,7 +260,7 @@ def main() -> None:
         f"This page: {machine['processor']}, {machine['cores']} cores; {versions}.\n",
     ]
     for part in (
-        *(cbf, eiger, robust, sparsify, xrdct, tomography, calibration),
+        *(cbf, eiger, robust, sparsify, xrdct, tomography, calibration, goniometer),
         *(cluster, plan, start, memory, floor),
     ):
         lines += part()
