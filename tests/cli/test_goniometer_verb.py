@@ -130,7 +130,23 @@ def test_integrate_to_nexus(run, scan, moved):
         assert Goniometer.from_json(given["goniometer"].asstr()[()]) == TRUTH
         positions = json.loads(given["motor_positions"].asstr()[()])
         assert positions == {"pos": POSITIONS.tolist()}
-    assert "8 files" in run("info", out).out
+    told = run("info", out).out
+    assert "8 files" in told
+    assert "positions        8 of the detector\n" in told
+    assert "motor pos        from 23.6 to 51.6\n" in told
+    assert "rot2             from -51.9 to -23.9°\n" in told
+    assert "distance         500 mm\n" in told
+    assert "beam centre" not in told
+
+
+def test_info_tells_which_positions_were_left_out(run, scan, moved):
+    moved.files[3].write_bytes(moved.files[3].read_bytes()[:3000])
+    out = scan.out / "pattern.h5"
+    words = ("goniometer", "integrate", *moved.files, "--goniometer", moved.gonio, "--positions", moved.table)
+    assert run(*words, "-o", out).code == 1
+    told = run("info", out).out
+    assert "8 of the detector, 1 left out\n" in told
+    assert "frame 3          left out: " in told
 
 
 def test_a_bad_frame_is_left_out(run, scan, moved):

@@ -88,7 +88,9 @@ def test_pixels_of_an_assembled_jungfrau_are_widened_without_regard_to_its_gaps(
     ours = detector("jungfrau_8m")
     widths = np.diff(ours.edges(0)) / ours.pixel1
     assert set(np.flatnonzero(widths > 1.5)) == {256 * k + side for k in range(1, 13) for side in (-1, 0)}
-    assert 0.3 < ours.mask[255].mean() < 0.9  # widened pixels are sensitive in one column and a gap in another
+    assert (
+        0.3 < ours.mask[255].mean() < 0.9
+    )  # widened pixels are sensitive in one column and a gap in another
 
 
 @pytest.mark.parametrize("name", ALL_DETECTORS)
