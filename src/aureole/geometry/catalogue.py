@@ -13,6 +13,7 @@ from typing import Any
 
 from aureole.errors import GeometryError
 from aureole.geometry.layout import Layout, Pair, checked_seams, pair
+from aureole.geometry.sensor import Sensor
 from aureole.geometry.surface import Cylinder, Surface, surface_from_dict
 
 _SAME_PIXEL = 0.02
@@ -51,6 +52,8 @@ class Model:
         bits set, and so on.
     manufacturer : str
         Who makes it.
+    sensor : Sensor or None
+        What it is sold with, where that is known; a thickness where there is one only.
     """
 
     name: str
@@ -60,6 +63,7 @@ class Model:
     surface: Surface | None
     invalid: tuple[int, ...]
     manufacturer: str
+    sensor: Sensor | None
 
 
 def find_model(name: str) -> Model:
@@ -84,6 +88,12 @@ def find_model(name: str) -> Model:
 def model_names() -> list[str]:
     """Return the names of all known detectors."""
     return sorted({model.name for model in _catalogue().values()})
+
+
+def usual_sensor(name: str) -> Sensor | None:
+    """Return what a detector of a name is sold with; None where that, or the name, is not known."""
+    model = _catalogue().get(_key(name))
+    return None if model is None else model.sensor
 
 
 def choose_mode(
@@ -189,6 +199,7 @@ def _model(name: str, facts: Mapping[str, Any]) -> Model:
         surface=surface,
         invalid=tuple(facts.get("invalid", ())),
         manufacturer=facts.get("manufacturer", ""),
+        sensor=Sensor(*facts["sensor"]) if "sensor" in facts else None,
     )
 
 

@@ -11,11 +11,11 @@ from math import isfinite
 from typing import Any, NoReturn
 
 from aureole.errors import GeometryError
-from aureole.geometry.catalogue import GENERIC, find_model
+from aureole.geometry.catalogue import GENERIC, find_model, usual_sensor
 from aureole.geometry.detector import Detector, detector
 from aureole.geometry.distortion import Distortion
 from aureole.geometry.pose import Geometry
-from aureole.geometry.sensor import Sensor, usual_sensor
+from aureole.geometry.sensor import Sensor
 from aureole.geometry.surface import Cylinder
 
 Opener = Callable[[str], Detector]
