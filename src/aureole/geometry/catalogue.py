@@ -16,8 +16,8 @@ from aureole.geometry.layout import Layout, Pair, checked_seams, pair
 from aureole.geometry.sensor import Sensor
 from aureole.geometry.surface import Cylinder, Surface, surface_from_dict
 
-_SAME_PIXEL = 0.02
-"""Relative difference up to which a refined pixel size still means the catalogue's."""
+SAME_PIXEL = 0.02
+"""Relative difference up to which a refined pixel size still means that of the catalogue, or of a file."""
 
 GENERIC = "Detector"
 """Name of a detector of which only the pixel size is known."""
@@ -113,10 +113,10 @@ def choose_mode(
             factor = _binning_of(first.shape, shape)
         expected = factor * first.pixel[axis]
         count = None if first.shape is None else first.shape[axis] // factor
-        if pixel is not None and abs(pixel / expected - 1.0) > _SAME_PIXEL:
+        if pixel is not None and abs(pixel / expected - 1.0) > SAME_PIXEL:
             raise GeometryError(_wrong_pixel(model, axis, pixel))
         return pixel or expected, count, factor
-    fitting = [m for m in model.modes if pixel is None or abs(pixel / m.pixel[axis] - 1.0) < _SAME_PIXEL]
+    fitting = [m for m in model.modes if pixel is None or abs(pixel / m.pixel[axis] - 1.0) < SAME_PIXEL]
     if not fitting:
         assert pixel is not None
         raise GeometryError(_wrong_pixel(model, axis, pixel))
