@@ -122,6 +122,8 @@ def test_the_only_frame_of_a_text_is_bad(scan, refused):
         (["--azimuth-range", "0", "700"], "turn"),
         (["--npt", "0"], "at least one bin"),
         (["--npt", "many"], "whole number or auto"),
+        (["--npt", "2000000000"], "2000000000 bins would take 520 GB of memory"),
+        (["--npt", "40000", "--npt-azim", "50000"], "40000 x 50000 bins would take 520 GB of memory"),
         (["--npt-azim", "-4"], "at least one bin"),
         (["--unit", "q_nm"], "q_nm^-1"),
         (["--range-unit", "foo", "--radial-range", "1", "2"], "--range-unit"),

@@ -4,6 +4,7 @@ import json
 from types import SimpleNamespace
 
 import h5py
+import matplotlib.pyplot as plt
 import numpy as np
 import pytest
 
@@ -72,6 +73,10 @@ def test_calibrate(run, scan, moved):
         "dist=0.4:",
         "-o",
         out,
+        "--points",
+        scan.out / "points.csv",
+        "--plot",
+        scan.out / "arm.png",
     )
     assert done.code == 0, done.err
     found = Goniometer.load(out)
@@ -80,6 +85,11 @@ def test_calibrate(run, scan, moved):
     assert found.values["offset"] == pytest.approx(0.3, abs=2e-3)
     assert found.values["poni1"] == 0.017
     assert "8 of 8 images with rings of LaB6" in done.out
+    table = np.genfromtxt(scan.out / "points.csv", delimiter=",", names=True)
+    assert set(table["image"]) == set(range(8))
+    np.testing.assert_allclose(table["motor_tth"], POSITIONS[table["image"].astype(int)])
+    assert np.sqrt(np.mean(np.square(table["residual_deg"]))) < 0.1 * np.degrees(172e-6 / 0.5)
+    assert len(plt.imread(scan.out / "arm.png")) > 800
     assert "poni1        0.017 (fixed)" in done.out
     again = run(
         *("goniometer", "calibrate", *moved.files, "--calibrant", "LaB6", "--positions", moved.table),
@@ -130,7 +140,23 @@ def test_integrate_to_nexus(run, scan, moved):
         assert Goniometer.from_json(given["goniometer"].asstr()[()]) == TRUTH
         positions = json.loads(given["motor_positions"].asstr()[()])
         assert positions == {"pos": POSITIONS.tolist()}
-    assert "8 files" in run("info", out).out
+    told = run("info", out).out
+    assert "8 files" in told
+    assert "positions        8 of the detector\n" in told
+    assert "motor pos        from 23.6 to 51.6\n" in told
+    assert "rot2             from -51.9 to -23.9°\n" in told
+    assert "distance         500 mm\n" in told
+    assert "beam centre" not in told
+
+
+def test_info_tells_which_positions_were_left_out(run, scan, moved):
+    moved.files[3].write_bytes(moved.files[3].read_bytes()[:3000])
+    out = scan.out / "pattern.h5"
+    words = ("goniometer", "integrate", *moved.files, "--goniometer", moved.gonio, "--positions", moved.table)
+    assert run(*words, "-o", out).code == 1
+    told = run("info", out).out
+    assert "8 of the detector, 1 left out\n" in told
+    assert "frame 3          left out: " in told
 
 
 def test_a_bad_frame_is_left_out(run, scan, moved):
@@ -163,6 +189,8 @@ def test_a_bad_frame_is_left_out(run, scan, moved):
         (("--positions", "TABLE:arm", "--start", "offset=x"), "'x' is no finite number"),
         (("--positions", "TABLE:arm", "--bounds", "offset=1"), "NAME=LOW:HIGH"),
         (("--positions", "TABLE:arm", "--fix", "tilt"), "'tilt' is none of"),
+        (("--positions", "TABLE:arm", "--plot", "arm.bmp"), "arm.bmp"),
+        (("--positions", "TABLE:arm", "--points", "points.txt"), "points are written as .json or .csv"),
     ],
 )
 def test_what_cannot_be_calibrated(refused, scan, moved, options, message):

@@ -393,14 +393,18 @@ def test_no_errors_for_an_unknown_detector_are_told(run, scan):
     assert integrate(run, scan, "--error-model", "none", out="none.h5")[0].err == ""
 
 
-def test_negative_marks_under_an_unnamed_detector_are_told(run, scan):
-    image = scan.images[0].copy()
-    image[4:6] = -1
+@pytest.mark.parametrize(
+    ("kind", "mark", "words"),
+    [(np.int32, -1, "are negative"), (np.uint32, 2**32 - 1, "have all bits set")],
+)
+def test_marks_of_gaps_under_an_unnamed_detector_are_told(run, scan, kind, mark, words):
+    image = scan.images[0].astype(kind)
+    image[4:6] = mark
     write_cbf(scan.files[0], image, overwrite=True)
     done, _ = integrate(run, scan, "--error-model", "none")
     assert done.code == 0
-    assert "100 pixels of the first frame are negative" in done.err
-    quiet, _ = integrate(run, scan, "--error-model", "none", "--dummy", "-1", out="quiet.h5")
+    assert f"100 pixels of the first frame {words}" in done.err
+    quiet, _ = integrate(run, scan, "--error-model", "none", "--dummy", mark, out="quiet.h5")
     assert quiet.err == ""
 
 

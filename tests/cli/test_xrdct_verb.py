@@ -2,9 +2,14 @@
 
 import shutil
 
+import fabio
 import h5py
 import numpy as np
 import pytest
+from pyFAI.io.diffmap_config import DataSet, DiffmapConfig, ListDataSet, MotorRange
+from pyFAI.io.integration_config import WorkerConfig
+from pyFAI.io.ponifile import PoniFile
+from pyFAI.worker import Worker
 
 from aureole.simulate import Beamline, Experiment, XrdctScan, release, render, sample
 
@@ -72,6 +77,61 @@ def test_positions_from_headers_and_methods(run, scan, made):
         assert np.nanmin(file["entry/data/I"][()]) >= 0
         assert file["entry/reconstruction/parameters/rotation_center"][()].tolist() == [5.2]
         np.testing.assert_allclose(np.diff(file["entry/data/x"][()]), 0.05)
+
+
+def test_a_tomogram_from_a_file_of_diff_map(run, scan, made):
+    """As pyFAI writes it: the slow motor is the rotation, and frames and settings are in the file."""
+    translations, angles = (
+        {"start": -0.25, "stop": 0.25, "points": TRANSLATIONS, "name": "samy"},
+        (0.0, 162.0),
+    )
+    ai = WorkerConfig(
+        poni=PoniFile(str(made / "scan.poni")),
+        nbpt_rad=40,
+        unit="q_nm^-1",
+        error_model="poisson",
+        method=("no", "csr", "cython"),
+        correct_solid_angle=True,
+        polarization_description=[0.9, 0.0],
+    )
+    files = sorted((made / "frames").iterdir())
+    content = DiffmapConfig(
+        ai=ai,
+        slow_motor=MotorRange(*angles, ANGLES, "rot"),
+        fast_motor=MotorRange(**translations),
+        input_data=ListDataSet(DataSet(str(file)) for file in files),
+    )
+    config = scan.root / "diffmap.json"
+    content.save(str(config))
+    done = run("xrdct", "--pyfai-config", config, "-o", scan.out / "theirs.h5")
+    assert done.code == 0, done.err
+    said = (
+        *("xrdct", made / "frames", "--poni", made / "scan.poni", "--shape", f"{ANGLES},{TRANSLATIONS}"),
+        *("--angles", "0,162", "--step", "0.05mm", "--npt", 40, "--unit", "q_nm^-1", "--split", "no"),
+        *("--error-model", "poisson_floor", "--polarization-factor", 0.9, "--no-efficiency"),
+    )
+    assert run(*said, "-o", scan.out / "ours.h5").code == 0
+    with h5py.File(scan.out / "theirs.h5") as theirs, h5py.File(scan.out / "ours.h5") as ours:
+        for name in (
+            "sinogram/I",
+            "sinogram/I_errors",
+            "sinogram/rotation",
+            "data/I",
+            "data/I_errors",
+            "data/x",
+        ):
+            np.testing.assert_array_equal(theirs[f"entry/{name}"], ours[f"entry/{name}"], err_msg=name)
+        row = theirs["entry/sinogram/I"][0, 3, 2]
+    worker = Worker()
+    worker.set_config(ai)
+    worker.output = "raw"
+    expected = worker.process(fabio.open(str(files[2 * TRANSLATIONS + 3])).data)
+    full = expected.count > 20
+    np.testing.assert_allclose(row[full][1:-1], expected.intensity[full][1:-1], rtol=3e-3)
+    other = run("xrdct", "--pyfai-config", config, "--angles", "0,150", "-o", scan.out / "other.h5")
+    assert other.code == 0, other.err
+    with h5py.File(scan.out / "other.h5") as file:
+        assert file["entry/sinogram/rotation"][-1] == 150.0
 
 
 def test_the_same_command_is_done_at_once_and_another_is_refused(run, scan, command, refused):

@@ -6,7 +6,7 @@ import xraydb
 from pyFAI.detectors.sensors import ALL_MATERIALS
 
 from aureole.errors import GeometryError
-from aureole.geometry import Geometry, Sensor, detector, model_names, parse_poni, sensor_materials
+from aureole.geometry import Detector, Geometry, Sensor, detector, model_names, parse_poni, sensor_materials
 
 SLANTS = np.radians([0.0, 5.0, 20.0, 45.0, 70.0, 89.0])
 
@@ -93,7 +93,12 @@ def test_sensors_of_detectors_by_name():
     assert detector("Eiger2 CdTe 4M").known_sensor == Sensor("CdTe", 750e-6)
     assert detector("Eiger2 9M").known_sensor == Sensor("Si", 450e-6)
     assert detector("Pilatus 6M").known_sensor == Sensor("Si")  # 320, 450 or 1000 µm
+    assert detector("Eiger 4M").known_sensor == detector("Jungfrau 8M").known_sensor == Sensor("Si")
+    assert detector("MAR165").known_sensor == Sensor("Gd2O2S")
+    assert detector("mar345").known_sensor == Sensor("BaFBr0.85I0.15")
     assert detector("Perkin").known_sensor is None
+    for name in ("Eiger CdTe 1M", "Pilatus 17M"):  # no names of the catalogue: nothing is taken for granted
+        assert Detector(name, 75e-6, 75e-6, (1065, 1030)).known_sensor is None
     assert detector("Pilatus 2M CdTe", sensor=Sensor("Si", 1e-3)).known_sensor == Sensor("Si", 1e-3)
     for name in model_names():
         found = detector(name, pixel1=None, pixel2=None).known_sensor

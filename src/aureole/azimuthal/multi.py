@@ -30,6 +30,12 @@ class MultiSpec:
     A pixel that is farther away, or smaller, sees less of the sample: where the specs correct for the solid
     angle, their norms are scaled by it, so that intensities are on the scale of the first position.
 
+    Errors of darks are taken as independent between positions: they add in squares. That is right where each
+    position has a dark of its own, or where a bin sees other pixels of one dark from each position, as on an
+    arm that turns by more than a bin. It is wrong where the same pixels come into the same bin again with the
+    same dark: N positions that repeat give the error of the dark too small, by up to √N. Average such frames
+    first, and give one for each place.
+
     Parameters
     ----------
     specs : sequence of IntegrationSpec

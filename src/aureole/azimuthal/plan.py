@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from aureole.azimuthal.batches import Batch, FramesLike, Item, Monitor, Reading, check_variance, in_order
 from aureole.azimuthal.corrections import PixelFacts, invalid_in_frames, pixels, shaped
+from aureole.azimuthal.footprint import check_memory
 from aureole.azimuthal.result import NOT_MERGED, Bins, Cake, Pattern, Sums, concatenate, mean_of
 from aureole.azimuthal.robust import robust_sums, variance_of_pixels
 from aureole.azimuthal.spec import IntegrationSpec
@@ -87,6 +88,7 @@ class Plan:
         self.backend = resolve(backend)
         self._detector = geometry.detector
         known = pixels(spec, geometry, threads=threads)
+        check_memory(spec, geometry, known.mask, threads=threads)
         self.mask = known.mask
         self.mask.flags.writeable = False
         self._linear, self._quadratic = _rows(known)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Generator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from math import nan
 
@@ -13,6 +13,7 @@ from numpy.typing import DTypeLike, NDArray
 from aureole.axis import Axis
 from aureole.azimuthal.batches import FramesLike, Item, Reading, in_order
 from aureole.azimuthal.corrections import invalid_in_frames, invalid_values, pixels, shaped
+from aureole.azimuthal.footprint import check_memory
 from aureole.azimuthal.plan import ROBUST_BATCH
 from aureole.azimuthal.robust import variance_of_pixels
 from aureole.azimuthal.spec import IntegrationSpec
@@ -98,6 +99,7 @@ class SparsePlan:
         self._clip = clip
         self._detector = geometry.detector
         known = pixels(spec, geometry, threads=threads)
+        check_memory(replace(spec, split="no"), geometry, known.mask, threads=threads)
         table = build_entries(
             geometry,
             radial,

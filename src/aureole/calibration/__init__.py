@@ -7,7 +7,8 @@ from aureole.calibration.calibration import Calibration, RingResidual
 from aureole.calibration.catalogue import calibrant, calibrant_names
 from aureole.calibration.follow import pick
 from aureole.calibration.goniometer import Goniometer
-from aureole.calibration.goniometer_calibrate import GoniometerCalibration, calibrate_goniometer
+from aureole.calibration.goniometer_calibrate import calibrate_goniometer
+from aureole.calibration.goniometer_calibration import GoniometerCalibration
 from aureole.calibration.goniometer_fit import GoniometerFit, View, refine_goniometer
 from aureole.calibration.pixels import usable_pixels
 from aureole.calibration.refine import Fit, RingPoints, refine, residuals

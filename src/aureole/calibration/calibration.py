@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -101,6 +102,17 @@ class Calibration:
         OutputError
             The file exists or cannot be written.
         """
+        facts = {
+            "calibrant": self.calibrant.name,
+            "geometry": self.geometry.to_dict(),
+            "parameters": PARAMETERS,
+            "free": self.fit.free,
+            "covariance": np.where(np.isfinite(self.fit.covariance), self.fit.covariance, 0.0).tolist(),
+        }
+        write_points(path, self.table(), facts, overwrite=overwrite)
+
+    def table(self) -> dict[str, NDArray[Any]]:
+        """Return what is known of the points, in columns of shape (N,), from ring to ring and along them."""
         measured, at = self.extraction.measured, self.points_in_pixels()
         rest = self.fit.residuals()
         expected, _ = ring_angles(self.fit.spacings, float(self.fit.parameters[6]))
@@ -117,16 +129,8 @@ class Calibration:
             "residual_deg": np.degrees(rest),
             "weight": self.fit.weights,
         }
-        facts = {
-            "calibrant": self.calibrant.name,
-            "geometry": self.geometry.to_dict(),
-            "parameters": PARAMETERS,
-            "free": self.fit.free,
-            "covariance": np.where(np.isfinite(self.fit.covariance), self.fit.covariance, 0.0).tolist(),
-        }
         order = np.lexsort((self.extraction.azimuth, measured.rings))
-        columns = {name: values[order] for name, values in columns.items()}
-        write_points(path, columns, facts, overwrite=overwrite)
+        return {name: values[order] for name, values in columns.items()}
 
     @property
     def rings(self) -> tuple[RingResidual, ...]:

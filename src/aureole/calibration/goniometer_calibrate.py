@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import NamedTuple
 
 import numpy as np
@@ -14,6 +14,7 @@ from aureole.calibration.calibrant import Calibrant
 from aureole.calibration.calibration import Calibration
 from aureole.calibration.goniometer import Goniometer
 from aureole.calibration.goniometer_approach import Sight, approached, sight
+from aureole.calibration.goniometer_calibration import GoniometerCalibration
 from aureole.calibration.goniometer_fit import Bounds, GoniometerFit, View, refine_goniometer
 from aureole.calibration.objections import objections
 from aureole.calibration.pixels import usable_pixels
@@ -47,29 +48,6 @@ rings, some others come near.
 """
 _LARGEST = 2.6
 """2θ (rad) up to which rings are used."""
-
-
-@dataclass(frozen=True, slots=True)
-class GoniometerCalibration:
-    """How a detector moves, as the rings of a calibrant tell.
-
-    Attributes
-    ----------
-    goniometer : Goniometer
-    calibrant : Calibrant
-    fit : GoniometerFit
-        Parameters with their covariance.
-    images : tuple of Calibration or None
-        For each image its geometry, its points and how well each ring fits; None where it shows no ring.
-    notes : tuple of str
-        What is worth knowing.
-    """
-
-    goniometer: Goniometer
-    calibrant: Calibrant
-    fit: GoniometerFit
-    images: tuple[Calibration | None, ...]
-    notes: tuple[str, ...] = ()
 
 
 class _Series(NamedTuple):

@@ -10,14 +10,14 @@ from aureole.cli import inputs
 from aureole.cli.reduction import read_robust
 from aureole.cli.reduction_options import add_invalid
 from aureole.cli.terminal import note, progress_bar, tell
-from aureole.errors import FrameError, InputError, SpecError
+from aureole.errors import InputError, SpecError
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
     from aureole.azimuthal import Clip, Trim
-    from aureole.geometry import Detector
+    from aureole.geometry import Detector, Geometry
     from aureole.io import Frames
     from aureole.runs.average import Averaged, Method
     from aureole.runs.treatment import Treatment
@@ -185,8 +185,8 @@ def images_named(args: argparse.Namespace) -> list[str]:
     return [*files, monitor] if monitor else files
 
 
-def read_detector(args: argparse.Namespace) -> Detector | None:
-    """Return the detector that ``--detector`` or ``--poni`` names.
+def read_known(args: argparse.Namespace) -> tuple[Detector | None, Geometry | None]:
+    """Return the detector that ``--detector`` or ``--poni`` names, and the geometry of the PONI.
 
     Raises
     ------
@@ -201,8 +201,9 @@ def read_detector(args: argparse.Namespace) -> Detector | None:
     if args.poni is not None and args.detector is not None:
         raise SpecError("--detector and --poni both name a detector: give one of them")
     if args.poni is not None:
-        return load(args.poni).detector
-    return None if args.detector is None else detector(args.detector)
+        geometry = load(args.poni)
+        return geometry.detector, geometry
+    return None if args.detector is None else detector(args.detector), None
 
 
 def read_treatment(args: argparse.Namespace) -> Treatment:
@@ -216,7 +217,7 @@ def read_treatment(args: argparse.Namespace) -> Treatment:
     if args.delta_dummy is not None and args.dummy is None:
         raise SpecError("--delta-dummy goes with --dummy, around which it reaches")
     treatment = Treatment(
-        detector=read_detector(args),
+        detector=read_known(args)[0],
         detector_mask=not args.no_detector_mask,
         dummy=args.dummy,
         delta_dummy=args.delta_dummy,
@@ -235,36 +236,10 @@ def read_treatment(args: argparse.Namespace) -> Treatment:
 
 def told_of_marks(treatment: Treatment, frames: Frames) -> list[str]:
     """Return what to say where values that mark gaps on common detectors count as intensities."""
-    import numpy as np
-
-    from aureole.geometry.catalogue import GENERIC
-    from aureole.io.images import to_array
-
-    named = treatment.detector is not None and treatment.detector.name != GENERIC
-    if treatment.mask is not None or treatment.dummy is not None or named:
+    if treatment.mask is not None or treatment.dummy is not None:
         return []
-    try:
-        image = to_array(frames[0])
-    except FrameError:
-        return []
-    if image.dtype.kind == "i":
-        number, what = int(np.count_nonzero(np.less(image, 0))), "are negative"
-    elif image.dtype.kind == "u" and image.dtype.itemsize > 1:
-        number, what = int(np.count_nonzero(image == _all_bits(image))), "have all bits set"
-    else:
-        return []
-    if not number:
-        return []
-    return [
-        f"{number} pixels of the first frame {what} and count as intensities, as no detector is known that "
-        "marks gaps so; name it with --detector or --poni"
-    ]
-
-
-def _all_bits(image: NDArray[Any]) -> int:
-    import numpy as np
-
-    return int(np.iinfo(image.dtype).max)
+    found = inputs.unmarked_values(treatment.detector, frames)
+    return [f"{found}; name it with --detector or --poni"] if found else []
 
 
 def _told_of_pixels(found: Averaged) -> list[str]:

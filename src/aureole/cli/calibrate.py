@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Sequence
 from dataclasses import replace
 from math import isfinite
 from pathlib import Path
@@ -54,8 +55,7 @@ def add_parser(verbs: argparse._SubParsersAction[Any]) -> None:
     files = parser.add_argument_group("files")
     files.add_argument("frames", nargs="+", metavar="IMAGE", help=inputs.FRAMES_HELP)
     inputs.add_output(files, "PONI file to write")
-    files.add_argument("--plot", metavar="FILE", type=Path, help="picture of the rings and of the residuals")
-    files.add_argument("--points", metavar="FILE", type=Path, help="points on rings, as .json or .csv")
+    add_extras(files)
     what = parser.add_argument_group("what is known")
     what.add_argument("--calibrant", metavar="NAME", required=True, help="such as CeO2, LaB6 or AgBh")
     what.add_argument("--detector", metavar="NAME", help="such as Pilatus2MCdTe (default: the one of --poni)")
@@ -83,22 +83,42 @@ def add_parser(verbs: argparse._SubParsersAction[Any]) -> None:
     pixels.add_argument("--saturation", type=float, metavar="N", help="values above this one are invalid")
 
 
-def run(args: argparse.Namespace) -> int:
-    """Calibrate."""
-    from aureole.calibration import calibrant, calibrate
+def add_extras(files: Any) -> None:
+    """Add the options for what a calibration writes beside its result."""
+    files.add_argument("--plot", metavar="FILE", type=Path, help="picture of the rings and of the residuals")
+    files.add_argument("--points", metavar="FILE", type=Path, help="points on rings, as .json or .csv")
+
+
+def check_outputs(args: argparse.Namespace, given: Sequence[str]) -> None:
+    """Check that all that is to be written can be, before there is something to write.
+
+    Raises
+    ------
+    SpecError
+        Two outputs are one file, or one has the wrong ending.
+    OutputError
+        An output exists, is one of the files given, or cannot be written.
+    """
     from aureole.cli.figures import check_picture
     from aureole.runs.report import check_output
 
-    given = [name for name in (*args.frames, args.poni, args.mask) if name is not None]
     outputs = [path for path in (args.output, args.plot, args.points) if path is not None]
     for output in outputs:
-        check_output(output, [str(name).partition("::")[0] for name in given], overwrite=args.overwrite)
+        check_output(output, [name.partition("::")[0] for name in given], overwrite=args.overwrite)
     if len(set(outputs)) < len(outputs):
         raise SpecError("-o, --plot and --points want a file each")
     if args.plot is not None:
         check_picture(args.plot)
     if args.points is not None and args.points.suffix.lower() not in (".json", ".csv"):
         raise SpecError(f"--points {args.points}: points are written as .json or .csv")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Calibrate."""
+    from aureole.calibration import calibrant, calibrate
+
+    given = [name for name in (*args.frames, args.poni, args.mask) if name is not None]
+    check_outputs(args, [str(name) for name in given])
     if args.saturation is not None and not isfinite(args.saturation):
         raise SpecError(f"--saturation {args.saturation:g}: wanted is a number of counts")
     known = calibrant(args.calibrant)

@@ -10,13 +10,19 @@ from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
 from aureole.cli import inputs
+from aureole.cli.calibrate import add_extras, check_outputs
 from aureole.cli.goniometer_positions import POSITIONS_HELP, motor_names, position_files, read_positions
 from aureole.cli.reduction_options import UNITS_EPILOG, add_request
 from aureole.cli.terminal import note, progress_bar, tell
 from aureole.errors import SpecError
 
 if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
     from aureole.calibration.goniometer import Goniometer
+    from aureole.calibration.goniometer_calibration import GoniometerCalibration
+    from aureole.cli.goniometer_positions import Images
     from aureole.geometry import Geometry
 
 _PROG = "aureole goniometer"
@@ -40,7 +46,7 @@ examples:
       --poni at_zero.poni --model 'rot2=scale*pos+offset' \\
       --start scale=-0.01745 offset=0 --fix poni1 -o gonio.json
   aureole goniometer calibrate LaB6.h5 --positions LaB6.h5::/entry/tth --calibrant LaB6 \\
-      --model gonio.json -o better.json"""
+      --model gonio.json -o better.json --plot better.png"""
 
 _INTEGRATE = """\
 Integrate frames at many positions of the detector into one pattern or cake, with errors.
@@ -81,6 +87,7 @@ def _add_calibrate(steps: argparse._SubParsersAction[Any]) -> None:
     files.add_argument("frames", nargs="+", metavar="IMAGES", help=inputs.FRAMES_HELP)
     files.add_argument("--positions", metavar="SOURCE", action="append", required=True, help=POSITIONS_HELP)
     inputs.add_output(files, "goniometer file to write (.json)")
+    add_extras(files)
     what = parser.add_argument_group("what is known")
     what.add_argument("--calibrant", metavar="NAME", required=True, help="such as CeO2, LaB6 or AgBh")
     what.add_argument(
@@ -153,20 +160,20 @@ def calibrate(args: argparse.Namespace) -> int:
     from aureole.cli.goniometer_positions import Images
     from aureole.cli.tell_goniometer import goniometer_lines
     from aureole.io import read_image
-    from aureole.runs.report import check_output
 
     given = [*args.frames, *position_files(args.positions)]
     given += [str(name) for name in (args.poni, args.mask) if name is not None]
     given += [name for name in args.model if "=" not in name]
-    check_output(args.output, [name.partition("::")[0] for name in given], overwrite=args.overwrite)
+    check_outputs(args, given)
     known = calibrant(args.calibrant)
     begin = perf_counter()
     start = first_model(args, motor_names(args.positions))
     mask = None if args.mask is None else read_image(args.mask)
     with inputs.open_series(args.frames) as frames:
         positions = read_positions(args.positions, start.motors, frames)
+        images = Images(frames, args.saturation)
         result = calibrate_goniometer(
-            Images(frames, args.saturation),
+            images,
             positions,
             start,
             calibrant=known,
@@ -174,12 +181,41 @@ def calibrate(args: argparse.Namespace) -> int:
             free=free_of(args.fix, start),
             bounds=bounds_of(args.bounds),
         )
+        if args.plot is not None:
+            names = [frames.name(index) for index in range(len(frames))]
+            _draw(args, result, (images, names), mask)
+    if args.points is not None:
+        result.save_points(args.points, overwrite=args.overwrite)
     result.goniometer.save(args.output, overwrite=args.overwrite)
     for line in result.notes:
         note(f"{_PROG} calibrate", line)
     print("\n".join(goniometer_lines(result)))
     print(f"{args.output} written after {perf_counter() - begin:.1f} s")
     return 0
+
+
+def _draw(
+    args: argparse.Namespace,
+    result: GoniometerCalibration,
+    named: tuple[Images, list[str]],
+    mask: NDArray[np.generic] | None,
+) -> None:
+    """Write the picture of some images, with their names, and of the residuals of all."""
+    from aureole.cli.draw_goniometer import chosen_images, draw_goniometer, figure_size
+    from aureole.cli.figures import new_figure, save
+
+    images, names = named
+    shape = result.goniometer.detector.shape
+    assert shape is not None
+    with new_figure(*figure_size(shape, len(chosen_images(result)))) as figure:
+        draw_goniometer(
+            figure,
+            result,
+            images.__getitem__,
+            [Path(name.partition("::")[0]).name for name in names],
+            mask=mask,
+        )
+        save(figure, args.plot, overwrite=args.overwrite)
 
 
 def integrate(args: argparse.Namespace) -> int:

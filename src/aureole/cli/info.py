@@ -18,8 +18,9 @@ _DESCRIPTION = """\
 Say what a file is: detector frames (how many, shape, type, encoding, header, where
 they lie), a PONI file (geometry, beam centre, energy), the file of a detector (NeXus,
 .spline or .geom), sparse frames (how many pixels are kept), or a result (axes, spec, how it
-went with each frame; of a map or a tomogram also its shape, images and rotation axis). Or
-list the detectors that are known by name."""
+went with each frame; of a map or a tomogram also its shape, images and rotation axis; of
+many positions of the detector what changes between them). Or list the detectors that are
+known by name."""
 
 _EPILOG = """\
 examples:

@@ -15,7 +15,7 @@ from aureole.errors import FrameError, GeometryError, InputError, OutputError
 
 if TYPE_CHECKING:
     from aureole.axis import Axis
-    from aureole.geometry import Geometry
+    from aureole.geometry import Detector, Geometry
     from aureole.io import Frames
 
 FRAMES_HELP = (
@@ -246,28 +246,39 @@ def fit_to_frames(geometry: Geometry, frames: Frames, poni: Path) -> Geometry:
 
 
 def unmarked_gaps(geometry: Geometry, frames: Frames) -> str | None:
-    """Return what to say when negative counts, which mark gaps and dead pixels, would count as intensities.
+    """Return what to say where values that mark gaps would be integrated, and how to tell what they are."""
+    found = unmarked_values(geometry.detector, frames)
+    return found and f"{found}; name it in the PONI, or give --mask or --dummy"
 
-    That happens when the PONI calls a Pilatus just "Detector".
+
+def unmarked_values(detector: Detector | None, frames: Frames) -> str | None:
+    """Return what to say where values that mark gaps and dead pixels would count as intensities.
+
+    That happens when nothing, or the PONI, calls a Pilatus or an Eiger more than "Detector".
     """
     import numpy as np
 
+    from aureole.geometry.catalogue import GENERIC
     from aureole.io.images import to_array
 
-    if geometry.detector.invalid_values(np.int32):
+    if detector is not None and (detector.invalid or (detector.name != GENERIC and detector.is_named())):
         return None
     try:
         frame = frames[0]
-        if frame.dtype.kind != "i":
+        if frame.dtype.kind not in "iu" or frame.dtype == np.uint8:
             return None
-        negative = int(np.count_nonzero(np.less(to_array(frame), 0)))
+        image = to_array(frame)
     except FrameError:
         return None
-    if not negative:
+    if image.dtype.kind == "i":
+        number, what = int(np.count_nonzero(np.less(image, 0))), "are negative"
+    else:
+        number, what = int(np.count_nonzero(np.invert(image) == 0)), "have all bits set"
+    if not number:
         return None
     return (
-        f"{negative} pixels of the first frame are negative and count as intensities, since the PONI names "
-        "no detector that marks gaps so; name it there, or give --mask or --dummy -1 --delta-dummy 1.5"
+        f"{number} pixels of the first frame {what} and count as intensities, as no detector is known that "
+        "marks gaps so"
     )
 
 

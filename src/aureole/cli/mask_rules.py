@@ -54,13 +54,13 @@ class Rules:
     """
 
     def __init__(self, args: argparse.Namespace) -> None:
-        from aureole.cli.average import read_detector
+        from aureole.cli.average import read_known
         from aureole.geometry.layout import MOST_PIXELS
-        from aureole.io import load, read_image
+        from aureole.io import read_image
 
         self._args = args
-        self.detector: Detector | None = read_detector(args)
-        self._geometry = None if args.poni is None else load(args.poni)
+        self.detector: Detector | None
+        self.detector, self._geometry = read_known(args)
         self._files: dict[str, NDArray[np.generic]] = {
             name: read_image(name) for name in (*args.masks, *args.within, *args.without)
         }

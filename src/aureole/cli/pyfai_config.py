@@ -44,7 +44,7 @@ def apply_pyfai_config(args: argparse.Namespace) -> None:
     if is_diffmap(read_json(args.pyfai_config)):
         scan = read_diffmap(args.pyfai_config)
         config, notes = scan.integration, scan.notes
-        found = _options(config) | _scan_options(scan, args)
+        found = _options(config) | (_turned if args.verb == "xrdct" else _scan_options)(scan)
     else:
         config = read_config(args.pyfai_config)
         found, notes = _options(config), config.notes
@@ -52,7 +52,7 @@ def apply_pyfai_config(args: argparse.Namespace) -> None:
     if config.npt_azim is not None and args.verb != "integrate":
         raise SpecError(f"{args.pyfai_config}: asks for cakes, which aureole {args.verb} does not make")
     # positions of frames say all that the order of a raster would
-    ruled_out = {"zigzag", "step"} if given & _POSITIONS else set()
+    ruled_out = {"zigzag", "step", "angles"} if given & _POSITIONS else set()
     for name, value in found.items():
         if hasattr(args, name) and name not in given | ruled_out:
             setattr(args, name, value)
@@ -98,12 +98,21 @@ def _options(config: PyfaiConfig) -> dict[str, Any]:
     }
 
 
-def _scan_options(scan: DiffmapConfig, args: argparse.Namespace) -> dict[str, Any]:
+def _scan_options(scan: DiffmapConfig) -> dict[str, Any]:
     steps = [motor.step for motor in (scan.slow, scan.fast)[-len(scan.shape) :]]
-    known = all(step for step in steps) and args.verb == "map"
     return {
         "frames": list(scan.frames),
         "shape": ",".join(map(str, scan.shape)),
         "zigzag": scan.zigzag,
-        "step": ",".join(repr(step) for step in steps) if known else None,
+        "step": ",".join(repr(step) for step in steps) if all(steps) else None,
+    }
+
+
+def _turned(scan: DiffmapConfig) -> dict[str, Any]:
+    """Return the options of a tomogram, of which diff_map takes the slow motor for the rotation (degrees)."""
+    slow, fast = scan.slow, scan.fast
+    return _scan_options(scan) | {
+        "shape": f"{slow.points},{fast.points}",
+        "angles": f"{slow.start!r},{slow.stop!r}" if slow.step else None,
+        "step": repr(fast.step) if fast.step else None,
     }

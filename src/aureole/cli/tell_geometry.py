@@ -19,8 +19,21 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from aureole.geometry import Geometry
+    from aureole.io.stored import StoredPositions
 
 Lines = Iterator[tuple[str, str]]
+
+
+_PARAMETERS = {
+    "dist": ("distance", 1e3, " mm"),
+    "poni1": ("PONI, slow", 1e3, " mm"),
+    "poni2": ("PONI, fast", 1e3, " mm"),
+    "rot1": ("rot1", degrees(1.0), "°"),
+    "rot2": ("rot2", degrees(1.0), "°"),
+    "rot3": ("rot3", degrees(1.0), "°"),
+    "wavelength": ("wavelength", 1e10, " Å"),
+}
+"""How parameters of a geometry are called, and the unit in which people speak of them."""
 
 
 def geometry_lines(geometry: Geometry) -> Lines:
@@ -57,6 +70,20 @@ def geometry_lines(geometry: Geometry) -> Lines:
             if unit == "2th_deg" or geometry.wavelength is not None:
                 values = geometry.center_array(unit)
                 yield "covers", words.format(float(nanmin(values)), float(nanmax(values)))
+
+
+def moving_lines(positions: StoredPositions) -> Lines:
+    """Yield where a detector stood that moved: the range of what changes, the value of what does not."""
+    for name, values in positions.motors.items():
+        yield f"motor {name}", _reach(values, "")
+    for name, (words, factor, unit) in _PARAMETERS.items():
+        if name in positions.geometry:
+            yield words, _reach(positions.geometry[name] * factor, unit)
+
+
+def _reach(values: NDArray[np.float64], unit: str) -> str:
+    low, high = (f"{value:.6g}" for value in (values.min(), values.max()))
+    return f"{low}{unit}" if low == high else f"from {low} to {high}{unit}"
 
 
 def detector_lines(detector: Detector) -> Lines:

@@ -13,7 +13,7 @@ from aureole.calibration.transformation import Formulas
 if TYPE_CHECKING:
     from aureole.calibration import RingResidual
     from aureole.calibration.goniometer import Goniometer
-    from aureole.calibration.goniometer_calibrate import GoniometerCalibration
+    from aureole.calibration.goniometer_calibration import GoniometerCalibration
 
 _CORRELATED = 0.95
 

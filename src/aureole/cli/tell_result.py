@@ -11,7 +11,7 @@ import numpy as np
 
 from aureole.azimuthal import IntegrationSpec
 from aureole.azimuthal.corrections import pixels
-from aureole.cli.tell_geometry import Lines, geometry_lines, share
+from aureole.cli.tell_geometry import Lines, detector_lines, geometry_lines, moving_lines, share
 from aureole.errors import FormatError, InputError
 from aureole.geometry import Sensor
 from aureole.io.results import read_result
@@ -19,7 +19,7 @@ from aureole.io.scan_results import StoredReconstruction, StoredScan, read_scan_
 from aureole.io.status import FrameStatus
 
 if TYPE_CHECKING:
-    from aureole.io.stored import StoredAxis, StoredRun
+    from aureole.io.stored import StoredAxis, StoredPositions, StoredRun
 
 _TOLD = 12
 """How many bad frames are listed."""
@@ -34,7 +34,7 @@ def result_lines(name: str) -> Lines:
         It cannot be read.
     """
     with read_result(name) as result:
-        yield _frames(result)
+        yield _frames(result) if result.positions is None else _together(result.positions)
         yield "holds", f"{'cakes' if result.is_cake else 'patterns'} ({result.facts['definition']})"
         yield "shape", " x ".join(map(str, result.shape))
         for kind, axis in (("radial", result.radial), ("azimuthal", result.azimuthal)):
@@ -125,6 +125,11 @@ def _frames(result: StoredRun) -> tuple[str, str]:
     return "frames", f"{total}: {done} done" + ("" if done == total else f", {', '.join(parts)}")
 
 
+def _together(positions: StoredPositions) -> tuple[str, str]:
+    left_out = len(positions.left_out)
+    return "positions", f"{positions.count} of the detector" + f", {left_out} left out" * (left_out > 0)
+
+
 def _bins(axis: StoredAxis) -> str:
     return f"{axis.centres.size} bins of {axis.unit}, centres {axis.centres[0]:.6g} to {axis.centres[-1]:.6g}"
 
@@ -153,12 +158,20 @@ def _reduction(result: StoredRun) -> Lines:
     yield "monitor", result.facts["monitor"] or "none"
     yield "mask", ", ".join(_masks(spec)) or "none"
     yield "masked", f"{share(known.mask)}, before frames are looked at"
-    yield from geometry_lines(geometry)
+    if result.positions is None:
+        yield from geometry_lines(geometry)
+    else:
+        yield from detector_lines(geometry.detector)
+        yield from moving_lines(result.positions)
     yield "made by", "{program} {version}, {date}".format(**result.facts)
     yield "from", f"{len(result.sources)} file{'s' * (len(result.sources) != 1)}"
     yield from (("", source) for source in result.sources[:2])
     for index, status, message in result.issues(_TOLD):
         yield f"frame {index}", f"{status.name.lower()}: {message}"
+    if result.positions is not None:
+        yield from (
+            (f"frame {index}", f"left out: {reason}") for index, reason in result.positions.left_out[:_TOLD]
+        )
 
 
 def _range(axis: Mapping[str, Any] | None) -> str:

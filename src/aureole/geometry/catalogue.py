@@ -13,10 +13,11 @@ from typing import Any
 
 from aureole.errors import GeometryError
 from aureole.geometry.layout import Layout, Pair, checked_seams, pair
+from aureole.geometry.sensor import Sensor
 from aureole.geometry.surface import Cylinder, Surface, surface_from_dict
 
-_SAME_PIXEL = 0.02
-"""Relative difference up to which a refined pixel size still means the catalogue's."""
+SAME_PIXEL = 0.02
+"""Relative difference up to which a refined pixel size still means that of the catalogue, or of a file."""
 
 GENERIC = "Detector"
 """Name of a detector of which only the pixel size is known."""
@@ -51,6 +52,8 @@ class Model:
         bits set, and so on.
     manufacturer : str
         Who makes it.
+    sensor : Sensor or None
+        What it is sold with, where that is known; a thickness where there is one only.
     """
 
     name: str
@@ -60,6 +63,7 @@ class Model:
     surface: Surface | None
     invalid: tuple[int, ...]
     manufacturer: str
+    sensor: Sensor | None
 
 
 def find_model(name: str) -> Model:
@@ -86,6 +90,12 @@ def model_names() -> list[str]:
     return sorted({model.name for model in _catalogue().values()})
 
 
+def usual_sensor(name: str) -> Sensor | None:
+    """Return what a detector of a name is sold with; None where that, or the name, is not known."""
+    model = _catalogue().get(_key(name))
+    return None if model is None else model.sensor
+
+
 def choose_mode(
     model: Model, axis: int, pixel: float | None, shape: Pair | None
 ) -> tuple[float, int | None, int]:
@@ -103,10 +113,10 @@ def choose_mode(
             factor = _binning_of(first.shape, shape)
         expected = factor * first.pixel[axis]
         count = None if first.shape is None else first.shape[axis] // factor
-        if pixel is not None and abs(pixel / expected - 1.0) > _SAME_PIXEL:
+        if pixel is not None and abs(pixel / expected - 1.0) > SAME_PIXEL:
             raise GeometryError(_wrong_pixel(model, axis, pixel))
         return pixel or expected, count, factor
-    fitting = [m for m in model.modes if pixel is None or abs(pixel / m.pixel[axis] - 1.0) < _SAME_PIXEL]
+    fitting = [m for m in model.modes if pixel is None or abs(pixel / m.pixel[axis] - 1.0) < SAME_PIXEL]
     if not fitting:
         assert pixel is not None
         raise GeometryError(_wrong_pixel(model, axis, pixel))
@@ -189,6 +199,7 @@ def _model(name: str, facts: Mapping[str, Any]) -> Model:
         surface=surface,
         invalid=tuple(facts.get("invalid", ())),
         manufacturer=facts.get("manufacturer", ""),
+        sensor=Sensor(*facts["sensor"]) if "sensor" in facts else None,
     )
 
 

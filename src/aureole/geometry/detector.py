@@ -13,13 +13,13 @@ from numpy.typing import DTypeLike, NDArray
 
 from aureole.arrays import NamedArray
 from aureole.errors import GeometryError
-from aureole.geometry.catalogue import GENERIC
+from aureole.geometry.catalogue import GENERIC, usual_sensor
 from aureole.geometry.described import describe, fields_of, is_named
 from aureole.geometry.distortion import Distortion
 from aureole.geometry.layout import BoolArray, FloatArray, Layout, Pair, checked_shape
 from aureole.geometry.named import named
 from aureole.geometry.recorded import Recorded
-from aureole.geometry.sensor import Sensor, usual_sensor
+from aureole.geometry.sensor import Sensor
 from aureole.geometry.surface import Cylinder, Panels, Parts, Pixels, Regular, Surface, grid_parts
 
 _PIXELS = 1e-9, 1.0

@@ -11,20 +11,17 @@ from math import isfinite
 from typing import Any, NoReturn
 
 from aureole.errors import GeometryError
-from aureole.geometry.catalogue import GENERIC, find_model
+from aureole.geometry.catalogue import GENERIC, SAME_PIXEL, find_model, usual_sensor
 from aureole.geometry.detector import Detector, detector
 from aureole.geometry.distortion import Distortion
 from aureole.geometry.pose import Geometry
-from aureole.geometry.sensor import Sensor, usual_sensor
+from aureole.geometry.sensor import Sensor
 from aureole.geometry.surface import Cylinder
 
 Opener = Callable[[str], Detector]
 """What reads a detector from a file of this name."""
 
 _Pixels = tuple[float | None, float | None]
-
-_SAME_PIXEL = 0.02
-"""Relative difference up to which a refined pixel size still means that of a spline file."""
 
 _VERSIONS = (1.0, 2.0, 2.1, 3.0)
 _NUMBERS = {
@@ -343,7 +340,7 @@ def _distorted(
     if not isinstance(found.surface, Distortion):
         raise GeometryError(f"PONI line {entry.line}: {_short(file)!r} is no spline file")
     for told, size in zip(pixels, (found.pixel1, found.pixel2), strict=True):
-        if told is not None and abs(told / size - 1.0) > _SAME_PIXEL:
+        if told is not None and abs(told / size - 1.0) > SAME_PIXEL:
             raise GeometryError(
                 f"PONI line {entry.line}: the pixels of {_short(file)!r} have {size * 1e6:g} µm, not "
                 f"{told * 1e6:g} µm: binned images need a spline file of their own"

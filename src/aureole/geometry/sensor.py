@@ -43,21 +43,6 @@ _ALIASES = {
     "gadox": "Gd2O2S",
 }
 
-_DEFAULTS = (
-    (re.compile(r"(?=.*cdte)pilatus", re.IGNORECASE), ("CdTe", 1e-3)),
-    (re.compile(r"(?=.*cdte)eiger2", re.IGNORECASE), ("CdTe", 750e-6)),
-    (re.compile(r"eiger2", re.IGNORECASE), ("Si", 450e-6)),
-    (re.compile(r"pilatus4", re.IGNORECASE), ("Si", 450e-6)),
-    (re.compile(r"pilatus|eiger|jungfrau|mythen|maxipix", re.IGNORECASE), ("Si", None)),
-    (re.compile(r"rayonix|mar165", re.IGNORECASE), ("Gd2O2S", None)),
-    (re.compile(r"mar345", re.IGNORECASE), ("BaFBr0.85I0.15", None)),
-    (re.compile(r"mar555", re.IGNORECASE), ("Se", None)),
-)
-"""What detectors are sold with, by their names, the first that fits; a thickness where there is one only.
-
-Thicknesses are from the data sheets of Dectris for PILATUS3 CdTe, PILATUS4, EIGER2 and EIGER2 CdTe.
-"""
-
 ENERGIES = 0.1, 800.0
 """Photon energies (keV) for which attenuation is tabulated."""
 _THICKEST = 0.1
@@ -219,14 +204,6 @@ class Sensor:
 def sensor_materials() -> list[str]:
     """Return the materials of which the attenuation is known."""
     return list(_MATERIALS)
-
-
-def usual_sensor(name: str) -> Sensor | None:
-    """Return what a detector of a name is sold with; None where that is not known."""
-    for pattern, (material, thickness) in _DEFAULTS:
-        if pattern.match(name.replace(" ", "")):
-            return Sensor(material, thickness)
-    return None
 
 
 def _material(name: str) -> _Material | None:

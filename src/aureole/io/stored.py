@@ -28,6 +28,29 @@ class StoredAxis:
     centres: NDArray[np.float64]
 
 
+@dataclass(frozen=True, slots=True)
+class StoredPositions:
+    """Where the detector stood for each of the frames that one pattern was made of.
+
+    Attributes
+    ----------
+    geometry, motors : dict of str to ndarray, shape (positions,)
+        By the names of the parameters, in SI units, and by those of the motors; no motors where the run was
+        not told of any.
+    left_out : list of (int, str)
+        Frames that could not be used, and why.
+    """
+
+    geometry: dict[str, NDArray[np.float64]]
+    motors: dict[str, NDArray[np.float64]]
+    left_out: list[tuple[int, str]]
+
+    @property
+    def count(self) -> int:
+        """How many positions there are."""
+        return len(self.geometry["dist"])
+
+
 class StoredRun(ABC):
     """A file that a run wrote, open for reading.
 
@@ -47,6 +70,8 @@ class StoredRun(ABC):
         That JSON; with `read_arrays` it is all that ``IntegrationSpec.from_json`` needs.
     sources : list of str
         Files the frames came from.
+    positions : StoredPositions or None
+        Of a pattern of several positions of the detector; the spec is that of the first then.
     detector : str
         Name of the detector.
     wavelength : float or None
@@ -94,6 +119,7 @@ class StoredRun(ABC):
         self._messages.asstr()
         self._arrays: h5py.Group | None = process["input"].get("arrays")
         self.sources = [str(name) for name in process["sources"].asstr()[()]]
+        self.positions = _positions(process["input"])
         self.facts = {key: stored_text(process, key) for key in ("program", "version", "date")}
         applied = "from Python" if "monitor" in entry else ""
         named = "monitor" in process["input"]
@@ -147,6 +173,26 @@ def stored(
     if shape is not None and found.shape != shape:
         raise ValueError(f"{name} has shape {found.shape} instead of {shape}")
     return found
+
+
+def _positions(given: h5py.Group) -> StoredPositions | None:
+    if "geometries" not in given:
+        return None
+    geometry = _columns(stored_text(given, "geometries"))
+    motors = _columns(stored_text(given, "motor_positions")) if "motor_positions" in given else {}
+    if len({len(column) for column in (geometry["dist"], *geometry.values(), *motors.values())}) != 1:
+        raise ValueError("its positions are not as many for each parameter and motor")
+    left_out = [(int(index), str(reason)) for index, _, reason in json.loads(stored_text(given, "left_out"))]
+    return StoredPositions(geometry, motors, left_out)
+
+
+def _columns(text: str) -> dict[str, NDArray[np.float64]]:
+    columns = {str(name): np.asarray(values, np.float64) for name, values in json.loads(text).items()}
+    if any(
+        column.ndim != 1 or not column.size or not np.isfinite(column).all() for column in columns.values()
+    ):
+        raise ValueError("its positions are no numbers")
+    return columns
 
 
 def stored_text(group: h5py.Group, name: str) -> str:

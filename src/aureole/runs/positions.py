@@ -8,6 +8,7 @@ from time import perf_counter
 
 from aureole.azimuthal import Cake, MultiSpec, Pattern
 from aureole.errors import FrameError, SpecError
+from aureole.geometry import Geometry
 from aureole.io.nexus import Provenance, Source
 from aureole.io.pattern_layout import PatternLayout
 from aureole.io.patterns import PatternWriter
@@ -97,6 +98,13 @@ def _to_text(multi: MultiSpec, result: Pattern | Cake, output: Path, *, options:
     )
 
 
+def _geometries(geometries: list[Geometry]) -> str:
+    """Return the parameters of all positions as JSON: a list for each, in SI units."""
+    names = ("dist", "poni1", "poni2", "rot1", "rot2", "rot3", "wavelength")
+    known = {name: [getattr(geometry, name) for geometry in geometries] for name in names}
+    return json.dumps({name: values for name, values in known.items() if None not in values})
+
+
 def _one_line(value: object) -> str:
     return " ".join(str(value).split())
 
@@ -120,6 +128,7 @@ def _to_nexus(
             "spec_sha256": first.digest,
             "left_out": json.dumps(skipped),
             "command": json.dumps(options.command),
+            "geometries": _geometries([spec.geometry for spec in multi.specs]),
             **_facts(multi, options),
         },
         arrays={name: named.array for name, named in first.arrays.items()},
