@@ -58,9 +58,22 @@ def check_memory(
         return
     what = f"{' x '.join(map(str, counts))} bins" + f" with the splitting {spec.split!r}" * (of_entries > 0)
     less = "ask for fewer bins" + ", or for the splitting 'no'" * (of_entries > of_bins)
-    raise SpecError(
-        f"{what} would take {(of_bins + of_entries) / 1e9:.3g} GB of memory, more than half of this "
-        f"machine's, {limit / 1e9:.3g} GB: {less}"
+    raise SpecError(_too_much(what, of_bins + of_entries, less))
+
+
+def check_bins(spec: IntegrationSpec) -> None:
+    """Raise `SpecError` where the bins alone would take more than half of the memory, without a table."""
+    axes = [axis for axis in (spec.radial, spec.azimuthal) if axis is not None]
+    counts = [axis.bins for axis in axes if axis.bins is not None]
+    if counts and _OF_BIN * prod(counts) > 2 * share_of_memory():
+        what = f"{' x '.join(map(str, counts))} bins"
+        raise SpecError(_too_much(what, _OF_BIN * prod(counts), "ask for fewer"))
+
+
+def _too_much(what: str, nbytes: float, less: str) -> str:
+    return (
+        f"{what} would take {nbytes / 1e9:.3g} GB of memory, more than half of this machine's, "
+        f"{2 * share_of_memory() / 1e9:.3g} GB: {less}"
     )
 
 

@@ -12,6 +12,7 @@ import numpy as np
 from aureole.axis import Axis
 from aureole.azimuthal.batches import FramesLike, Monitor, Reading, check_variance, in_order
 from aureole.azimuthal.corrections import masked_pixels
+from aureole.azimuthal.footprint import check_bins
 from aureole.azimuthal.once import integrate_once
 from aureole.azimuthal.result import NOT_MERGED, Bins, Cake, Pattern, Sums
 from aureole.azimuthal.spec import ErrorModel, IntegrationSpec
@@ -154,6 +155,7 @@ class MultiSpec:
             A frame cannot be used, and there is no `failures`; or none can.
         """
         check_variance(variance, self.error_model)
+        check_bins(self.specs[0])
         whole = self.ranged(threads)
         reading = Reading(frames, variance, monitor, whole.specs[0].shape or (0, 0))
         if len(reading) != len(whole.specs):
