@@ -31,6 +31,9 @@ F64 = NDArray[np.float64]
 BATCH = 16
 """Most frames that go through the table at once."""
 
+DEVICE_BATCH = 64
+"""The same for graphics cards, which need more work at a time."""
+
 ROBUST_BATCH = 8
 """The same for robust averages, which have all pixels of these frames in memory."""
 
@@ -298,13 +301,13 @@ class Plan:
         threads = checked_threads(threads)
         robust, n_bins = self.spec.robust is not None, int(np.prod(self.bins.shape))
         limit = BATCH if 8 * BATCH * n_bins <= _BATCH_BYTES and not robust else ROBUST_BATCH
+        takers = threads
         if self.backend == DEVICE:
             # a device computes for one thread while it copies the frames of another
-            lanes: int = self._table.lanes
-            size, threads = -(-len(reading) // lanes), max(threads, lanes)
-        else:
-            size = -(-len(reading) // threads)
-        size = max(1, min(limit, size))
+            takers = self._table.lanes
+            threads = max(threads, takers)
+            limit = max(limit, min(DEVICE_BATCH, _BATCH_BYTES // (8 * n_bins)))
+        size = max(1, min(limit, -(-len(reading) // takers)))
         # twice as many batches as threads are under way, each with some eight numbers a bin
         needed = 2 * 8 * 8 * size * n_bins
         if robust:

@@ -115,9 +115,10 @@ def backend(operation: str, name: str) -> Callable[..., Any]:
     Parameters
     ----------
     operation : {"table", "project", "integrate", "deviations", "rings", "robust", "places", "pick"}
-        ``"table"`` turns `aureole.kernels.Entries`, on a number of threads and for a device where the backend
-        has any, into what the next three take as their first argument; ``"rings"`` turns them, with `PixelRows`, into what ``"robust"`` and ``"pick"``
-        take, and ``"places"`` turns `PixelPlaces` into what the latter takes as well.
+        ``"table"`` turns `aureole.kernels.Entries`, on a number of threads and for devices where a backend
+        has any, into what the next three take as their first argument; ``"rings"`` turns them, with
+        `PixelRows`, into what ``"robust"`` and ``"pick"`` take, and ``"places"`` turns `PixelPlaces` into
+        what the latter takes as well.
     name : str
         A backend: what `resolve` returns.
 

@@ -178,9 +178,7 @@ def publish(work: Work, task: Task, rows: Rows) -> Part:
         new &= task.before.status != FrameStatus.DONE
     late = late_facts((work.frames, work.variance), task.frames, new, work.unsettled)
     rows.late = dict(sorted((late | rows.late).items()))
-    path = work.parts.publish(
-        task.number, task.generation, rows, plan=work.plan.digest, backend=work.plan.backend
-    )
+    path = work.parts.publish(task.number, task.generation, rows, plan=work.plan.digest)
     return Part(path, rows)
 
 
@@ -208,7 +206,8 @@ def _integrated(
             first = batch.frames.start
             while first < batch.frames.stop:
                 stop = min(batch.frames.stop, int(ends[current]))
-                _fill(rows, batch, todo, range(first, stop))
+                at = _fill(rows, batch, todo, range(first, stop))
+                rows.made_by.put(at, work.plan.computed_by)
                 first = stop
                 if stop == ends[current]:
                     yield tasks[current], rows
@@ -230,8 +229,8 @@ def _begun(work: Work, task: Task) -> Rows:
     )
 
 
-def _fill(rows: Rows, batch: Batch, todo: NDArray[np.intp], places: range) -> None:
-    """Put the frames of a batch that are at these places of the series into rows."""
+def _fill(rows: Rows, batch: Batch, todo: NDArray[np.intp], places: range) -> NDArray[np.intp]:
+    """Put the frames of a batch that are at these places of the series into rows; return which are done."""
     mine = slice(*np.searchsorted(batch.rows, (places.start, places.stop)))
     at = todo[batch.rows[mine]] - rows.frames.start
     # what float32 cannot hold is infinite
@@ -249,6 +248,7 @@ def _fill(rows: Rows, batch: Batch, todo: NDArray[np.intp], places: range) -> No
             issue = FrameIssue.of(int(todo[place]), error)
             rows.status[issue.index - rows.frames.start] = issue.status
             rows.messages[issue.index] = shown(f"{issue.name}: {issue.reason}")
+    return at
 
 
 class _Chosen:
