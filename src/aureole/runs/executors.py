@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from aureole.azimuthal import Batch, Plan
 from aureole.azimuthal.batches import FramesLike, Monitor
+from aureole.errors import DeviceError
 from aureole.frames import EncodedFrame
 from aureole.io.names import shown
 from aureole.io.status import FrameStatus
@@ -157,6 +158,9 @@ class Threads:
                         yield waiting.popleft().result()
                 while waiting:
                     yield waiting.popleft().result()
+            except DeviceError:
+                wait(waiting)  # these parts are done: what goes on elsewhere need not make them again
+                raise
             finally:
                 for future in waiting:
                     future.cancel()
