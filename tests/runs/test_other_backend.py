@@ -11,9 +11,17 @@ import pytest
 from aureole.cli import main
 from aureole.errors import DeviceError
 from aureole.kernels import registry
-from aureole.kernels.opencl_device import choose
+from aureole.kernels.opencl_device import Device, choose
 
 LOST = "OpenCL device Card was lost"
+
+
+@pytest.fixture
+def opencl() -> Device:
+    try:
+        return choose(None)[0]
+    except DeviceError as error:
+        pytest.skip(str(error))
 
 
 @pytest.fixture(params=["card", "opencl"])
@@ -29,12 +37,7 @@ def device(request, monkeypatch):
         request.getfixturevalue("card").before = before
         state.name = "opencl (Card)"
         return state
-    try:
-        state.name = f"opencl ({choose(None)[0].name})"
-    except DeviceError as error:
-        pytest.skip(str(error))
-    if ("integrate", "opencl") not in registry._ROWS:
-        pytest.skip("no kernels")
+    state.name = f"opencl ({request.getfixturevalue('opencl').name})"
     whole = registry.backend("integrate", "opencl")
 
     def integrate(table, frames, **options):
@@ -85,7 +88,7 @@ def job(device, scan, tmp_path, capsys, monkeypatch):
 
 def agree(found, expected):
     for one, other in zip(found, expected, strict=True):
-        np.testing.assert_allclose(one, other, rtol=1e-6, equal_nan=True)  # a float32's last bit
+        np.testing.assert_allclose(one, other, rtol=2e-7, equal_nan=True)  # a float32's last bit
 
 
 def test_a_lost_device_ends_the_run_and_the_processor_goes_on(job):
@@ -137,3 +140,33 @@ def test_nothing_is_left_of_a_run_that_was_lost_before_its_first_part(job):
     done = job.integrate("opencl")
     assert (done.code, done.err) == (2, f"aureole integrate: error: {LOST}\n")
     assert not (job.home / "out.h5.run").exists()
+
+
+@pytest.mark.parametrize("backends", [("opencl", "cpu"), ("cpu", "opencl")])
+def test_a_killed_run_goes_on_elsewhere(backends, forge, scan, tmp_path, opencl):
+    home = tmp_path / "home"
+    shutil.copytree(scan, home)
+    begin, end = backends
+
+    def run(*more, **options):
+        argv = ("integrate", "frames/f_%03d.cbf", "--poni", "tiny.poni", "--npt", 12, "--threads", 1)
+        return forge.run(*argv, "--part-frames", 4, *more, cwd=home, **options)
+
+    killed = run("-o", "out.h5", "--backend", begin, place="link part-000003-g1.h5 0", how="before")
+    assert killed.code == -9
+    done = forge.run("resume", "out.h5", "--backend", end, cwd=home)
+    assert done.code == 1, done.err
+    assert "went on from 2 of 6 parts, 11 of 24 frames" in done.err
+    assert run("-o", "whole.h5", "--backend", begin).code == 1
+    with h5py.File(home / "out.h5") as found, h5py.File(home / "whole.h5") as whole:
+        agree([found["entry/data/I"][()]], [whole["entry/data/I"][()]])
+        names = [name.split()[0] for name in found["entry/frame_backend"].attrs["names"]]
+        numbers = found["entry/frame_backend"][()]
+    assert [names[number] for number in numbers[[0, 11, 12, 23]]] == [begin, begin, end, end]
+
+
+def test_workers_of_a_cluster_compute_on_the_device(forge, scan, tmp_path, opencl):
+    argv = ("integrate", scan / "stack.h5", "--poni", scan / "tiny.poni", "-o", tmp_path / "out.h5")
+    done = forge.run(*argv, "--npt", 12, "--workers", 1, "--backend", "opencl", cwd=tmp_path)
+    assert done.code == 0, done.err
+    assert f"opencl ({opencl.name}): 24 frames" in forge.run("info", "out.h5", cwd=tmp_path).out

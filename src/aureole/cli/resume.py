@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from aureole.cli import inputs
-from aureole.errors import InputError, SpecError
+from aureole.errors import InputError
 
 _DESCRIPTION = """\
 Finish a run that was stopped, with the options and the frames that it was begun with.
@@ -60,8 +60,6 @@ def run(args: argparse.Namespace) -> int:
         raise InputError(f"{command['cwd']}: {error.strerror}; the run was begun there") from None
     again = make_parser().parse_args(command["argv"])
     if args.backend is not None or args.device is not None:
-        if not hasattr(again, "backend"):
-            raise SpecError(f"{directory}: 'aureole {again.verb}' has no backend to choose")
         # a device that the run was begun on says nothing to another backend
         again.backend, again.device = args.backend or "auto", args.device
     again.argv, again.resumed, again.output = command["argv"], manifest, output

@@ -5,14 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from aureole.errors import DeviceError
-from aureole.kernels.opencl_device import Device, devices
+from aureole.kernels import opencl_device
+from aureole.kernels.opencl_device import Device
 from aureole.kernels.registry import resolve
 
 
 def device_lines() -> Iterator[str]:
     """Yield a line for each OpenCL device, and what ``--backend auto`` takes."""
     try:
-        for device in devices():
+        for device in opencl_device.devices():
             yield _line(device)
     except DeviceError as error:
         yield str(error)
