@@ -19,12 +19,16 @@ AUTO = "cpu"
 # Rows are text, so that a backend is imported only by those who use it.
 _ROWS = {
     ("table", "cpu"): "aureole.kernels.cpu:Table",
+    ("table", "opencl"): "aureole.kernels.opencl:Table",
     ("table", "reference"): "aureole.kernels.registry:same_entries",
     ("project", "cpu"): "aureole.kernels.cpu:project",
+    ("project", "opencl"): "aureole.kernels.opencl:project",
     ("project", "reference"): "aureole.kernels.reference:project",
     ("integrate", "cpu"): "aureole.kernels.cpu:integrate",
+    ("integrate", "opencl"): "aureole.kernels.opencl:integrate",
     ("integrate", "reference"): "aureole.kernels.reference:integrate",
     ("deviations", "cpu"): "aureole.kernels.cpu:deviations",
+    ("deviations", "opencl"): "aureole.kernels.opencl:deviations",
     ("deviations", "reference"): "aureole.kernels.reference:deviations",
     ("rings", "cpu"): "aureole.kernels.cpu_robust:Rings",
     ("rings", "reference"): "aureole.kernels.reference_robust:Rings",
