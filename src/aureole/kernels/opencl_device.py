@@ -6,6 +6,7 @@ import os
 import threading
 import warnings
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib import resources
@@ -15,12 +16,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from aureole.errors import DeviceError
+from aureole.threads import available_threads
 
 KINDS = ("gpu", "accelerator", "cpu")
 """Kinds of device, the one that is taken first at the front."""
 
 _TOO_LITTLE = ("MEM_OBJECT_ALLOCATION_FAILURE", "INVALID_BUFFER_SIZE", "OUT_OF_HOST_MEMORY")
 _LOST = ("DEVICE_NOT_AVAILABLE", "INVALID_COMMAND_QUEUE", "INVALID_CONTEXT")
+
+
+_MOST_READERS = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -188,6 +193,8 @@ class Context:
     ----------
     device : Device
     cl : pyopencl.Context
+    readers : ThreadPoolExecutor
+        Threads that bring frames into page-locked memory: one alone is slower than the bus.
     """
 
     _all: dict[Any, Context] = {}  # noqa: RUF012
@@ -196,6 +203,7 @@ class Context:
     def __init__(self, device: Device) -> None:
         self.device = device
         self._programs: dict[tuple[Any, ...], Any] = {}
+        self.readers = ThreadPoolExecutor(min(available_threads(), _MOST_READERS), "aureole-reader")
         with told(device):
             self.cl = _pyopencl().Context([device.native])
 
@@ -246,6 +254,7 @@ class Lane:
             self.queue = _pyopencl().CommandQueue(context.cl)
         self._buffers: dict[str, Any] = {}
         self._pinned: dict[str, tuple[Any, Any, NDArray[np.uint8]]] = {}
+        self._moving: dict[str, Any] = {}
         self._kernels: dict[tuple[Any, ...], Any] = {}
 
     @property
@@ -277,17 +286,22 @@ class Lane:
                 self._buffers[name] = cl.Buffer(self.context.cl, cl.mem_flags.READ_WRITE, grown)
         return self._buffers[name]
 
+    def local(self, nbytes: int) -> Any:
+        """Return an argument for a kernel that stands for so much memory of each work-group."""
+        return _pyopencl().LocalMemory(nbytes)
+
     def pinned(self, name: str, nbytes: int) -> NDArray[np.uint8]:
         """Return so many bytes of page-locked host memory, which are kept under their name.
 
-        What is copied to or from there in the background must have arrived before it is asked for again.
+        It waits for what `send` and `fetch` still copy from or to there.
         """
         cl = _pyopencl()
         held = self._pinned.get(name)
-        if held is None or held[0].size < nbytes:
-            with told(self.context.device):
+        with told(self.context.device):
+            if name in self._moving:
+                self._moving.pop(name).wait()
+            if held is None or held[0].size < nbytes:
                 if held is not None:
-                    self.queue.finish()
                     self._unpin(name)
                 flags = cl.mem_flags.READ_WRITE | cl.mem_flags.ALLOC_HOST_PTR
                 memory = cl.Buffer(self.context.cl, flags, _grown(nbytes, held is not None))
@@ -297,6 +311,30 @@ class Lane:
                 )
                 self._pinned[name] = memory, mapped.base, mapped
         return self._pinned[name][2][:nbytes]
+
+    def send(self, name: str, part: slice, buffer: Any, at: int = 0) -> None:
+        """Copy a part of the page-locked memory of that name to byte `at` of a buffer, in the background."""
+        source = self._pinned[name][2][part]
+        if source.size:
+            with told(self.context.device):
+                self._moving[name] = _pyopencl().enqueue_copy(
+                    self.queue, buffer, source, dst_offset=at, is_blocking=False
+                )
+
+    def fetch(self, name: str, buffer: Any, nbytes: int) -> tuple[NDArray[np.uint8], Any]:
+        """Copy a buffer to the page-locked memory of that name, in the background.
+
+        Returns
+        -------
+        (ndarray, pyopencl.Event)
+            That memory, and what says when the bytes have arrived.
+        """
+        target = self.pinned(name, nbytes)
+        with told(self.context.device):
+            event = _pyopencl().enqueue_copy(self.queue, target, buffer, is_blocking=False)
+            self.queue.flush()
+        self._moving[name] = event
+        return target, event
 
     def _unpin(self, name: str) -> None:
         memory, mapping, _ = self._pinned.pop(name)

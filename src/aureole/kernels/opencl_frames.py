@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from aureole.errors import DeviceError, FrameError
 from aureole.frames import EncodedFrame
 from aureole.kernels.cpu import common_dtype, failure
-from aureole.kernels.opencl_decode_tmp import Decoded, decode
+from aureole.kernels.opencl_decode import Decoded, decode
 from aureole.kernels.opencl_table import REAL, Table, Worker
 
 F64 = NDArray[np.float64]
@@ -97,7 +97,7 @@ class Call:
         for i, images in enumerate(self.images):
             failures[i] = next(filter(None, (_other_size(one, table.n_pixels) for one in images)), None)
             if failures[i] is None:
-                kinds.setdefault(tuple((one.encoding, one.shape) for one in images), []).append(i)
+                kinds.setdefault(tuple(one.shape for one in images), []).append(i)
         for index in kinds.values():
             dtypes = [one.dtype for one in self.images[index[0]]]
             limits = _bounds(self.invalid.tobytes(), dtypes[0])
@@ -117,7 +117,8 @@ class Call:
         sizes = [table.n_pixels * one.dtype.itemsize for one in self.images[index[0]]]
         payload = max(sum(one.nbytes for one in self.images[i]) for i in index)
         results = REAL * self.sums * table.n_bins
-        return table.most_frames(worker, max(sizes), sum(sizes) + 3 * payload + results)
+        # what the decoders need beside the payloads is less than these and the pixels once more
+        return table.most_frames(worker, max(sizes), 2 * (sum(sizes) + payload) + results)
 
 
 def of_one_type(
@@ -170,10 +171,10 @@ def _bounds(invalid: bytes, dtype: np.dtype[Any]) -> NDArray[Any]:
 def _float_bounds(low: float, high: float, dtype: np.dtype[Any]) -> tuple[Any, Any]:
     with np.errstate(over="ignore"):
         first, last = np.array([low, high]).astype(dtype)
-    if float(first) < low:
-        first = np.nextafter(first, dtype.type(np.inf))
-    if float(last) > high:
-        last = np.nextafter(last, dtype.type(-np.inf))
+        if float(first) < low:
+            first = np.nextafter(first, dtype.type(np.inf))
+        if float(last) > high:
+            last = np.nextafter(last, dtype.type(-np.inf))
     return first, last
 
 
@@ -183,7 +184,7 @@ def _int_bounds(low: float, high: float, dtype: np.dtype[Any]) -> tuple[int, int
 
 
 def _reaching(value: float, least: int, most: int) -> int:
-    """Return the lowest integer that is not below a value once it is a double, as raw values are everywhere."""
+    """Return the lowest integer that is not below a value once it is a double, as all raw values are."""
     while least <= most:
         middle = (least + most) // 2
         if float(middle) >= value:

@@ -74,7 +74,7 @@ class _Part:
     """The table on one device."""
 
     def __init__(self, device: Device, arrays: Sequence[NDArray[Any]], numbers: Numbers) -> None:
-        self.context = Context.of(device)
+        self.device, self.context = device, Context.of(device)
         self.numbers = numbers
         self.entries = tuple(self.loaded(array) for array in arrays)
         self._rows: OrderedDict[tuple[Any, ...], tuple[F64, Any]] = OrderedDict()
@@ -87,7 +87,7 @@ class _Part:
         # there is no memory of no bytes
         array = np.ascontiguousarray(array) if array.size else np.zeros(1)
         flags = cl.mem_flags.READ_ONLY | cl.mem_flags.COPY_HOST_PTR
-        with told(self.context.device):
+        with told(self.device):
             return cl.Buffer(self.context.cl, flags, hostbuf=array)
 
     def row(self, values: F64) -> Any:
@@ -130,7 +130,7 @@ class Worker:
         macros = {"DOUBLE": int(self.numbers.double), "LANES": GROUP, **defines}
         kernel = self.lane.kernel("integrate", name, **macros)
         groups = -(-self._n_bins // (GROUP // self._share))
-        with told(self.lane.context.device):
+        with told(self.part.device):
             kernel(
                 self.lane.queue,
                 (groups * GROUP, n),
@@ -143,24 +143,14 @@ class Worker:
 
     def sent(self, name: str, array: NDArray[Any]) -> Any:
         """Return the lane's memory of that name, to which the copy of a small array is enqueued."""
-        import pyopencl as cl
-
         buffer = self.lane.buffer(name, array.nbytes)
-        if array.size:
-            host = self.lane.pinned(f"to {name}", array.nbytes)
-            host[:] = array.reshape(-1).view(np.uint8)
-            with told(self.lane.context.device):
-                cl.enqueue_copy(self.lane.queue, buffer, host, is_blocking=False)
+        self.lane.pinned(f"to {name}", array.nbytes)[:] = array.reshape(-1).view(np.uint8)
+        self.lane.send(f"to {name}", slice(0, array.nbytes), buffer)
         return buffer
 
     def fetched(self, name: str, nbytes: int) -> NDArray[np.uint8]:
         """Enqueue the copy of the lane's memory of that name to the host; it is there after `read`."""
-        import pyopencl as cl
-
-        host = self.lane.pinned(name, nbytes)
-        with told(self.lane.context.device):
-            cl.enqueue_copy(self.lane.queue, host, self.lane.buffer(name, nbytes), is_blocking=False)
-        return host
+        return self.lane.fetch(f"from {name}", self.lane.buffer(name, nbytes), nbytes)[0]
 
     def read(self, names: Sequence[str], shape: tuple[int, ...]) -> F64:
         """Return the numbers in memory of these names, each of that shape, once all work is done.
@@ -174,7 +164,7 @@ class Worker:
 
     def finish(self) -> None:
         """Wait until all that was enqueued is done."""
-        with told(self.lane.context.device):
+        with told(self.part.device):
             self.lane.queue.finish()
 
 
@@ -271,7 +261,7 @@ class Table:
         DeviceError
             Not for one.
         """
-        device = worker.lane.context.device
+        device = worker.part.device
         room = (_MEMORY * device.memory - worker.part.nbytes - _ROWS * REAL * self.n_pixels) / LANES
         most = int(min(room / (images + others), device.native.max_mem_alloc_size / images))
         if most < 1:

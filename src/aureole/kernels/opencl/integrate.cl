@@ -290,7 +290,7 @@ void deviate(
 #if DARK
             signal = add(signal, negative(dark[p]));
 #endif
-            const real deviation = mul_add(norm_p, means[f], signal);
+            const real deviation = add(signal, mul(norm_p, means[f]));
             squares[f] = mul_add(c2, mul(deviation, deviation), squares[f]);
             weights[f] = mul_add(c2, mul(norm_p, signal), weights[f]);
         }

@@ -1,0 +1,162 @@
+// Chunks of HDF5 filter 32008, many frames at once: bitshuffle (K. Masui et al., Astronomy and Computing 12 (2015)
+// 181, doi:10.1016/j.ascom.2015.07.002) and LZ4 (LZ4 block format description, Y. Collet), bounded on both sides.
+//
+// Macros: GROUP, work-items of a group; PIXEL, an unsigned type as wide as a pixel, and BYTES, its width; SPACE, the
+// address space of a block before its bits are put in order: __local, or __global for blocks that are too large;
+// FENCE, that of its barriers.
+
+enum { OK, TRUNCATED, TRAILING, BAD_HEADER, BAD_LZ4 };
+
+typedef struct {
+    ulong begin;
+    uint nbytes;
+    uint block;    // pixels of each of its blocks but the last
+    uint image;    // which of the images is its
+    uint unused;
+} Frame;
+
+static inline uint big_endian(__global const uchar *p) {
+    return (uint)p[0] << 24 | (uint)p[1] << 16 | (uint)p[2] << 8 | p[3];
+}
+
+// Blocks follow each other like the links of a chain: one work-item a frame finds out where they begin, and copies the
+// pixels after the last block, fewer than eight, that are stored as they are.
+__kernel void walk(
+    __global const Frame *frames, __global const uchar *payloads, __global uint *blocks, uint n_blocks,
+    __global uint *found, __global int *statuses, __global uchar *pixels, uint n_pixels
+) {
+    const size_t f = get_global_id(0);
+    const Frame frame = frames[f];
+    const uint whole = n_pixels / 8 * 8, rest = (n_pixels - whole) * BYTES;
+    payloads += frame.begin;
+    uint at = 12, n = 0;    // the header is known to be there
+    int status = OK;
+    for (uint done = 0; done < whole; done += frame.block) {
+        const uint left = frame.nbytes - at;
+        const uint packed = left < 4 ? 0 : big_endian(payloads + at);
+        if (left < 4 || packed > left - 4) {
+            status = TRUNCATED;
+            break;
+        }
+        blocks[f * n_blocks + n++] = at + 4;
+        at += 4 + packed;
+    }
+    if (status == OK && frame.nbytes - at != rest) status = frame.nbytes - at < rest ? TRUNCATED : TRAILING;
+    if (status == OK) {
+        pixels += ((size_t)frame.image * n_pixels + whole) * BYTES;
+        for (uint i = 0; i < rest; ++i) pixels[i] = payloads[at + i];
+    }
+    found[f] = n;
+    statuses[f] = status;
+}
+
+// The rest of a length of 15 or more; false where the data end within it or it is absurd.
+static inline bool lz4_length(__global const uchar *in, uint *at, uint end, uint limit, uint *length) {
+    uchar more;
+    do {
+        if (*at == end || *length > limit) return false;
+        more = in[(*at)++];
+        *length += more;
+    } while (more == 255);
+    return true;
+}
+
+// Decode to exactly `size` bytes; false where the block is corrupt. All items read the same tokens, and share the
+// copies: a barrier a sequence is enough, as nothing is written twice and matches read what earlier ones wrote.
+static inline bool lz4_block(__global const uchar *in, uint end, SPACE uchar *out, uint size) {
+    const uint item = get_local_id(0);
+    uint at = 0, n = 0;    // bytes read and written
+    bool good = true;
+    while (good && at < end) {
+        const uchar token = in[at++];
+        uint length = token >> 4;
+        good = length != 15 || lz4_length(in, &at, end, size, &length);
+        good = good && length <= size - n && length <= end - at;
+        if (!good) break;
+        for (uint i = item; i < length; i += GROUP) out[n + i] = in[at + i];
+        at += length;
+        n += length;
+        if (at == end) break;    // the last sequence has literals only
+
+        barrier(FENCE);
+        good = end - at >= 2;
+        if (!good) break;
+        const uint offset = in[at] | (uint)in[at + 1] << 8;
+        at += 2;
+        length = token & 15;
+        good = length != 15 || lz4_length(in, &at, end, size, &length);
+        length += 4;
+        good = good && offset != 0 && offset <= n && length <= size - n;
+        if (!good) break;
+        SPACE const uchar *from = out + n - offset;
+        if (offset >= length)
+            for (uint i = item; i < length; i += GROUP) out[n + i] = from[i];
+        else    // it repeats itself
+            for (uint i = item; i < length; i += GROUP) out[n + i] = from[i % offset];
+        n += length;
+    }
+    barrier(FENCE);
+    return good && n == size;
+}
+
+// Transpose the 8 x 8 bits of a word (Hacker's Delight, section 7-3).
+static inline ulong transpose_bits(ulong x) {
+    ulong t = (x ^ x >> 7) & 0x00AA00AA00AA00AAUL;
+    x ^= t ^ t << 7;
+    t = (x ^ x >> 14) & 0x0000CCCC0000CCCCUL;
+    x ^= t ^ t << 14;
+    t = (x ^ x >> 28) & 0x00000000F0F0F0F0UL;
+    return x ^ t ^ t << 28;
+}
+
+// Bank of local memory: each item has eight pixels for it.
+#define BANKED(i) ((i) + (i) / 32)
+
+// Bits of n pixels in order: plane b holds bit b of every pixel. Each item puts eight pixels together from a byte of
+// every plane; by way of local memory, neighbours write to neighbours.
+static inline void bit_unshuffle(SPACE const uchar *planes, uint n, __local PIXEL *memory, __global PIXEL *pixels) {
+    const uint item = get_local_id(0), stride = n / 8;
+    for (uint first = 0; first < n; first += 8 * GROUP) {
+        const uint column = first / 8 + item;
+        if (column < stride) {
+            PIXEL eight[8] = {0};
+#pragma unroll
+            for (uint k = 0; k < BYTES; ++k) {
+                ulong x = 0;
+#pragma unroll
+                for (uint i = 0; i < 8; ++i) x |= (ulong)planes[(8 * k + i) * stride + column] << 8 * i;
+                x = transpose_bits(x);
+#pragma unroll
+                for (uint i = 0; i < 8; ++i) eight[i] |= (PIXEL)((PIXEL)(uchar)(x >> 8 * i) << 8 * k);
+            }
+#pragma unroll
+            for (uint i = 0; i < 8; ++i) memory[BANKED(8 * item + i)] = eight[i];
+        }
+        barrier(CLK_LOCAL_MEM_FENCE);
+        const uint some = min(n - first, 8u * GROUP);
+        for (uint i = item; i < some; i += GROUP) pixels[first + i] = memory[BANKED(i)];
+        barrier(CLK_LOCAL_MEM_FENCE);
+    }
+}
+
+// One block a work-group. `planes` is memory of one block where it is local, and else of all frames.
+__kernel void unpack(
+    __global const Frame *frames, __global const uchar *payloads, __global const uint *blocks, uint n_blocks,
+    __global const uint *found, __global int *statuses, SPACE uchar *planes, __global PIXEL *pixels, uint n_pixels
+) {
+    __local PIXEL memory[BANKED(8 * GROUP)];
+    const size_t f = get_group_id(1);
+    const uint b = get_group_id(0);
+    if (b >= found[f]) return;    // all items alike
+    const Frame frame = frames[f];
+    const uint first = b * frame.block, n = min(frame.block, n_pixels - first) / 8 * 8;
+    const size_t at = (size_t)frame.image * n_pixels + first;
+#ifdef GLOBAL_PLANES
+    planes += at * BYTES;
+#endif
+    __global const uchar *in = payloads + frame.begin + blocks[f * n_blocks + b];
+    if (lz4_block(in, big_endian(in - 4), planes, n * BYTES))
+        bit_unshuffle(planes, n, memory, pixels + at);
+    else if (get_local_id(0) == 0)
+        atomic_xchg(statuses + f, BAD_LZ4);    // whatever comes after this block
+}
