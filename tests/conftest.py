@@ -43,9 +43,10 @@ def map_geometry() -> aureole.Geometry:
 def card(monkeypatch) -> SimpleNamespace:
     """A graphics card, as far as anything but its kernels is concerned: the reference does its sums.
 
-    `before` is called with each batch of frames; `memory` is how many entries of a table it takes.
+    `before` is called with each batch of frames; `memory` is how many entries of a table it takes, and `room`
+    whether it takes frames besides.
     """
-    state = SimpleNamespace(before=lambda frames: None, memory=10**9)
+    state = SimpleNamespace(before=lambda frames: None, memory=10**9, room=True)
 
     class Table:
         lanes = 2
@@ -54,6 +55,10 @@ def card(monkeypatch) -> SimpleNamespace:
             if entries.bins.size > state.memory:
                 raise DeviceError("OpenCL device Card has too little memory")
             self.entries = entries
+
+        def check_room(self):
+            if not state.room:
+                raise DeviceError("OpenCL device Card has too little memory for a frame")
 
     def integrate(table, frames, **options):
         state.before(frames)

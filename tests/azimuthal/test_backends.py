@@ -40,6 +40,12 @@ def test_auto_takes_the_processor_for_what_the_card_does_not_do(card, spec_of, c
             plan()
 
 
+def test_auto_takes_the_processor_where_there_is_no_room_for_a_frame(card, spec_of):
+    card.room = False
+    assert spec_of().plan().computed_by == "cpu"
+    assert spec_of().plan("opencl").backend == "opencl"  # frames of narrow pixels may fit
+
+
 def test_auto_takes_the_processor_where_the_card_is_too_small(card, spec_of):
     card.memory = 10
     assert spec_of().plan().computed_by == "cpu"

@@ -238,10 +238,13 @@ def test_batches_are_cut_where_memory_is_short(monkeypatch):
 
     table = with_memory(1_500_000)
     with table.worker() as worker:
-        assert 1 <= table.most_frames(worker, 4 * 4321, 3 * 4 * 4321) < 9
+        assert 1 <= table.most_frames(worker.part, 4 * 4321, 3 * 4 * 4321) < 9
     assert_same(opencl.integrate(table, frames, **given), whole)
     with pytest.raises(DeviceError, match=r"0 MB of memory, too little for a frame"):
         opencl.integrate(with_memory(300_000), frames, **given)
+    with pytest.raises(DeviceError, match=r"0 MB of memory, too little for a frame"):
+        with_memory(300_000).check_room()
+    with_memory(20_000_000).check_room()
     with pytest.raises(DeviceError, match=r"too little for a table"):
         with_memory(50_000)
 

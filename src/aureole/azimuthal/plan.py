@@ -140,12 +140,15 @@ class Plan:
         if spec.robust is not None:
             self._table = find_backend("rings", self.backend)(entries, self._pixel_rows())
         elif self.backend == DEVICE:
+            asked_for = backend != "auto" or device is not None
             try:
                 self._table = find_backend("table", DEVICE)(entries, threads, device)
+                if not asked_for:
+                    self._table.check_room()
             except DeviceError:
-                if backend != "auto" or device is not None:
+                if asked_for:
                     raise
-                self.backend = HOST
+                self.backend, self._table = HOST, on_host
         self.computed_by = computed_by(self.backend, device)
         self.bins = replace(bins, one_count=one_count, backend=self.computed_by)
         self._functions = {name: find_backend(name, self.backend) for name in self._operations}

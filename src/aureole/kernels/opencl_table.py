@@ -34,6 +34,9 @@ _MEMORY = 0.75
 _ROWS = 4
 """Most arrays of values of pixels that are kept on a device."""
 
+_SUMS = 8
+"""Most sums of a frame in each bin."""
+
 
 REAL = 8
 """Bytes of a real number on a device."""
@@ -245,12 +248,19 @@ class Table:
         finally:
             self._free.put(worker)
 
-    def most_frames(self, worker: Worker, images: int, others: int) -> int:
+    def check_room(self) -> None:
+        """Raise `DeviceError` unless each device has room for any frame: of 64-bit pixels, with variances."""
+        image = REAL * self.n_pixels
+        for part in self._parts:
+            self.most_frames(part, image, 2 * 3 * image + _SUMS * REAL * self.n_bins)
+
+    def most_frames(self, part: _Part, images: int, others: int) -> int:
         """Return how many frames a lane has room for.
 
         Parameters
         ----------
-        worker : Worker
+        part : _Part
+            The table on the device of the lane.
         images : int
             Bytes of a frame's largest array of pixels.
         others : int
@@ -261,13 +271,13 @@ class Table:
         DeviceError
             Not for one.
         """
-        device = worker.part.device
-        room = (_MEMORY * device.memory - worker.part.nbytes - _ROWS * REAL * self.n_pixels) / LANES
+        device = part.device
+        room = (_MEMORY * device.memory - part.nbytes - _ROWS * REAL * self.n_pixels) / LANES
         most = int(min(room / (images + others), device.native.max_mem_alloc_size / images))
         if most < 1:
             raise DeviceError(
                 f"OpenCL device {device.name} has {device.memory >> 20} MB of memory, too little for a frame "
-                f"of {(images + others) >> 20} MB beside a table of {worker.part.nbytes >> 20} MB"
+                f"of {(images + others) >> 20} MB beside a table of {part.nbytes >> 20} MB"
             )
         return most
 
