@@ -31,8 +31,8 @@ _ENTRIES_PER_ITEM = 4
 _MEMORY = 0.75
 """Share of a device's memory that a table and its lanes take at most."""
 
-_ROWS = 4
-"""Most arrays of values of pixels that are kept on a device."""
+_ROWS = 6
+"""Most rows of values of all pixels that are kept on a device."""
 
 
 REAL = 8
@@ -73,11 +73,14 @@ class Numbers:
 class _Part:
     """The table on one device."""
 
-    def __init__(self, device: Device, arrays: Sequence[NDArray[Any]], numbers: Numbers) -> None:
+    def __init__(
+        self, device: Device, numbers: Numbers, arrays: Sequence[NDArray[Any]], n_pixels: int
+    ) -> None:
         self.device, self.context = device, Context.of(device)
         self.numbers = numbers
         self.entries = tuple(self.loaded(array) for array in arrays)
         self._rows: OrderedDict[tuple[Any, ...], tuple[F64, Any]] = OrderedDict()
+        self._most = _ROWS * n_pixels
         self._lock = threading.Lock()
 
     def loaded(self, array: NDArray[Any]) -> Any:
@@ -90,16 +93,16 @@ class _Part:
         with told(self.device):
             return cl.Buffer(self.context.cl, flags, hostbuf=array)
 
-    def row(self, values: F64) -> Any:
-        """Return device memory with the values of pixels, which stays there for the next call."""
+    def kept(self, values: F64) -> Any:
+        """Return device memory with the values of rows of pixels, which stays there for the next call."""
         key = (values.__array_interface__["data"][0], values.shape, values.strides)
         with self._lock:
             if key not in self._rows:
                 # the array is held as well: else another one could come to lie in its place
                 self._rows[key] = values, self.loaded(self.numbers.packed(values))
-                if len(self._rows) > _ROWS:
-                    self._rows.popitem(last=False)
             self._rows.move_to_end(key)
+            while len(self._rows) > 1 and sum(held.size for held, _ in self._rows.values()) > self._most:
+                self._rows.popitem(last=False)
             return self._rows[key][1]
 
     @property
@@ -223,7 +226,9 @@ class Table:
                     f"OpenCL device {one.name} has {one.memory >> 20} MB of memory, too little for a "
                     f"table of {size >> 20} MB: take fewer bins, or another device"
                 )
-        self._parts = [_Part(one, arrays, Numbers(one.double and not single)) for one in devices]
+        self._parts = [
+            _Part(one, Numbers(one.double and not single), arrays, self.n_pixels) for one in devices
+        ]
         self.double = all(part.numbers.double for part in self._parts)
         self.nbytes = sum(part.nbytes for part in self._parts)
         self.lanes = LANES * len(devices)

@@ -3,12 +3,14 @@
 // Macros: DOUBLE (0: reals are pairs of floats), LANES (work-items of a group), FRAMES (that a work-item sums at
 // once), PIXEL and PIXEL_REAL, SPREAD and SPREAD_REAL (types, and the functions that turn them into reals),
 // PIXEL_FLOAT and SPREAD_FLOAT (bytes of a float; 0 for integers), VARIANCE (0 none, 1 raw, 2 at least one, 3 of other frames),
-// DARK (0: none).
+// LINEAR and QUADRATIC (rows of pixels), DARK (0: none).
 //
 // All additions are in an order that only the table sets; no product is fused into a sum but where fma says so.
 // Thus the bits of a frame's sums depend neither on the other frames nor on the device, if it has doubles.
 
 #pragma OPENCL FP_CONTRACT OFF
+
+#define ROWS (1 + LINEAR + QUADRATIC)
 
 #if DOUBLE
 
@@ -145,7 +147,7 @@ void integrate(
     __global const int *start, __global const int *pixel, __global const float *coef, int n_bins, int lanes,
     __global const PIXEL *frames, __global const SPREAD *spreads, int n_pixels,
     __constant const PIXEL *bounds, int n_bounds, int n_frames,
-    __global real *signal, __global real *variance, __global uint *lost, __global uint *touched)
+    __global real *signal, __global real *variance, __global uint *lost, volatile __global uint *touched)
 {
     __local real board[FRAMES * LANES];
     __local uint gone[LANES];
@@ -200,27 +202,29 @@ void integrate(
     if (share.lane == 0 && share.bin < n_bins) {
         const uint all = gone[id / lanes];
         lost[(size_t)get_group_id(1) * n_bins + share.bin] = all;
-        if (all)
+        if (all & ~touched[get_group_id(1)])
             atomic_or(&touched[get_group_id(1)], all);
     }
 }
 
-// What the invalid pixels of some frames have of a row x: their number (power 0), sum of c x or of c c x; it goes
-// to the place `which` of the output.
+// What was lost to the invalid pixels of some frames: the number of entries, the sums of c x of LINEAR rows x, and
+// those of c c x of QUADRATIC rows.
 __kernel __attribute__((reqd_work_group_size(LANES, 1, 1)))
 void lose(
     __global const int *start, __global const int *pixel, __global const float *coef, int n_bins, int lanes,
     __global const PIXEL *frames, __global const SPREAD *spreads, int n_pixels,
     __constant const PIXEL *bounds, int n_bounds,
-    __global const uint *lost, __global const int *chosen, __global const real *row, int power,
-    int which, __global real *out)
+    __global const uint *lost, __global const int *chosen,
+    __global const real *linear, __global const real *quadratic, __global real *out)
 {
-    __local real board[LANES];
+    __local real board[ROWS * LANES];
     const Share share = share_of(start, n_bins, lanes);
-    const size_t place = (size_t)which * get_num_groups(1) + get_group_id(1);
     const int frame = chosen[get_group_id(1)];
     const size_t at = (size_t)n_pixels * frame;
-    real sum = ZERO;
+    real sums[ROWS];
+#pragma unroll
+    for (int row = 0; row < ROWS; row++)
+        sums[row] = ZERO;
     if (share.bin < n_bins && (lost[(size_t)(frame / FRAMES) * n_bins + share.bin] >> (frame % FRAMES) & 1))
         for (int k = share.from; k < share.to; k += lanes) {
             const int p = pixel[k];
@@ -231,12 +235,17 @@ void lose(
             if (!bad)
                 continue;
             const real c = of_float(coef[k]);
-            if (power == 0)
-                sum = add(ONE, sum);
-            else
-                sum = mul_add(c, power == 1 ? row[p] : mul(c, row[p]), sum);
+            sums[0] = add(sums[0], ONE);
+#pragma unroll
+            for (int row = 0; row < LINEAR; row++)
+                sums[1 + row] = mul_add(c, linear[(size_t)n_pixels * row + p], sums[1 + row]);
+#pragma unroll
+            for (int row = 0; row < QUADRATIC; row++) {
+                const real x = mul(c, quadratic[(size_t)n_pixels * row + p]);
+                sums[1 + LINEAR + row] = mul_add(c, x, sums[1 + LINEAR + row]);
+            }
         }
-    gather(&sum, 1, 1, board, share, lanes, n_bins, out + place * n_bins);
+    gather(sums, ROWS, ROWS, board, share, lanes, n_bins, out + (size_t)get_group_id(1) * ROWS * n_bins);
 }
 
 // The sum of c x (power 1) or of c c x over all entries.
