@@ -1,6 +1,7 @@
 """Sums on OpenCL devices are those of the slow reference, with doubles and with pairs of floats."""
 
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from dataclasses import replace
 
 import numpy as np
@@ -11,7 +12,7 @@ from samples import DTYPES, INVALID, NONE, arguments, batch_of, damaged, image_o
 from aureole.errors import DeviceError, FrameCorrupt
 from aureole.frames import EncodedFrame, Encoding
 from aureole.kernels import Entries, reference
-from aureole.kernels.opencl_device import devices
+from aureole.kernels.opencl_device import choose, devices
 from aureole.kernels.sums import is_invalid
 
 pytest.importorskip("pyopencl", reason="pyopencl is not installed")
@@ -240,10 +241,9 @@ def test_batches_are_cut_where_memory_is_short(monkeypatch):
     entries, frames = table_of(rng, 4321, 100), batch_of(rng, 16, 4321, "i4")
     given = arguments(rng, 4321, invalid=np.array([[-2.0, -1.0]]))
     whole = opencl.integrate(opencl.Table(entries), frames, **given)
-    real = opencl_table.choose
 
     def with_memory(nbytes):
-        chosen = [replace(one, memory=nbytes) for one in real(None)]
+        chosen = [replace(one, memory=nbytes) for one in choose(None)]
         monkeypatch.setattr(opencl_table, "choose", lambda _: chosen)
         return opencl.Table(entries)
 
@@ -251,10 +251,31 @@ def test_batches_are_cut_where_memory_is_short(monkeypatch):
     with table.worker() as worker:
         assert 1 <= table.most_frames(worker, 4 * 4321, 3 * 4 * 4321) < 9
     assert_same(opencl.integrate(table, frames, **given), whole)
+    held = [worker.lane.nbytes for worker in workers_of(table)]
+    assert 0 < 2 * max(held) < 1_500_000 - table.nbytes
     with pytest.raises(DeviceError, match=r"0 MB of memory, too little for a frame"):
         opencl.integrate(with_memory(300_000), frames, **given)
     with pytest.raises(DeviceError, match=r"too little for a table"):
         with_memory(50_000)
+
+
+def workers_of(table):
+    with ExitStack() as stack:
+        return [stack.enter_context(table.worker()) for _ in range(table.lanes)]
+
+
+def test_several_devices_share_the_calls(monkeypatch):
+    rng = np.random.default_rng(12)
+    entries, frames = table_of(rng, 4321, 100), batch_of(rng, 16, 4321, "i4")
+    given = arguments(rng, 4321, invalid=np.array([[-2.0, -1.0]]))
+    one = opencl.Table(entries)
+    monkeypatch.setattr(opencl_table, "choose", lambda which: 2 * choose(which))
+    two = opencl.Table(entries)
+    assert (two.lanes, two.nbytes) == (2 * one.lanes, 2 * one.nbytes)
+    wanted = opencl.integrate(one, frames, **given)
+    for _ in range(two.lanes):
+        assert_same(opencl.integrate(two, frames, **given), wanted)
+    assert all(worker.lane.nbytes for worker in workers_of(two))
 
 
 def test_threads_share_a_table_and_its_lanes():
