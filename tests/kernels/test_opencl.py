@@ -7,6 +7,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from encoders import frame
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 from samples import DTYPES, INVALID, NONE, arguments, batch_of, damaged, image_of, table_of
 
 from aureole.errors import DeviceError, FrameCorrupt
@@ -110,6 +112,28 @@ def assert_deviations(rng, entries, frames, invalid, single=False):
         assert_close(found.square, wanted.square, square, single, "square")
         weighted = magnitudes(entries, [2.0 * one for one in far], 2)
         assert_close(found.weighted, wanted.weighted, weighted, single, "weighted")
+
+
+edges = st.sampled_from(
+    [-np.inf, -(2.0**31), -2, -1, -0.5, 0, 0.5, 1, 2, 50, 127, 2.0**31 - 1, 1e300, np.inf]
+)
+
+
+@settings(max_examples=100, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    seed=st.integers(0, 2**32),
+    n_pixels=st.sampled_from([1, 2, 63, 333, 2048, 4321]),
+    n_frames=st.integers(1, 16),
+    n_bins=st.sampled_from([1, 2, 7, 100, 1000]),
+    single=st.booleans(),
+    invalid=st.lists(st.tuples(edges, edges), max_size=8),
+)
+def test_the_integrator_is_its_twin(seed, n_pixels, n_frames, n_bins, single, invalid):
+    rng = np.random.default_rng(seed)
+    frames = batch_of(rng, n_frames, n_pixels, "i4")
+    bounds = np.array(invalid, np.float64).reshape(-1, 2)
+    wanted = arguments(rng, n_pixels, invalid=bounds)
+    assert_twin(table_of(rng, n_pixels, n_bins), frames, single=single, **wanted)
 
 
 @pytest.mark.parametrize(("single", "dtype"), TYPES)

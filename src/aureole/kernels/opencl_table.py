@@ -130,7 +130,7 @@ class Worker:
 
     def run(self, name: str, defines: dict[str, object], n: int, *arguments: Any) -> None:
         """Enqueue a kernel of ``integrate.cl`` for n frames or groups of them; arguments follow the table."""
-        macros = {"DOUBLE": int(self.numbers.double), "LANES": GROUP, **defines}
+        macros = {"DOUBLE": int(self.numbers.double), "GROUP": GROUP, **defines}
         kernel = self.lane.kernel("integrate", name, **macros)
         groups = -(-self._n_bins // (GROUP // self._share))
         with told(self.part.device):

@@ -1,6 +1,6 @@
 // Sums of frames over a sparse table whose entries lie bin by bin.
 //
-// Macros: DOUBLE (0: reals are pairs of floats), LANES (work-items of a group), FRAMES (that a work-item sums at
+// Macros: DOUBLE (0: reals are pairs of floats), GROUP (work-items of a group), FRAMES (that a work-item sums at
 // once), PIXEL and PIXEL_REAL, SPREAD and SPREAD_REAL (types, and the functions that turn them into reals),
 // PIXEL_FLOAT and SPREAD_FLOAT (bytes of a float; 0 for integers), VARIANCE (0 none, 1 raw, 2 at least one, 3 of other frames),
 // LINEAR and QUADRATIC (rows of pixels), DARK (0: none).
@@ -80,18 +80,18 @@ real of_ulong(ulong x) { return add(of_uint((uint)(x >> 32)) * 4294967296.0f, of
 
 #endif
 
-// Which entries a work-item sums: every `lanes`-th of its bin, from its own place on.
+// Which entries a work-item sums: every `items`-th of its bin, from its own place on.
 typedef struct {
-    int bin, lane, from, to;
+    int bin, item, from, to;
 } Share;
 
-Share share_of(__global const int *start, int n_bins, int lanes)
+Share share_of(__global const int *start, int n_bins, int items)
 {
     const int id = get_local_id(0);
     Share share;
-    share.bin = get_group_id(0) * (LANES / lanes) + id / lanes;
-    share.lane = id % lanes;
-    share.from = share.bin < n_bins ? start[share.bin] + share.lane : 0;
+    share.bin = get_group_id(0) * (GROUP / items) + id / items;
+    share.item = id % items;
+    share.from = share.bin < n_bins ? start[share.bin] + share.item : 0;
     share.to = share.bin < n_bins ? start[share.bin + 1] : 0;
     return share;
 }
@@ -121,37 +121,37 @@ bool unusable(SPREAD value)
 
 // Add up `size` sums that each work-item of a bin has, as a tree, and write the first n of them.
 void gather(
-    const real *sums, int size, int n, __local real *board, Share share, int lanes, int n_bins,
+    const real *sums, int size, int n, __local real *board, Share share, int items, int n_bins,
     __global real *out)
 {
     const int id = get_local_id(0);
 #pragma unroll
     for (int f = 0; f < size; f++)
-        board[f * LANES + id] = sums[f];
-    for (int step = lanes / 2; step > 0; step /= 2) {
+        board[f * GROUP + id] = sums[f];
+    for (int step = items / 2; step > 0; step /= 2) {
         barrier(CLK_LOCAL_MEM_FENCE);
-        if (share.lane < step)
+        if (share.item < step)
             for (int f = 0; f < size; f++)
-                board[f * LANES + id] = add(board[f * LANES + id], board[f * LANES + id + step]);
+                board[f * GROUP + id] = add(board[f * GROUP + id], board[f * GROUP + id + step]);
     }
-    if (share.lane == 0 && share.bin < n_bins)
+    if (share.item == 0 && share.bin < n_bins)
         for (int f = 0; f < n; f++)
-            out[(size_t)f * n_bins + share.bin] = board[f * LANES + id];
+            out[(size_t)f * n_bins + share.bin] = board[f * GROUP + id];
     barrier(CLK_LOCAL_MEM_FENCE);
 }
 
 // Signal and variance of FRAMES frames (those beyond the last are the last once more, and not written), and
 // which of them have invalid pixels: a bit each, in `lost` for every bin and in `touched` for all together.
-__kernel __attribute__((reqd_work_group_size(LANES, 1, 1)))
+__kernel __attribute__((reqd_work_group_size(GROUP, 1, 1)))
 void integrate(
-    __global const int *start, __global const int *pixel, __global const float *coef, int n_bins, int lanes,
+    __global const int *start, __global const int *pixel, __global const float *coef, int n_bins, int items,
     __global const PIXEL *frames, __global const SPREAD *spreads, int n_pixels,
     __constant const PIXEL *bounds, int n_bounds, int n_frames,
     __global real *signal, __global real *variance, __global uint *lost, volatile __global uint *touched)
 {
-    __local real board[FRAMES * LANES];
-    __local uint gone[LANES];
-    const Share share = share_of(start, n_bins, lanes);
+    __local real board[FRAMES * GROUP];
+    __local uint gone[GROUP];
+    const Share share = share_of(start, n_bins, items);
     const int first = get_group_id(1) * FRAMES, id = get_local_id(0);
     const int n = min(FRAMES, n_frames - first);
     real signals[FRAMES], variances[FRAMES];
@@ -162,7 +162,7 @@ void integrate(
         signals[f] = variances[f] = ZERO;
         at[f] = (size_t)n_pixels * (first + min(f, n - 1));
     }
-    for (int k = share.from; k < share.to; k += lanes) {
+    for (int k = share.from; k < share.to; k += items) {
         const int p = pixel[k];
         const real c = of_float(coef[k]);
         PIXEL values[FRAMES];
@@ -194,13 +194,13 @@ void integrate(
     gone[id] = 0;
     barrier(CLK_LOCAL_MEM_FENCE);
     if (bad)
-        atomic_or(&gone[id / lanes], bad);
-    gather(signals, FRAMES, n, board, share, lanes, n_bins, signal + (size_t)first * n_bins);
+        atomic_or(&gone[id / items], bad);
+    gather(signals, FRAMES, n, board, share, items, n_bins, signal + (size_t)first * n_bins);
 #if VARIANCE
-    gather(variances, FRAMES, n, board, share, lanes, n_bins, variance + (size_t)first * n_bins);
+    gather(variances, FRAMES, n, board, share, items, n_bins, variance + (size_t)first * n_bins);
 #endif
-    if (share.lane == 0 && share.bin < n_bins) {
-        const uint all = gone[id / lanes];
+    if (share.item == 0 && share.bin < n_bins) {
+        const uint all = gone[id / items];
         lost[(size_t)get_group_id(1) * n_bins + share.bin] = all;
         if (all & ~touched[get_group_id(1)])
             atomic_or(&touched[get_group_id(1)], all);
@@ -209,16 +209,16 @@ void integrate(
 
 // What was lost to the invalid pixels of some frames: the number of entries, the sums of c x of LINEAR rows x, and
 // those of c c x of QUADRATIC rows.
-__kernel __attribute__((reqd_work_group_size(LANES, 1, 1)))
+__kernel __attribute__((reqd_work_group_size(GROUP, 1, 1)))
 void lose(
-    __global const int *start, __global const int *pixel, __global const float *coef, int n_bins, int lanes,
+    __global const int *start, __global const int *pixel, __global const float *coef, int n_bins, int items,
     __global const PIXEL *frames, __global const SPREAD *spreads, int n_pixels,
     __constant const PIXEL *bounds, int n_bounds,
     __global const uint *lost, __global const int *chosen,
     __global const real *linear, __global const real *quadratic, __global real *out)
 {
-    __local real board[ROWS * LANES];
-    const Share share = share_of(start, n_bins, lanes);
+    __local real board[ROWS * GROUP];
+    const Share share = share_of(start, n_bins, items);
     const int frame = chosen[get_group_id(1)];
     const size_t at = (size_t)n_pixels * frame;
     real sums[ROWS];
@@ -226,7 +226,7 @@ void lose(
     for (int row = 0; row < ROWS; row++)
         sums[row] = ZERO;
     if (share.bin < n_bins && (lost[(size_t)(frame / FRAMES) * n_bins + share.bin] >> (frame % FRAMES) & 1))
-        for (int k = share.from; k < share.to; k += lanes) {
+        for (int k = share.from; k < share.to; k += items) {
             const int p = pixel[k];
             bool bad = invalid(frames[at + p], bounds, n_bounds);
 #if VARIANCE == 3
@@ -245,36 +245,36 @@ void lose(
                 sums[1 + LINEAR + row] = mul_add(c, x, sums[1 + LINEAR + row]);
             }
         }
-    gather(sums, ROWS, ROWS, board, share, lanes, n_bins, out + (size_t)get_group_id(1) * ROWS * n_bins);
+    gather(sums, ROWS, ROWS, board, share, items, n_bins, out + (size_t)get_group_id(1) * ROWS * n_bins);
 }
 
 // The sum of c x (power 1) or of c c x over all entries.
-__kernel __attribute__((reqd_work_group_size(LANES, 1, 1)))
+__kernel __attribute__((reqd_work_group_size(GROUP, 1, 1)))
 void project(
-    __global const int *start, __global const int *pixel, __global const float *coef, int n_bins, int lanes,
+    __global const int *start, __global const int *pixel, __global const float *coef, int n_bins, int items,
     __global const real *row, int power, __global real *out)
 {
-    __local real board[LANES];
-    const Share share = share_of(start, n_bins, lanes);
+    __local real board[GROUP];
+    const Share share = share_of(start, n_bins, items);
     real sum = ZERO;
-    for (int k = share.from; k < share.to; k += lanes) {
+    for (int k = share.from; k < share.to; k += items) {
         const real c = of_float(coef[k]), x = row[pixel[k]];
         sum = mul_add(c, power == 1 ? x : mul(c, x), sum);
     }
-    gather(&sum, 1, 1, board, share, lanes, n_bins, out);
+    gather(&sum, 1, 1, board, share, items, n_bins, out);
 }
 
 // The sums of c c (s - n m) (s - n m) and of c c n s, with s the raw value less the dark, and m the bin's mean.
-__kernel __attribute__((reqd_work_group_size(LANES, 1, 1)))
+__kernel __attribute__((reqd_work_group_size(GROUP, 1, 1)))
 void deviate(
-    __global const int *start, __global const int *pixel, __global const float *coef, int n_bins, int lanes,
+    __global const int *start, __global const int *pixel, __global const float *coef, int n_bins, int items,
     __global const PIXEL *frames, __global const SPREAD *spreads, int n_pixels,
     __constant const PIXEL *bounds, int n_bounds, int n_frames,
     __global const real *norm, __global const real *dark, __global const real *mean,
     __global real *square, __global real *weighted)
 {
-    __local real board[FRAMES * LANES];
-    const Share share = share_of(start, n_bins, lanes);
+    __local real board[FRAMES * GROUP];
+    const Share share = share_of(start, n_bins, items);
     const int first = get_group_id(1) * FRAMES;
     const int n = min(FRAMES, n_frames - first);
     real squares[FRAMES], weights[FRAMES], means[FRAMES];
@@ -286,7 +286,7 @@ void deviate(
         at[f] = (size_t)n_pixels * frame;
         means[f] = share.bin < n_bins ? negative(mean[(size_t)frame * n_bins + share.bin]) : ZERO;
     }
-    for (int k = share.from; k < share.to; k += lanes) {
+    for (int k = share.from; k < share.to; k += items) {
         const int p = pixel[k];
         const real c = of_float(coef[k]), norm_p = norm[p];
         const real c2 = mul(c, c);
@@ -304,6 +304,6 @@ void deviate(
             weights[f] = mul_add(c2, mul(norm_p, signal), weights[f]);
         }
     }
-    gather(squares, FRAMES, n, board, share, lanes, n_bins, square + (size_t)first * n_bins);
-    gather(weights, FRAMES, n, board, share, lanes, n_bins, weighted + (size_t)first * n_bins);
+    gather(squares, FRAMES, n, board, share, items, n_bins, square + (size_t)first * n_bins);
+    gather(weights, FRAMES, n, board, share, items, n_bins, weighted + (size_t)first * n_bins);
 }
