@@ -160,7 +160,8 @@ class MultiSpec:
             try:
                 item = reading.item(index, spec.shape)
                 factor = item.monitor * scales[index]
-                plan = Plan(spec, threads=1)
+                # a table for one frame: it would not be worth its way to a device
+                plan = Plan(spec, backend="cpu", threads=1)
                 return plan.integrate(item.frame, variance=item.variance, monitor=[factor], threads=1)
             except FrameError as error:
                 return error

@@ -169,9 +169,9 @@ def told(device: Device) -> Iterator[None]:
     except cl.Error as error:
         code = _code_name(cl, error)
         if code in _TOO_LITTLE:
-            what = f"has too little free memory ({code}): use smaller batches, or another device"
+            what = f"has too little free memory ({code}): take another device, or the CPU"
         elif code in _LOST:
-            what = f"was lost ({code}): what was not finished can be resumed on another device"
+            what = f"was lost ({code})"
         elif code == "OUT_OF_RESOURCES":
             what = f"has too little free memory, or was lost ({code})"
         else:

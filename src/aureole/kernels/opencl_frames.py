@@ -124,7 +124,8 @@ class Call:
         payload = max(sum(one.nbytes for one in self.images[i]) for i in index)
         results = REAL * self.sums * table.n_bins
         # what the decoders need beside the payloads is less than these and the pixels once more
-        return table.most_frames(worker, max(*sizes, payload, results), 2 * (sum(sizes) + payload) + results)
+        together = 2 * (sum(sizes) + payload) + results
+        return table.most_frames(worker.part, max(*sizes, payload, results), together)
 
 
 def of_one_type(

@@ -34,6 +34,9 @@ _MEMORY = 0.75
 _ROWS = 6
 """Most rows of values of all pixels that are kept on a device."""
 
+_SUMS = 8
+"""Most sums of a frame in each bin."""
+
 
 REAL = 8
 """Bytes of a real number on a device."""
@@ -250,29 +253,37 @@ class Table:
         finally:
             self._free.put(worker)
 
-    def most_frames(self, worker: Worker, images: int, others: int) -> int:
+    def check_room(self) -> None:
+        """Raise `DeviceError` unless each device has room for any frame: of 64-bit pixels, with variances."""
+        images, sums = 2 * REAL * self.n_pixels, _SUMS * REAL * self.n_bins
+        for part in self._parts:
+            # payloads are hardly larger than what is in them, and decoders take as much once more
+            self.most_frames(part, max(images, sums), 4 * images + sums)
+
+    def most_frames(self, part: _Part, largest: int, together: int) -> int:
         """Return how many frames a lane has room for.
 
         Parameters
         ----------
-        worker : Worker
-        images : int
-            Bytes of a frame's largest array of pixels.
-        others : int
-            Bytes of everything else that the device holds for each frame.
+        part : _Part
+            The table on the device of the lane.
+        largest : int
+            Bytes that a frame has in the largest piece of memory.
+        together : int
+            Bytes of everything that the device holds for a frame.
 
         Raises
         ------
         DeviceError
             Not for one.
         """
-        device = worker.part.device
-        room = (_MEMORY * device.memory - worker.part.nbytes - _ROWS * REAL * self.n_pixels) / LANES
-        most = int(min(room / (images + others), device.native.max_mem_alloc_size / images))
+        device = part.device
+        room = (_MEMORY * device.memory - part.nbytes - _ROWS * REAL * self.n_pixels) / LANES
+        most = int(min(room / together, device.native.max_mem_alloc_size / largest))
         if most < 1:
             raise DeviceError(
                 f"OpenCL device {device.name} has {device.memory >> 20} MB of memory, too little for a frame "
-                f"of {(images + others) >> 20} MB beside a table of {worker.part.nbytes >> 20} MB"
+                f"of {together >> 20} MB beside a table of {part.nbytes >> 20} MB"
             )
         return most
 
