@@ -108,6 +108,24 @@ bool invalid(PIXEL value, __constant const PIXEL *bounds, int n_bounds)
     return bad;
 }
 
+// Which of FRAMES values are invalid, a bit each; every bound is read once.
+uint invalid_ones(const PIXEL *values, __constant const PIXEL *bounds, int n_bounds)
+{
+    uint bad = 0;
+#if PIXEL_FLOAT
+#pragma unroll
+    for (int f = 0; f < FRAMES; f++)
+        bad |= (uint)isnan(values[f]) << f;
+#endif
+    for (int k = 0; k < n_bounds; k++) {
+        const PIXEL low = bounds[2 * k], high = bounds[2 * k + 1];
+#pragma unroll
+        for (int f = 0; f < FRAMES; f++)
+            bad |= (uint)(values[f] >= low && values[f] <= high) << f;
+    }
+    return bad;
+}
+
 bool unusable(SPREAD value)
 {
 #if SPREAD_FLOAT == 8
@@ -169,17 +187,21 @@ void integrate(
 #pragma unroll
         for (int f = 0; f < FRAMES; f++)
             values[f] = frames[at[f] + p];
+        uint skip = invalid_ones(values, bounds, n_bounds);
+#if VARIANCE == 3
+        SPREAD others[FRAMES];
+#pragma unroll
+        for (int f = 0; f < FRAMES; f++)
+            others[f] = spreads[at[f] + p];
+#pragma unroll
+        for (int f = 0; f < FRAMES; f++)
+            skip |= (uint)unusable(others[f]) << f;
+#endif
+        bad |= skip;
 #pragma unroll
         for (int f = 0; f < FRAMES; f++) {
-            bool skip = invalid(values[f], bounds, n_bounds);
-#if VARIANCE == 3
-            const SPREAD spread = spreads[at[f] + p];
-            skip |= unusable(spread);
-#endif
-            if (skip) {
-                bad |= 1u << f;
+            if (skip >> f & 1)
                 continue;
-            }
             const real raw = PIXEL_REAL(values[f]);
             signals[f] = mul_add(c, raw, signals[f]);
 #if VARIANCE == 1
@@ -187,7 +209,7 @@ void integrate(
 #elif VARIANCE == 2
             variances[f] = mul_add(c, mul(c, at_least_one(raw)), variances[f]);
 #elif VARIANCE == 3
-            variances[f] = mul_add(c, mul(c, SPREAD_REAL(spread)), variances[f]);
+            variances[f] = mul_add(c, mul(c, SPREAD_REAL(others[f])), variances[f]);
 #endif
         }
     }
@@ -290,12 +312,16 @@ void deviate(
         const int p = pixel[k];
         const real c = of_float(coef[k]), norm_p = norm[p];
         const real c2 = mul(c, c);
+        PIXEL values[FRAMES];
+#pragma unroll
+        for (int f = 0; f < FRAMES; f++)
+            values[f] = frames[at[f] + p];
+        const uint skip = invalid_ones(values, bounds, n_bounds);
 #pragma unroll
         for (int f = 0; f < FRAMES; f++) {
-            const PIXEL value = frames[at[f] + p];
-            if (invalid(value, bounds, n_bounds))
+            if (skip >> f & 1)
                 continue;
-            real signal = PIXEL_REAL(value);
+            real signal = PIXEL_REAL(values[f]);
 #if DARK
             signal = add(signal, negative(dark[p]));
 #endif
