@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from aureole.errors import FrameError
 from aureole.frames import EncodedFrame
-from aureole.kernels.opencl_frames import FRAMES, Call, Images, macros_of, of_one_type
+from aureole.kernels.opencl_frames import Call, Images, macros_of, of_one_type
 from aureole.kernels.opencl_table import REAL, Table, Worker
 from aureole.kernels.sums import BatchSums, Deviations, Projection
 
@@ -78,10 +78,10 @@ def integrate(
         _check(part.ndim == 2 and part.shape[1] == table.n_pixels, f"{name} needs a column for each pixel")
     spreads = variance_frames if variance == "frames" else ()
     _check(variance != "frames" or len(spreads) == len(frames), "there must be one variance for each frame")
-    rows = [(1, row) for row in linear] + [(2, row) for row in quadratic]
     n, bins, n_sums = len(frames), table.n_bins, 1 if variance == "none" else 2
-    macros = {"VARIANCE": _VARIANCE[variance]}
-    call = Call(of_one_type(table, frames, spreads), invalid, 4 + len(rows), macros)
+    macros = {"VARIANCE": _VARIANCE[variance], "LINEAR": len(linear), "QUADRATIC": len(quadratic)}
+    n_rows = 1 + len(linear) + len(quadratic)
+    call = Call(of_one_type(table, frames, spreads), invalid, 3 + n_rows, macros)
     failures: list[FrameError | None] = [None] * n
     sums = np.zeros((n_sums, n, bins))
     lost: dict[int, F64] = {}
@@ -95,9 +95,9 @@ def integrate(
                 sums[:, images.index[good]] = found[:, good]
             chosen = np.flatnonzero(touched & good)
             if chosen.size:
-                of_chosen = _lost(worker, images, chosen, rows, bins)
+                of_chosen = _lost(worker, images, chosen, (linear, quadratic), bins)
                 lost |= zip(images.index[chosen].tolist(), of_chosen, strict=True)
-    every = np.array([lost[i] for i in sorted(lost)]).reshape(len(lost), 1 + len(rows), bins)
+    every = np.array([lost[i] for i in sorted(lost)]).reshape(len(lost), n_rows, bins)
     return BatchSums(
         failures,
         sums[0],
@@ -143,7 +143,8 @@ def _check(sound: bool, words: str) -> None:
 def _sums(worker: Worker, images: Images, n_sums: int, n_bins: int) -> tuple[F64, NDArray[np.bool_]]:
     """Return signal and variance of frames, and which have invalid pixels; what failed has some numbers."""
     n = images.index.size
-    groups = -(-n // FRAMES)
+    at_once = images.at_once
+    groups = -(-n // at_once)
     names = _SUMS[:n_sums]
     sums = [worker.lane.buffer(name, REAL * n * n_bins) for name in names]
     lost = worker.lane.buffer("lost in bins", 4 * groups * n_bins)
@@ -153,32 +154,28 @@ def _sums(worker: Worker, images: Images, n_sums: int, n_bins: int) -> tuple[F64
     bits = worker.fetched("touched", 4 * groups).view(np.uint32)
     found = worker.read(names, (n, n_bins))
     frame = np.arange(n)
-    return found, (bits[frame // FRAMES] >> frame % FRAMES & 1).astype(bool)
+    return found, (bits[frame // at_once] >> frame % at_once & 1).astype(bool)
 
 
-def _lost(
-    worker: Worker, images: Images, chosen: NDArray[np.intp], rows: Sequence[tuple[int, F64]], n_bins: int
-) -> F64:
-    """Return for the chosen frames how many entries were lost and what they have of the rows.
+def _lost(worker: Worker, images: Images, chosen: NDArray[np.intp], rows: Sequence[F64], n_bins: int) -> F64:
+    """Return for the chosen frames how many entries were lost, and what they have of the rows.
 
-    Shape (A, 1 + rows, n_bins); `_sums` must have been the last on this lane.
+    Shape (A, 1 + L + Q, n_bins); `_sums` must have been the last on this lane.
     """
-    shape = 1 + len(rows), chosen.size, n_bins
+    shape = chosen.size, 1 + sum(map(len, rows)), n_bins
     out = worker.lane.buffer("lost", REAL * int(np.prod(shape)))
     where = worker.lane.buffer("lost in bins", 0), worker.sent("chosen", chosen.astype(np.int32))
-    for place, (power, row) in enumerate([(0, None), *rows]):
-        values = out if row is None else worker.part.row(row)
-        arguments = *images.arguments, *where, values, np.int32(power), np.int32(place), out
-        worker.run("lose", images.macros, chosen.size, *arguments)
+    arguments = *images.arguments, *where, *(worker.part.kept(part) for part in rows), out
+    worker.run("lose", images.macros, chosen.size, *arguments)
     found: F64 = worker.read(["lost"], shape)[0]
-    return found.swapaxes(0, 1)
+    return found
 
 
 def _deviations(worker: Worker, images: Images, norm: F64, dark: F64 | None, mean: F64) -> F64:
     """Return the squares and the weighted sums of `deviations`, shape (2, n, n_bins)."""
-    rows = worker.part.row(norm), worker.part.row(norm if dark is None else dark)
+    rows = worker.part.kept(norm), worker.part.kept(norm if dark is None else dark)
     means = worker.sent("mean", worker.numbers.packed(mean))
     sums = [worker.lane.buffer(name, REAL * mean.size) for name in _SUMS]
     arguments = *images.arguments, np.int32(len(mean)), *rows, means, *sums
-    worker.run("deviate", images.macros, -(-len(mean) // FRAMES), *arguments)
+    worker.run("deviate", images.macros, -(-len(mean) // images.at_once), *arguments)
     return worker.read(_SUMS, mean.shape)

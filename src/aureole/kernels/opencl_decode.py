@@ -21,7 +21,7 @@ MAX_PIXELS = 1 << 27
 """Pixels of one image: all places within one frame fit into 31 bits."""
 
 GROUP = 128
-"""Work-items that decode a chunk of byte-offset together."""
+"""Work-items that decode a chunk of byte-offset together, or look for the blocks of a frame."""
 
 BLOCK_GROUP = 32
 """Work-items that decode a block of bitshuffle-LZ4 together: each sequence makes them wait for each other."""
@@ -225,6 +225,7 @@ def _byte_offset(images: _Images, table: NDArray[Any]) -> Any:
     """Enqueue the decoding of byte-offset; returns the buffer of statuses."""
     lane, n = images.lane, len(table)
     group = _fitting(lane, GROUP)
+    macros = {"GROUP": group} | _unrolled(lane)
     n_chunks = max(1, -(-int(table["nbytes"].max()) // (group * _PIECE)))
     frames, payloads = images.send("byte_offset.frames", table), images.buffer("payloads", 0)
     pieces = images.buffer("byte_offset.pieces", n * n_chunks * group * 8)
@@ -233,7 +234,7 @@ def _byte_offset(images: _Images, table: NDArray[Any]) -> Any:
     stride, n_pixels = np.uint32(n_chunks), np.uint32(images.n_pixels)
 
     def run(kernel: str, groups: tuple[int, ...], *args: Any) -> None:
-        built = lane.kernel("byte_offset", kernel, GROUP=group)
+        built = lane.kernel("byte_offset", kernel, **macros)
         size = (groups[0] * group, *groups[1:])
         built(lane.queue, size, (group, 1)[: len(size)], frames, *args)
 
@@ -262,18 +263,21 @@ def _bitshuffle_lz4(images: _Images, table: NDArray[Any]) -> Any:
     n_blocks = max(1, -(-images.n_pixels // max(1, int(table["block"].min()))))
     block_bytes = max(1, int(table["block"].max()) * images.itemsize)
     in_local = block_bytes <= min(MAX_LOCAL_BLOCK, lane.context.device.native.local_mem_size // 2)
-    space: dict[str, object] = {"SPACE": "__local", "FENCE": "CLK_LOCAL_MEM_FENCE"}
-    if not in_local:
-        space = {"SPACE": "__global", "FENCE": "CLK_GLOBAL_MEM_FENCE", "GLOBAL_PLANES": 1}
-    space |= {"PIXEL": _PIXEL[images.itemsize], "BYTES": images.itemsize, "GROUP": group}
-    walk, unpack = (lane.kernel("bitshuffle_lz4", name, **space) for name in ("walk", "unpack"))
+    macros: dict[str, object] = {"PIXEL": _PIXEL[images.itemsize], "BYTES": images.itemsize, "GROUP": group}
+    if in_local:
+        macros |= {"SPACE": "__local", "FENCE": "CLK_LOCAL_MEM_FENCE"}
+    else:
+        macros |= {"SPACE": "__global", "FENCE": "CLK_GLOBAL_MEM_FENCE", "GLOBAL_PLANES": 1}
+    macros |= _unrolled(lane)
+    walk, unpack = (lane.kernel("bitshuffle_lz4", name, **macros) for name in ("walk", "unpack"))
 
     frames, payloads = images.send("bitshuffle.frames", table), images.buffer("payloads", 0)
     blocks = images.buffer("bitshuffle.blocks", n * n_blocks * 4)
     found = images.buffer("bitshuffle.found", n * 4)
     statuses = images.buffer("bitshuffle.statuses", n * 4)
     before = frames, payloads, blocks, np.uint32(n_blocks), found, statuses
-    walk(lane.queue, (n,), None, *before, images.pixels, n_pixels)
+    walkers = _fitting(lane, GROUP)
+    walk(lane.queue, (n * walkers,), (walkers,), *before, images.pixels, n_pixels)
     if in_local:
         planes = lane.local(block_bytes)
     else:
@@ -285,3 +289,8 @@ def _bitshuffle_lz4(images: _Images, table: NDArray[Any]) -> Any:
 def _fitting(lane: Lane, group: int) -> int:
     """Return the largest power of two that is a size of work-group on the device and at most that one."""
     return 1 << (min(group, int(lane.context.device.native.max_work_group_size)).bit_length() - 1)
+
+
+def _unrolled(lane: Lane) -> dict[str, object]:
+    """Return the macro that unrolls loops: PoCL, which makes loops of work-items, gets some of them wrong."""
+    return {} if lane.context.device.kind == "cpu" else {"UNROLLED": 1}

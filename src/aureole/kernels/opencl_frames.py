@@ -20,7 +20,7 @@ from aureole.kernels.opencl_table import REAL, Table, Worker
 F64 = NDArray[np.float64]
 
 FRAMES = 8
-"""Frames that a work-item sums at once: so many share one reading of the table."""
+"""Frames that a work-item sums at once, if there are several: so many share one reading of the table."""
 
 _PIXELS = {
     "i1": ("char", "of_int"),
@@ -56,7 +56,12 @@ class Images:
     index: NDArray[np.intp]
     decoded: list[Decoded]
     arguments: tuple[Any, ...]
-    macros: dict[str, object]
+    macros: dict[str, Any]
+
+    @property
+    def at_once(self) -> int:
+        """How many frames a work-item sums at once."""
+        return int(self.macros["FRAMES"])
 
     def good(self, failures: list[FrameError | None]) -> NDArray[np.bool_]:
         """Wait for the decoders, note what failed among all frames, and tell which of these did not."""
@@ -111,14 +116,16 @@ class Call:
                     for k, name in zip(range(len(dtypes)), ("pixels", "spreads"), strict=False)
                 ]
                 pixels = decoded[0].buffer, decoded[-1].buffer, np.int32(table.n_pixels)
-                yield Images(np.array(some), decoded, (*pixels, *bounds), macros)
+                at_once = {"FRAMES": FRAMES if len(some) > 1 else 1}
+                yield Images(np.array(some), decoded, (*pixels, *bounds), macros | at_once)
 
     def _room(self, table: Table, worker: Worker, index: list[int]) -> int:
         sizes = [table.n_pixels * one.dtype.itemsize for one in self.images[index[0]]]
         payload = max(sum(one.nbytes for one in self.images[i]) for i in index)
         results = REAL * self.sums * table.n_bins
         # what the decoders need beside the payloads is less than these and the pixels once more
-        return table.most_frames(worker.part, max(sizes), 2 * (sum(sizes) + payload) + results)
+        together = 2 * (sum(sizes) + payload) + results
+        return table.most_frames(worker.part, max(*sizes, payload, results), together)
 
 
 def of_one_type(
@@ -148,9 +155,9 @@ def _other_size(frame: EncodedFrame, n_pixels: int) -> FrameError | None:
     return None if have == n_pixels else failure(1 if have < n_pixels else 2, frame.name)
 
 
-def macros_of(pixel: np.dtype[Any], spread: np.dtype[Any]) -> dict[str, object]:
+def macros_of(pixel: np.dtype[Any], spread: np.dtype[Any]) -> dict[str, Any]:
     """Return what the kernels must know of the types of pixels and of their variances."""
-    macros: dict[str, object] = {"FRAMES": FRAMES, "VARIANCE": 0, "DARK": 0}
+    macros: dict[str, Any] = {"FRAMES": 1, "VARIANCE": 0, "LINEAR": 0, "QUADRATIC": 0, "DARK": 0}
     for name, dtype in (("PIXEL", pixel), ("SPREAD", spread)):
         macros[name], macros[f"{name}_REAL"] = _PIXELS[f"{dtype.kind}{dtype.itemsize}"]
         macros[f"{name}_FLOAT"] = dtype.itemsize if dtype.kind == "f" else 0

@@ -31,8 +31,8 @@ _ENTRIES_PER_ITEM = 4
 _MEMORY = 0.75
 """Share of a device's memory that a table and its lanes take at most."""
 
-_ROWS = 4
-"""Most arrays of values of pixels that are kept on a device."""
+_ROWS = 6
+"""Most rows of values of all pixels that are kept on a device."""
 
 _SUMS = 8
 """Most sums of a frame in each bin."""
@@ -76,11 +76,14 @@ class Numbers:
 class _Part:
     """The table on one device."""
 
-    def __init__(self, device: Device, arrays: Sequence[NDArray[Any]], numbers: Numbers) -> None:
+    def __init__(
+        self, device: Device, numbers: Numbers, arrays: Sequence[NDArray[Any]], n_pixels: int
+    ) -> None:
         self.device, self.context = device, Context.of(device)
         self.numbers = numbers
         self.entries = tuple(self.loaded(array) for array in arrays)
         self._rows: OrderedDict[tuple[Any, ...], tuple[F64, Any]] = OrderedDict()
+        self._most = _ROWS * n_pixels
         self._lock = threading.Lock()
 
     def loaded(self, array: NDArray[Any]) -> Any:
@@ -93,16 +96,16 @@ class _Part:
         with told(self.device):
             return cl.Buffer(self.context.cl, flags, hostbuf=array)
 
-    def row(self, values: F64) -> Any:
-        """Return device memory with the values of pixels, which stays there for the next call."""
+    def kept(self, values: F64) -> Any:
+        """Return device memory with the values of rows of pixels, which stays there for the next call."""
         key = (values.__array_interface__["data"][0], values.shape, values.strides)
         with self._lock:
             if key not in self._rows:
                 # the array is held as well: else another one could come to lie in its place
                 self._rows[key] = values, self.loaded(self.numbers.packed(values))
-                if len(self._rows) > _ROWS:
-                    self._rows.popitem(last=False)
             self._rows.move_to_end(key)
+            while len(self._rows) > 1 and sum(held.size for held, _ in self._rows.values()) > self._most:
+                self._rows.popitem(last=False)
             return self._rows[key][1]
 
     @property
@@ -130,7 +133,7 @@ class Worker:
 
     def run(self, name: str, defines: dict[str, object], n: int, *arguments: Any) -> None:
         """Enqueue a kernel of ``integrate.cl`` for n frames or groups of them; arguments follow the table."""
-        macros = {"DOUBLE": int(self.numbers.double), "LANES": GROUP, **defines}
+        macros = {"DOUBLE": int(self.numbers.double), "GROUP": GROUP, **defines}
         kernel = self.lane.kernel("integrate", name, **macros)
         groups = -(-self._n_bins // (GROUP // self._share))
         with told(self.part.device):
@@ -226,7 +229,9 @@ class Table:
                     f"OpenCL device {one.name} has {one.memory >> 20} MB of memory, too little for a "
                     f"table of {size >> 20} MB: take fewer bins, or another device"
                 )
-        self._parts = [_Part(one, arrays, Numbers(one.double and not single)) for one in devices]
+        self._parts = [
+            _Part(one, Numbers(one.double and not single), arrays, self.n_pixels) for one in devices
+        ]
         self.double = all(part.numbers.double for part in self._parts)
         self.nbytes = sum(part.nbytes for part in self._parts)
         self.lanes = LANES * len(devices)
@@ -250,21 +255,22 @@ class Table:
 
     def check_room(self) -> None:
         """Raise `DeviceError` unless each device has room for any frame: of 64-bit pixels, with variances."""
-        image = REAL * self.n_pixels
+        images, sums = 2 * REAL * self.n_pixels, _SUMS * REAL * self.n_bins
         for part in self._parts:
-            self.most_frames(part, image, 2 * 3 * image + _SUMS * REAL * self.n_bins)
+            # payloads are hardly larger than what is in them, and decoders take as much once more
+            self.most_frames(part, max(images, sums), 4 * images + sums)
 
-    def most_frames(self, part: _Part, images: int, others: int) -> int:
+    def most_frames(self, part: _Part, largest: int, together: int) -> int:
         """Return how many frames a lane has room for.
 
         Parameters
         ----------
         part : _Part
             The table on the device of the lane.
-        images : int
-            Bytes of a frame's largest array of pixels.
-        others : int
-            Bytes of everything else that the device holds for each frame.
+        largest : int
+            Bytes that a frame has in the largest piece of memory.
+        together : int
+            Bytes of everything that the device holds for a frame.
 
         Raises
         ------
@@ -273,11 +279,11 @@ class Table:
         """
         device = part.device
         room = (_MEMORY * device.memory - part.nbytes - _ROWS * REAL * self.n_pixels) / LANES
-        most = int(min(room / (images + others), device.native.max_mem_alloc_size / images))
+        most = int(min(room / together, device.native.max_mem_alloc_size / largest))
         if most < 1:
             raise DeviceError(
                 f"OpenCL device {device.name} has {device.memory >> 20} MB of memory, too little for a frame "
-                f"of {(images + others) >> 20} MB beside a table of {part.nbytes >> 20} MB"
+                f"of {together >> 20} MB beside a table of {part.nbytes >> 20} MB"
             )
         return most
 

@@ -1,9 +1,18 @@
 // Chunks of HDF5 filter 32008, many frames at once: bitshuffle (K. Masui et al., Astronomy and Computing 12 (2015)
 // 181, doi:10.1016/j.ascom.2015.07.002) and LZ4 (LZ4 block format description, Y. Collet), bounded on both sides.
 //
-// Macros: GROUP, work-items of a group; PIXEL, an unsigned type as wide as a pixel, and BYTES, its width; SPACE, the
-// address space of a block before its bits are put in order: __local, or __global for blocks that are too large;
-// FENCE, that of its barriers.
+// All items of a group go through a loop equally often, and choose within it: not all compilers for processors, which
+// run the items of a group one after the other, get other loops right.
+//
+// Macros: GROUP, work-items of a group; UNROLLED, for devices that want arrays in registers; PIXEL, an unsigned type
+// as wide as a pixel, and BYTES, its width; SPACE, the address space of a block before its bits are put in order:
+// __local, or for blocks that are too large __global, with GLOBAL_PLANES; FENCE, that of its barriers.
+
+#ifdef UNROLLED
+#define UNROLL _Pragma("unroll")
+#else
+#define UNROLL
+#endif
 
 enum { OK, TRUNCATED, TRAILING, BAD_HEADER, BAD_LZ4 };
 
@@ -15,39 +24,56 @@ typedef struct {
     uint unused;
 } Frame;
 
-static inline uint big_endian(__global const uchar *p) {
-    return (uint)p[0] << 24 | (uint)p[1] << 16 | (uint)p[2] << 8 | p[3];
-}
+#define WINDOW 16384
 
-// Blocks follow each other like the links of a chain: one work-item a frame finds out where they begin, and copies the
-// pixels after the last block, fewer than eight, that are stored as they are.
+// Blocks follow each other like the links of a chain: a work-group a frame finds out where they begin. All its items
+// go from block to block alike, in a window of the data that they bring into local memory together: one after the
+// other, reads from far away would take most of the time of a batch. They copy the pixels after the last block, fewer
+// than eight, that are stored as they are.
 __kernel void walk(
     __global const Frame *frames, __global const uchar *payloads, __global uint *blocks, uint n_blocks,
     __global uint *found, __global int *statuses, __global uchar *pixels, uint n_pixels
 ) {
-    const size_t f = get_global_id(0);
+    __local uint4 window[WINDOW / 16];
+    __local const uchar *bytes = (__local const uchar *)window;
+    const size_t f = get_group_id(0);
+    const uint item = get_local_id(0);
     const Frame frame = frames[f];
     const uint whole = n_pixels / 8 * 8, rest = (n_pixels - whole) * BYTES;
     payloads += frame.begin;
-    uint at = 12, n = 0;    // the header is known to be there
+    uint at = 12, n = 0, done = 0;    // the header is known to be there
     int status = OK;
-    for (uint done = 0; done < whole; done += frame.block) {
-        const uint left = frame.nbytes - at;
-        const uint packed = left < 4 ? 0 : big_endian(payloads + at);
-        if (left < 4 || packed > left - 4) {
-            status = TRUNCATED;
-            break;
+    while (status == OK && done < whole) {
+        const uint start = at / 16 * 16, stop = min(start + WINDOW, frame.nbytes);
+        __global const uint4 *from = (__global const uint4 *)(payloads + start);
+        barrier(CLK_LOCAL_MEM_FENCE);
+        for (uint k = 0; 16 * k < stop - start; k += get_local_size(0))
+            if (16 * (k + item) < stop - start) window[k + item] = from[k + item];
+        barrier(CLK_LOCAL_MEM_FENCE);
+        if (frame.nbytes - at < 4) status = TRUNCATED;
+        while (status == OK && done < whole && at + 4 <= stop) {
+            __local const uchar *p = bytes + (at - start);
+            const uint packed = (uint)p[0] << 24 | (uint)p[1] << 16 | (uint)p[2] << 8 | p[3];
+            if (packed > frame.nbytes - at - 4) {
+                status = TRUNCATED;
+            } else {
+                if (item == 0) blocks[f * n_blocks + n] = at + 4;
+                at += 4 + packed;
+                done += frame.block;
+                ++n;
+            }
         }
-        blocks[f * n_blocks + n++] = at + 4;
-        at += 4 + packed;
     }
     if (status == OK && frame.nbytes - at != rest) status = frame.nbytes - at < rest ? TRUNCATED : TRAILING;
     if (status == OK) {
         pixels += ((size_t)frame.image * n_pixels + whole) * BYTES;
-        for (uint i = 0; i < rest; ++i) pixels[i] = payloads[at + i];
+        for (uint k = 0; k < rest; k += get_local_size(0))
+            if (k + item < rest) pixels[k + item] = payloads[at + k + item];
     }
-    found[f] = n;
-    statuses[f] = status;
+    if (item == 0) {
+        found[f] = n;
+        statuses[f] = status;
+    }
 }
 
 // The rest of a length of 15 or more; false where the data end within it or it is absurd.
@@ -73,7 +99,8 @@ static inline bool lz4_block(__global const uchar *in, uint end, SPACE uchar *ou
         good = length != 15 || lz4_length(in, &at, end, size, &length);
         good = good && length <= size - n && length <= end - at;
         if (!good) break;
-        for (uint i = item; i < length; i += GROUP) out[n + i] = in[at + i];
+        for (uint k = 0; k < length; k += GROUP)
+            if (k + item < length) out[n + k + item] = in[at + k + item];
         at += length;
         n += length;
         if (at == end) break;    // the last sequence has literals only
@@ -89,10 +116,10 @@ static inline bool lz4_block(__global const uchar *in, uint end, SPACE uchar *ou
         good = good && offset != 0 && offset <= n && length <= size - n;
         if (!good) break;
         SPACE const uchar *from = out + n - offset;
-        if (offset >= length)
-            for (uint i = item; i < length; i += GROUP) out[n + i] = from[i];
-        else    // it repeats itself
-            for (uint i = item; i < length; i += GROUP) out[n + i] = from[i % offset];
+        for (uint k = 0; k < length; k += GROUP) {
+            const uint i = k + item;    // a match that is longer than its offset repeats itself
+            if (i < length) out[n + i] = from[i < offset ? i : i % offset];
+        }
         n += length;
     }
     barrier(FENCE);
@@ -120,21 +147,22 @@ static inline void bit_unshuffle(SPACE const uchar *planes, uint n, __local PIXE
         const uint column = first / 8 + item;
         if (column < stride) {
             PIXEL eight[8] = {0};
-#pragma unroll
+            UNROLL
             for (uint k = 0; k < BYTES; ++k) {
                 ulong x = 0;
-#pragma unroll
+                UNROLL
                 for (uint i = 0; i < 8; ++i) x |= (ulong)planes[(8 * k + i) * stride + column] << 8 * i;
                 x = transpose_bits(x);
-#pragma unroll
+                UNROLL
                 for (uint i = 0; i < 8; ++i) eight[i] |= (PIXEL)((PIXEL)(uchar)(x >> 8 * i) << 8 * k);
             }
-#pragma unroll
+            UNROLL
             for (uint i = 0; i < 8; ++i) memory[BANKED(8 * item + i)] = eight[i];
         }
         barrier(CLK_LOCAL_MEM_FENCE);
         const uint some = min(n - first, 8u * GROUP);
-        for (uint i = item; i < some; i += GROUP) pixels[first + i] = memory[BANKED(i)];
+        for (uint k = 0; k < some; k += GROUP)
+            if (k + item < some) pixels[first + k + item] = memory[BANKED(k + item)];
         barrier(CLK_LOCAL_MEM_FENCE);
     }
 }
@@ -155,7 +183,8 @@ __kernel void unpack(
     planes += at * BYTES;
 #endif
     __global const uchar *in = payloads + frame.begin + blocks[f * n_blocks + b];
-    if (lz4_block(in, big_endian(in - 4), planes, n * BYTES))
+    const uint packed = (uint)in[-4] << 24 | (uint)in[-3] << 16 | (uint)in[-2] << 8 | in[-1];
+    if (lz4_block(in, packed, planes, n * BYTES))
         bit_unshuffle(planes, n, memory, pixels + at);
     else if (get_local_id(0) == 0)
         atomic_xchg(statuses + f, BAD_LZ4);    // whatever comes after this block

@@ -8,9 +8,18 @@
 // prefix scan of them tells where each piece begins, whatever the data are. Numbers and sums of the differences of
 // each piece follow, and a second scan tells its first pixel and value.
 //
-// Macro: GROUP, work-items of a group, a power of two.
+// All items of a group go through a loop equally often, and choose within it: not all compilers for processors, which
+// run the items of a group one after the other, get other loops right.
+//
+// Macros: GROUP, work-items of a group, a power of two; UNROLLED, for devices that want arrays in registers.
 // Buffers, all of one frame after the other: `pieces` and `chunks` have a word for each piece and for the pieces of
 // each work-group, `n_chunks` of the latter a frame; each kernel replaces what it finds there by what the next needs.
+
+#ifdef UNROLLED
+#define UNROLL _Pragma("unroll")
+#else
+#define UNROLL
+#endif
 
 #define PIECE 32
 #define CHUNK (GROUP * PIECE)
@@ -63,9 +72,11 @@ SCAN(scan_totals, add, 0)
 // The bytes of a piece and those after it that its last difference may take; false where the frame ends before it.
 // What comes after the frame does no harm: a difference that ends within the frame is told by bytes within it.
 static inline bool load(Frame frame, __global const uchar *payloads, uint first, uint *words) {
+    UNROLL
     for (uint i = 0; i < PIECE / 4 + 4; ++i) words[i] = 0;
     if (first >= frame.nbytes) return false;
     __global const uint4 *from = (__global const uint4 *)(payloads + frame.begin + first);
+    UNROLL
     for (uint i = 0; i < PIECE / 16 + 1; ++i) vstore4(from[i], i, words);
     return true;
 }
@@ -106,7 +117,7 @@ __kernel void find(
     uint words[PIECE / 4 + 4];
     ulong map = IDENTITY;    // of the bytes from i on: where the 15 bytes from i on lead to
     if (load(frame, payloads, get_global_id(0) * PIECE, words)) {
-#pragma unroll
+        UNROLL
         for (int i = PIECE - 1; i >= 0; --i) map = map << 4 | (map >> 4 * (length(words, i) - 1) & 15);
     }
     ulong all;
@@ -121,16 +132,18 @@ __kernel void enter(
     __local ulong memory[2 * GROUP];
     const size_t f = get_group_id(0);
     const uint n = (frames[f].nbytes + CHUNK - 1) / CHUNK, share = (n + GROUP - 1) / GROUP;
-    const uint first = min((uint)get_local_id(0) * share, n), last = min(first + share, n);
+    const uint first = get_local_id(0) * share;
     chunks += f * n_chunks;
     ulong map = IDENTITY, all;
-    for (uint k = first; k < last; ++k) map = compose(map, chunks[k]);
+    for (uint k = 0; k < share; ++k)
+        if (first + k < n) map = compose(map, chunks[first + k]);
     ulong entry = scan_maps(map, memory, &all) & 15;
-    for (uint k = first; k < last; ++k) {
-        map = chunks[k];
-        chunks[k] = entry;
-        entry = map >> 4 * entry & 15;
-    }
+    for (uint k = 0; k < share; ++k)
+        if (first + k < n) {
+            map = chunks[first + k];
+            chunks[first + k] = entry;
+            entry = map >> 4 * entry & 15;
+        }
     if (get_local_id(0) == 0) statuses[f] = OK;
 }
 
@@ -151,7 +164,7 @@ __kernel void count(
     uint words[PIECE / 4 + 4], n = 0, sum = 0, next = entry;
     if (load(frame, payloads, first, words)) {
         const uint left = min(frame.nbytes - first, 2u * PIECE);
-#pragma unroll
+        UNROLL
         for (uint i = 0; i < PIECE; ++i) {
             if (i != next || i >= left) continue;
             const uint bytes = length(words, i);
@@ -176,16 +189,18 @@ __kernel void place(
     __local ulong memory[2 * GROUP];
     const size_t f = get_group_id(0);
     const uint n = (frames[f].nbytes + CHUNK - 1) / CHUNK, share = (n + GROUP - 1) / GROUP;
-    const uint first = min((uint)get_local_id(0) * share, n), last = min(first + share, n);
+    const uint first = get_local_id(0) * share;
     chunks += f * n_chunks;
     ulong total = 0, all;
-    for (uint k = first; k < last; ++k) total += chunks[k];
+    for (uint k = 0; k < share; ++k)
+        if (first + k < n) total += chunks[first + k];
     ulong before = scan_totals(total, memory, &all);
-    for (uint k = first; k < last; ++k) {
-        total = chunks[k];
-        chunks[k] = before;
-        before += total;
-    }
+    for (uint k = 0; k < share; ++k)
+        if (first + k < n) {
+            total = chunks[first + k];
+            chunks[first + k] = before;
+            before += total;
+        }
     if (get_local_id(0) == 0) {
         const uint have = (uint)all;
         if (have < n_pixels) statuses[f] = TRUNCATED;
@@ -213,7 +228,7 @@ __kernel void put(
     uint value = (uint)(before >> 32) + (uint)(own >> 32);
     if (load(frame, payloads, first, words)) {
         const uint left = min(frame.nbytes - first, 2u * PIECE);
-#pragma unroll
+        UNROLL
         for (uint i = 0; i < PIECE; ++i) {
             if (i != next || i >= left) continue;
             const uint bytes = length(words, i);
@@ -227,10 +242,11 @@ __kernel void put(
     if (get_local_id(0) == GROUP - 1) n_local = n;
     barrier(CLK_LOCAL_MEM_FENCE);
     const uint at = (uint)before;
-    if (at >= n_pixels) return;
+    const uint n_put = at < n_pixels ? min(n_local, n_pixels - at) : 0;
     pixels += (frame.image * (size_t)n_pixels + at) * itemsize;
-    const uint n_put = min(n_local, n_pixels - at);
-    for (uint i = get_local_id(0); i < n_put; i += GROUP) {
+    for (uint k = 0; k < n_put; k += GROUP) {
+        const uint i = k + get_local_id(0);
+        if (i >= n_put) continue;
         value = memory[BANKED(i)];
         switch (itemsize) {
         case 1: pixels[i] = value; break;
