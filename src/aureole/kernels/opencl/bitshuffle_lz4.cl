@@ -26,53 +26,64 @@ typedef struct {
 
 #define WINDOW 16384
 
-// Blocks follow each other like the links of a chain: a work-group a frame finds out where they begin. All its items
-// go from block to block alike, in a window of the data that they bring into local memory together: one after the
-// other, reads from far away would take most of the time of a batch. They copy the pixels after the last block, fewer
-// than eight, that are stored as they are.
+// Where the walk through the blocks of a frame stands.
+typedef struct {
+    uint at, done, n;    // bytes read, pixels and blocks found
+    int status;
+} Walk;
+
+// Blocks follow each other like the links of a chain: a work-group a frame finds out where they begin. One item goes
+// from block to block, in a window of the data that all bring into local memory together: one after the other, reads
+// from far away would take most of the time of a batch. They copy the pixels after the last block, fewer than eight,
+// that are stored as they are.
 __kernel void walk(
     __global const Frame *frames, __global const uchar *payloads, __global uint *blocks, uint n_blocks,
     __global uint *found, __global int *statuses, __global uchar *pixels, uint n_pixels
 ) {
     __local uint4 window[WINDOW / 16];
-    __local const uchar *bytes = (__local const uchar *)window;
+    __local Walk shared;
     const size_t f = get_group_id(0);
     const uint item = get_local_id(0);
     const Frame frame = frames[f];
     const uint whole = n_pixels / 8 * 8, rest = (n_pixels - whole) * BYTES;
     payloads += frame.begin;
-    uint at = 12, n = 0, done = 0;    // the header is known to be there
-    int status = OK;
-    while (status == OK && done < whole) {
-        const uint start = at / 16 * 16, stop = min(start + WINDOW, frame.nbytes);
+    blocks += f * n_blocks;
+    Walk walk = {12, 0, 0, OK};    // the header is known to be there
+    while (walk.status == OK && walk.done < whole) {
+        const uint start = walk.at / 16 * 16, stop = min(start + WINDOW, frame.nbytes);
         __global const uint4 *from = (__global const uint4 *)(payloads + start);
-        barrier(CLK_LOCAL_MEM_FENCE);
         for (uint k = 0; 16 * k < stop - start; k += get_local_size(0))
             if (16 * (k + item) < stop - start) window[k + item] = from[k + item];
         barrier(CLK_LOCAL_MEM_FENCE);
-        if (frame.nbytes - at < 4) status = TRUNCATED;
-        while (status == OK && done < whole && at + 4 <= stop) {
-            __local const uchar *p = bytes + (at - start);
-            const uint packed = (uint)p[0] << 24 | (uint)p[1] << 16 | (uint)p[2] << 8 | p[3];
-            if (packed > frame.nbytes - at - 4) {
-                status = TRUNCATED;
-            } else {
-                if (item == 0) blocks[f * n_blocks + n] = at + 4;
-                at += 4 + packed;
-                done += frame.block;
-                ++n;
+        if (item == 0) {
+            if (frame.nbytes - walk.at < 4) walk.status = TRUNCATED;
+            while (walk.status == OK && walk.done < whole && walk.at + 4 <= stop) {
+                __local const uchar *p = (__local const uchar *)window + (walk.at - start);
+                const uint packed = (uint)p[0] << 24 | (uint)p[1] << 16 | (uint)p[2] << 8 | p[3];
+                walk.at += 4;
+                if (packed > frame.nbytes - walk.at) {
+                    walk.status = TRUNCATED;
+                } else {
+                    blocks[walk.n++] = walk.at;
+                    walk.at += packed;
+                    walk.done += frame.block;
+                }
             }
+            shared = walk;
         }
+        barrier(CLK_LOCAL_MEM_FENCE);
+        walk = shared;
     }
-    if (status == OK && frame.nbytes - at != rest) status = frame.nbytes - at < rest ? TRUNCATED : TRAILING;
-    if (status == OK) {
+    const uint left = frame.nbytes - walk.at;
+    if (walk.status == OK && left != rest) walk.status = left < rest ? TRUNCATED : TRAILING;
+    if (walk.status == OK) {
         pixels += ((size_t)frame.image * n_pixels + whole) * BYTES;
         for (uint k = 0; k < rest; k += get_local_size(0))
-            if (k + item < rest) pixels[k + item] = payloads[at + k + item];
+            if (k + item < rest) pixels[k + item] = payloads[walk.at + k + item];
     }
     if (item == 0) {
-        found[f] = n;
-        statuses[f] = status;
+        found[f] = walk.n;
+        statuses[f] = walk.status;
     }
 }
 
@@ -93,34 +104,38 @@ static inline bool lz4_block(__global const uchar *in, uint end, SPACE uchar *ou
     const uint item = get_local_id(0);
     uint at = 0, n = 0;    // bytes read and written
     bool good = true;
-    while (good && at < end) {
+    while (at < end) {
         const uchar token = in[at++];
         uint length = token >> 4;
         good = length != 15 || lz4_length(in, &at, end, size, &length);
         good = good && length <= size - n && length <= end - at;
-        if (!good) break;
+        if (!good) length = 0;
         for (uint k = 0; k < length; k += GROUP)
             if (k + item < length) out[n + k + item] = in[at + k + item];
         at += length;
         n += length;
-        if (at == end) break;    // the last sequence has literals only
 
+        uint offset = 1;
+        length = 0;
+        if (good && at < end) {    // the last sequence has literals only
+            good = end - at >= 2;
+            if (good) {
+                offset = in[at] | (uint)in[at + 1] << 8;
+                at += 2;
+                length = token & 15;
+                good = length != 15 || lz4_length(in, &at, end, size, &length);
+                length += 4;
+                good = good && offset != 0 && offset <= n && length <= size - n;
+            }
+            if (!good) length = 0;
+        }
         barrier(FENCE);
-        good = end - at >= 2;
-        if (!good) break;
-        const uint offset = in[at] | (uint)in[at + 1] << 8;
-        at += 2;
-        length = token & 15;
-        good = length != 15 || lz4_length(in, &at, end, size, &length);
-        length += 4;
-        good = good && offset != 0 && offset <= n && length <= size - n;
-        if (!good) break;
-        SPACE const uchar *from = out + n - offset;
         for (uint k = 0; k < length; k += GROUP) {
             const uint i = k + item;    // a match that is longer than its offset repeats itself
-            if (i < length) out[n + i] = from[i < offset ? i : i % offset];
+            if (i < length) out[n + i] = out[n - offset + (i < offset ? i : i % offset)];
         }
         n += length;
+        if (!good) at = end;
     }
     barrier(FENCE);
     return good && n == size;
@@ -184,8 +199,7 @@ __kernel void unpack(
 #endif
     __global const uchar *in = payloads + frame.begin + blocks[f * n_blocks + b];
     const uint packed = (uint)in[-4] << 24 | (uint)in[-3] << 16 | (uint)in[-2] << 8 | in[-1];
-    if (lz4_block(in, packed, planes, n * BYTES))
-        bit_unshuffle(planes, n, memory, pixels + at);
-    else if (get_local_id(0) == 0)
-        atomic_xchg(statuses + f, BAD_LZ4);    // whatever comes after this block
+    const bool good = lz4_block(in, packed, planes, n * BYTES);
+    bit_unshuffle(planes, good ? n : 0, memory, pixels + at);
+    if (!good && get_local_id(0) == 0) atomic_xchg(statuses + f, BAD_LZ4);    // whatever comes after this block
 }
