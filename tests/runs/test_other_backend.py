@@ -95,19 +95,19 @@ def test_a_lost_device_ends_the_run_and_the_processor_goes_on(job):
     done = job.lose()
     assert done.err.count("\n") == 1
     assert f"{LOST}; 'aureole resume out.h5 --backend cpu' goes on with what was done" in done.err
-    assert len(list((job.home / "out.h5.run").glob("part-*.h5"))) == 1
-    assert f"{job.device.name}: 7 frames (0 to 4, 6 to 7)" in job.run("info", "out.h5.run").out
+    assert len(list((job.home / "out.h5.run").glob("part-*.h5"))) == 2
+    assert f"{job.device.name}: 15 frames (0 to 4, 6 to 15)" in job.run("info", "out.h5.run").out
     done = job.run("resume", "out.h5", "--backend", "cpu")
     assert done.code == 1, done.err
-    assert "went on from 0 of 3 parts, 7 of 24 frames" in done.err
+    assert "went on from 1 of 3 parts, 15 of 24 frames" in done.err
     rows, names = job.made()
-    assert names == [None if i == 5 else job.device.name if i < 8 else "cpu" for i in range(24)]
+    assert names == [None if i == 5 else job.device.name if i < 16 else "cpu" for i in range(24)]
     assert job.integrate("cpu", "whole.h5").code == 1
     agree(rows, job.made("whole.h5")[0])
     said = job.run("info", "out.h5").out
-    assert f"{job.device.name}: 7 frames (0 to 4, 6 to 7)" in said
-    assert "cpu: 16 frames (8 to 23)" in said
-    assert f"note: {job.device.name} made 7 frames" in done.err
+    assert f"{job.device.name}: 15 frames (0 to 4, 6 to 15)" in said
+    assert "cpu: 8 frames (16 to 23)" in said
+    assert f"note: {job.device.name} made 15 frames" in done.err
 
 
 def test_the_processor_begins_and_a_device_goes_on(job, forge, images):

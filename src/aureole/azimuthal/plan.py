@@ -304,13 +304,13 @@ class Plan:
         threads = checked_threads(threads)
         robust, n_bins = self.spec.robust is not None, int(np.prod(self.bins.shape))
         limit = BATCH if 8 * BATCH * n_bins <= _BATCH_BYTES and not robust else ROBUST_BATCH
-        takers = threads
+        size = max(1, min(limit, -(-len(reading) // threads)))
         if self.backend == DEVICE:
             # a device computes for one thread while it copies the frames of another
-            takers = self._table.lanes
-            threads = max(threads, takers)
-            limit = max(limit, min(DEVICE_BATCH, _BATCH_BYTES // (8 * n_bins)))
-        size = max(1, min(limit, -(-len(reading) // takers)))
+            lanes: int = self._table.lanes
+            threads = max(threads, lanes)
+            most = max(limit, min(DEVICE_BATCH, _BATCH_BYTES // (8 * n_bins)))
+            size = min(most, max(limit, -(-len(reading) // lanes)))
         # twice as many batches as threads are under way, each with some eight numbers a bin
         needed = 2 * 8 * 8 * size * n_bins
         if robust:

@@ -203,7 +203,7 @@ class Context:
     def __init__(self, device: Device) -> None:
         self.device = device
         self._programs: dict[tuple[Any, ...], Any] = {}
-        self.readers = ThreadPoolExecutor(min(available_threads(), _MOST_READERS), "aureole-reader")
+        self.readers = ThreadPoolExecutor(min(available_threads(), _MOST_READERS), "opencl-reader")
         with told(device):
             self.cl = _pyopencl().Context([device.native])
 
