@@ -1,6 +1,7 @@
 """The decoders on an OpenCL device against those of the CPU: the same pixels, the same complaints."""
 
 import os
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
 import numpy as np
@@ -328,6 +329,36 @@ def test_batches_follow_each_other_and_keep_apart_by_name(lane):
             np.testing.assert_array_equal(found, wanted)
         for size in (1, 9, 2):
             np.testing.assert_array_equal(decoded(lane, frames[:size]), images[:size])
+
+
+@pytest.mark.parametrize("encoding", Encoding)
+@pytest.mark.parametrize("shape", [(1, 5), (61, 97)])
+def test_memory_on_the_device_is_bounded(opencl, encoding, shape):
+    for dtype, count, block in (("u1", 1, 8), ("i4", 5, 0), ("u2", 3, 0)):
+        frames = [frame(image, encoding) for image in images_of(np.dtype(dtype), count, shape)]
+        if encoding == Encoding.BITSHUFFLE_LZ4:
+            frames[0] = replace(
+                frames[0], payload=bitshuffle_lz4(images_of(np.dtype(dtype), 1, shape)[0], block)
+            )
+        lane = Lane(Context.of(opencl))
+        assert opencl_decode.decode(lane, frames).failures() == [None] * count
+        assert lane.nbytes <= opencl_decode.device_bytes(frames)
+        lane.release()
+
+
+def test_lanes_work_side_by_side(opencl):
+    images = images_of(np.dtype("i4"), 8)
+    stored = {encoding: [frame(image, encoding) for image in images] for encoding in Encoding}
+
+    def work(seed):
+        lane = Lane(Context.of(opencl))
+        for k in range(6):
+            some, frames = slice((seed + k) % 7, None), stored[Encoding((seed + k) % 3)]
+            np.testing.assert_array_equal(decoded(lane, frames[some]), images[some])
+        lane.release()
+
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(work, range(8)))
 
 
 def test_types_of_pixel_must_be_alike_and_known(lane):

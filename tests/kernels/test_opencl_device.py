@@ -161,6 +161,14 @@ def test_too_much_memory_is_one_line(opencl):
     assert lane.nbytes == 0
 
 
+def test_kernels_that_do_not_compile_are_told_in_one_line(opencl):
+    with pytest.raises(
+        DeviceError, match=r"cannot compile the kernels \(.*error:.*\): update its driver$"
+    ) as error:
+        Context.of(opencl).program("byte_offset", GROUP="nonsense")
+    assert "\n" not in str(error.value)
+
+
 @pytest.mark.parametrize(
     ("code", "says"),
     [

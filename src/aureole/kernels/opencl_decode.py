@@ -123,6 +123,22 @@ def decode(lane: Lane, frames: Sequence[EncodedFrame], name: str = "pixels") -> 
     return Decoded(images.pixels, lane.context, [frame.name for frame in frames], statuses, coming)
 
 
+def device_bytes(frames: Sequence[EncodedFrame]) -> int:
+    """Return how many bytes of device memory `decode` takes at most for frames, with their pixels."""
+    n, n_pixels = len(frames), frames[0].shape[0] * frames[0].shape[1]
+    pixels = n * n_pixels * frames[0].dtype.itemsize
+    of = {encoding: [one.nbytes for one in frames if one.encoding == encoding] for encoding in Encoding}
+    coded = of[Encoding.BYTE_OFFSET] + of[Encoding.BITSHUFFLE_LZ4]
+    total = pixels + _SLACK + sum(coded) + n * (16 + 2 * (_FRAME.itemsize + 8))
+    if of[Encoding.BYTE_OFFSET]:
+        chunk = GROUP * _PIECE
+        n_chunks = max(1, -(-max(of[Encoding.BYTE_OFFSET]) // chunk))
+        total += len(of[Encoding.BYTE_OFFSET]) * n_chunks * (8 * GROUP + 8)
+    if of[Encoding.BITSHUFFLE_LZ4]:  # blocks of eight pixels, or of more than fit into local memory
+        total += pixels + len(of[Encoding.BITSHUFFLE_LZ4]) * (n_pixels // 8 + 1) * 4
+    return total
+
+
 @dataclass(frozen=True, slots=True)
 class _Images:
     """Where the pixels of a batch go."""
@@ -231,7 +247,7 @@ def _byte_offset(images: _Images, table: NDArray[Any]) -> Any:
     pieces = images.buffer("byte_offset.pieces", n * n_chunks * group * 8)
     chunks = images.buffer("byte_offset.chunks", n * n_chunks * 8)
     statuses = images.buffer("byte_offset.statuses", n * 4)
-    stride, n_pixels = np.uint32(n_chunks), np.uint32(images.n_pixels)
+    stride, n_pixels, itemsize = map(np.uint32, (n_chunks, images.n_pixels, images.itemsize))
 
     def run(kernel: str, groups: tuple[int, ...], *args: Any) -> None:
         built = lane.kernel("byte_offset", kernel, **macros)
@@ -242,17 +258,7 @@ def _byte_offset(images: _Images, table: NDArray[Any]) -> Any:
     run("enter", (n,), chunks, stride, statuses)
     run("count", (n_chunks, n), payloads, pieces, chunks, stride, statuses)
     run("place", (n,), chunks, stride, statuses, n_pixels)
-    run(
-        "put",
-        (n_chunks, n),
-        payloads,
-        pieces,
-        chunks,
-        stride,
-        images.pixels,
-        n_pixels,
-        np.uint32(images.itemsize),
-    )
+    run("put", (n_chunks, n), payloads, pieces, chunks, stride, images.pixels, n_pixels, itemsize)
     return statuses
 
 

@@ -97,7 +97,7 @@ def devices() -> list[Device]:
     if not found:
         raise DeviceError(
             "no OpenCL device: install the driver of the graphics card, or PoCL to compute on the processor "
-            "(pip install 'pyopencl[pocl]')"
+            "(package pocl-opencl-icd or pocl of your system, or pip install 'pyopencl[pocl]')"
         )
     return found
 
@@ -174,6 +174,9 @@ def told(device: Device) -> Iterator[None]:
             what = f"was lost ({code})"
         elif code == "OUT_OF_RESOURCES":
             what = f"has too little free memory, or was lost ({code})"
+        elif code == "BUILD_PROGRAM_FAILURE":
+            complaints = [line for line in str(error).splitlines() if "error:" in line]
+            what = f"cannot compile the kernels ({(complaints or [code])[0].strip()}): update its driver"
         else:
             what = f"refused ({code} in {error.routine})"
         raise DeviceError(f"OpenCL device {device.name} {what}") from error
