@@ -244,10 +244,10 @@ def test_a_corrupt_variance_spoils_its_frame_alone():
 def test_the_bits_do_not_depend_on_the_batch(single, monkeypatch):
     monkeypatch.setattr(opencl_frames, "FRAMES", AT_ONCE)
     rng = np.random.default_rng(11)
-    table = opencl.Table(table_of(rng, 4321, 100), single=single)
+    table = opencl.Table(entries := table_of(rng, 4321, 100), single=single)
     frames = batch_of(rng, 16, 4321, "i4")
     given = arguments(rng, 4321, invalid=np.array([[-2.0, -1.0], [60.0, np.inf]]))
-    whole = opencl.integrate(table, frames, **given)
+    whole = assert_twin(entries, frames, single=single, table=table, **given)
     for order in ([0], [5, 3], range(15, 3, -1), [7] * 9, rng.permutation(16), [*range(16)] * 3):
         part = opencl.integrate(table, [frames[i] for i in order], **given)
         at = np.array(list(order))
