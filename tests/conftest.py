@@ -1,10 +1,15 @@
 import os
+import sys
 from pathlib import Path
+from types import ModuleType, SimpleNamespace
 
 import pytest
 from hypothesis import settings
 
 import aureole
+from aureole.errors import DeviceError
+from aureole.kernels import opencl_device, reference, registry
+from aureole.kernels.opencl_device import Device
 
 settings.register_profile("aureole", deadline=None, derandomize="CI" in os.environ, print_blob=True)
 settings.load_profile("aureole")
@@ -32,3 +37,41 @@ def map_geometry() -> aureole.Geometry:
         tilt_plane_rotation=67.409,
         wavelength=3.344e-11,
     )
+
+
+@pytest.fixture
+def card(monkeypatch) -> SimpleNamespace:
+    """A graphics card, as far as anything but its kernels is concerned: the reference does its sums.
+
+    `before` is called with each batch of frames; `memory` is how many entries of a table it takes, and `room`
+    whether it takes frames besides.
+    """
+    state = SimpleNamespace(before=lambda frames: None, memory=10**9, room=True)
+
+    class Table:
+        lanes = 2
+
+        def __init__(self, entries, threads=None, device=None):
+            if entries.bins.size > state.memory:
+                raise DeviceError("OpenCL device Card has too little memory")
+            self.entries = entries
+
+        def check_room(self):
+            if not state.room:
+                raise DeviceError("OpenCL device Card has too little memory for a frame")
+
+    def integrate(table, frames, **options):
+        state.before(frames)
+        return reference.integrate(table.entries, frames, **options)
+
+    def deviations(table, frames, **options):
+        return reference.deviations(table.entries, frames, **options)
+
+    module = ModuleType("card_of_the_tests")
+    module.Table, module.integrate, module.deviations = Table, integrate, deviations
+    monkeypatch.setitem(sys.modules, module.__name__, module)
+    for operation, name in (("table", "Table"), ("integrate", "integrate"), ("deviations", "deviations")):
+        monkeypatch.setitem(registry._ROWS, (operation, "opencl"), f"{module.__name__}:{name}")
+    one = Device(0, "Card", "Tests", "gpu", 1 << 30, True, None)
+    monkeypatch.setattr(opencl_device, "devices", lambda: [one])
+    return state

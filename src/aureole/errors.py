@@ -9,11 +9,12 @@
     │   ├── SpecError       a request that cannot be met: ranges, shapes, units, options
     │   └── FormatError     a file that is not what it should be, as a whole
     ├── OutputError         a result that cannot be written
+    ├── DeviceError         no OpenCL device, or one that is too small or was lost
     └── FrameError          one frame of a series cannot be used; the series goes on
         ├── FrameMissing    it is not there
         └── FrameCorrupt    it is there and is not what it promises
 
-Commands exit with 2 on the first two branches, and with 1 when a run finished with frames that it could
+Commands exit with 2 on the first three branches, and with 1 when a run finished with frames that it could
 not use.
 """
 
@@ -51,6 +52,10 @@ class FormatError(InputError):
 
 class OutputError(AureoleError):
     """A result that cannot be written."""
+
+
+class DeviceError(AureoleError):
+    """A computing device that cannot be used: none is there, it has too little memory, or it was lost."""
 
 
 class FrameError(AureoleError):

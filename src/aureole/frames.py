@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from enum import IntEnum
 from errno import ESTALE
+from io import BufferedReader
 from pathlib import Path
 from typing import NamedTuple, Protocol
 
@@ -48,14 +50,28 @@ class FilePart(NamedTuple):
 
     def read(self) -> bytes:
         """Read all of it; shorter where the file ends before, OSError where it cannot be read or changed."""
+        with self._opened() as file:
+            return file.read(self.nbytes)
+
+    def read_into(self, memory: NDArray[np.uint8]) -> None:
+        """Read all of it into memory of its size; OSError as for `read`, and where the file ends before."""
+        with self._opened() as file:
+            done = 0
+            while done < self.nbytes:
+                got = file.readinto(memory[done:].data)
+                if got == 0:
+                    raise OSError(ESTALE, CHANGED)
+                done += got
+
+    @contextmanager
+    def _opened(self) -> Iterator[BufferedReader]:
         # without O_NONBLOCK, a named pipe in the place of the file would wait for ever
         descriptor = os.open(self.path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
         with os.fdopen(descriptor, "rb") as file:
             self._check(descriptor)
             file.seek(self.offset)
-            data = file.read(self.nbytes)
+            yield file
             self._check(descriptor)
-        return data
 
     def _check(self, descriptor: int) -> None:
         if _identity(os.fstat(descriptor)) != self[3:]:

@@ -7,12 +7,19 @@ import pytest
 
 import aureole
 from aureole.azimuthal.table import build_entries
+from aureole.errors import DeviceError
+from aureole.kernels.opencl_device import choose
 
 SHAPE = (24, 31)
 
 
-@pytest.fixture(params=["reference", "cpu"])
+@pytest.fixture(params=["reference", "cpu", "opencl"])
 def backend(request):
+    if request.param == "opencl":
+        try:
+            choose(None)
+        except DeviceError as error:
+            pytest.skip(str(error))
     return request.param
 
 

@@ -91,7 +91,7 @@ def test_what_a_plan_refuses(options, message):
 
 
 def test_unknown_backend():
-    with pytest.raises(SpecError, match="unknown backend 'abacus': known are auto, cpu, reference"):
+    with pytest.raises(SpecError, match="unknown backend 'abacus': known are auto, cpu, opencl, reference"):
         spec_of().plan("abacus")
 
 

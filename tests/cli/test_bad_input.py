@@ -135,6 +135,8 @@ def test_the_only_frame_of_a_text_is_bad(scan, refused):
         (["--delta-dummy", "1"], "needs a dummy"),
         (["--threads", "0"], "at least one thread"),
         (["--backend", "gpu"], "unknown backend"),
+        (["--backend", "cpu", "--device", "0"], "'cpu' computes on the processor"),
+        (["--device", "no such device"], "OpenCL"),
         (["--energy", "0"], "keV"),
         (["--energy", "12000"], "did you mean 12"),
         (["--energy", "12", "--wavelength", "1e-10"], "not allowed with"),

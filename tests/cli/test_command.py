@@ -19,7 +19,7 @@ from aureole.cli.terminal import guarded, progress_bar
 from aureole.io import write_cbf
 
 VERBS = ("integrate", "info", "plot", "convert", "demo")
-HEAVY = ("numpy", "h5py", "hdf5plugin", "fabio", "scipy", "matplotlib", "rich", "aureole._core")
+HEAVY = ("numpy", "h5py", "hdf5plugin", "fabio", "scipy", "matplotlib", "rich", "pyopencl", "aureole._core")
 
 
 def python(code, *argv):

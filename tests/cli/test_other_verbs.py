@@ -2,6 +2,7 @@
 
 import json
 import os
+import sys
 from dataclasses import replace
 
 import h5py
@@ -119,6 +120,23 @@ def test_info_of_all_detectors(run):
         done = run("info", *arguments)
         assert done.code == 2
         assert "give the name of a file, or --detectors" in done.err
+
+
+def test_info_of_all_devices(run, card):
+    done = run("info", "--devices")
+    assert done.code == 0
+    first, second = done.out.splitlines()
+    assert first == "0  Card (gpu, Tests), 1.0 GiB, double precision"
+    assert "auto takes the first gpu" in second
+    assert run("info", "--devices", "--detectors").code == 2
+
+
+def test_info_of_devices_where_there_are_none(run, monkeypatch):
+    monkeypatch.setitem(sys.modules, "pyopencl", None)
+    done = run("info", "--devices")
+    assert done.code == 0
+    assert "pip install 'aureole[opencl]'" in done.out
+    assert done.out.endswith("--backend auto takes cpu: there is no gpu\n")
 
 
 def test_info_of_a_result(run, scan, result):

@@ -31,7 +31,7 @@ NAMES = {
     "open_frames",
     "subtract",
 }
-HEAVY = ("numpy", "h5py", "hdf5plugin", "scipy", "rich", "matplotlib", "fabio", "aureole._core")
+HEAVY = ("numpy", "h5py", "hdf5plugin", "scipy", "rich", "matplotlib", "fabio", "pyopencl", "aureole._core")
 
 
 def test_public_names_are_these() -> None:

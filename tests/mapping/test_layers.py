@@ -5,6 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from aureole.io.made_by import MadeBy
 from aureole.mapping.layers import Layers
 from aureole.mapping.scan import Scan, ScanAxis, raster
 from aureole.runs.parts import Rows
@@ -21,7 +22,8 @@ def grid(frames, **options):
 def rows_of(frames: range) -> Rows:
     """Return rows whose every value is the number of the frame; sigma is a half more."""
     values = np.repeat(np.array(frames, np.float32)[:, None], BINS, axis=1)
-    return Rows(frames, values, np.zeros(len(frames), np.uint8), values + 0.5, None, {})
+    made_by = MadeBy.nobody(len(frames))
+    return Rows(frames, values, np.zeros(len(frames), np.uint8), made_by, values + 0.5)
 
 
 def all_layers(layers, parts):

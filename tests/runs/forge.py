@@ -16,6 +16,7 @@ import signal
 import sys
 import threading
 from collections import Counter
+from importlib.util import find_spec
 from pathlib import Path
 
 import aureole.cli
@@ -30,6 +31,7 @@ _WARM = (
     "aureole.cli.integrate",
     "aureole.io.positioners",
     "scipy.sparse",
+    *(["pyopencl"] if find_spec("pyopencl") else []),
 )
 
 

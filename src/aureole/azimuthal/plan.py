@@ -19,9 +19,9 @@ from aureole.azimuthal.result import NOT_MERGED, Bins, Cake, Pattern, Sums, conc
 from aureole.azimuthal.robust import robust_sums, variance_of_pixels
 from aureole.azimuthal.spec import IntegrationSpec
 from aureole.azimuthal.table import build_entries
-from aureole.errors import FrameError, SpecError
+from aureole.errors import DeviceError, FrameError, SpecError
+from aureole.kernels.registry import DEVICE, HOST, computed_by, resolve
 from aureole.kernels.registry import backend as find_backend
-from aureole.kernels.registry import resolve
 from aureole.kernels.robust import PixelRows, RobustSums
 from aureole.kernels.sums import BatchSums, Projection
 from aureole.threads import checked_threads, share_of_memory
@@ -30,6 +30,9 @@ F64 = NDArray[np.float64]
 
 BATCH = 16
 """Most frames that go through the table at once."""
+
+DEVICE_BATCH = 64
+"""The same for graphics cards, which need more work at a time."""
 
 ROBUST_BATCH = 8
 """The same for robust averages, which have all pixels of these frames in memory."""
@@ -58,7 +61,12 @@ class Plan:
     ----------
     spec : IntegrationSpec
     backend : str
-        ``"auto"``, ``"cpu"``, or ``"reference"``: NumPy sums the frames, with the same table.
+        ``"cpu"``; ``"opencl"``, for graphics cards; ``"reference"``: NumPy sums the frames, with the same
+        table; or ``"auto"``: ``"opencl"`` where a device is named, or where there is a graphics card that
+        has the memory, unless robust averages are asked for; else ``"cpu"``.
+    device : str, optional
+        On which OpenCL devices: numbers, ``"gpu"`` or parts of names, with commas between them; without it
+        the first graphics card, or else what there is.
     threads : int, optional
         How many make the table; all available cores without it.
 
@@ -67,6 +75,10 @@ class Plan:
     spec : IntegrationSpec
     backend : str
         The one in use, never ``"auto"``.
+    device : str or None
+        As it was asked for.
+    computed_by : str
+        The backend with the names of its devices.
     shape : tuple of int
         Of a frame.
     mask : ndarray of bool, shape (n1, n2)
@@ -76,23 +88,32 @@ class Plan:
     Raises
     ------
     SpecError
-        The shape of a frame is not known, every pixel is masked, no valid pixel lies in the ranges, or there
-        is no such backend.
+        The shape of a frame is not known, every pixel is masked, no valid pixel lies in the ranges, there
+        is no such backend, or it does not do robust averages.
+    DeviceError
+        There is no such device, or it has too little memory.
     """
 
-    def __init__(self, spec: IntegrationSpec, *, backend: str = "auto", threads: int | None = None) -> None:
+    def __init__(
+        self,
+        spec: IntegrationSpec,
+        *,
+        backend: str = "auto",
+        device: str | None = None,
+        threads: int | None = None,
+    ) -> None:
         geometry = shaped(spec)
         threads = checked_threads(threads)
         self.spec = spec
         self.shape = geometry.shape
-        self.backend = resolve(backend)
+        self._passes = 2 if spec.error_model == "azimuthal" and spec.robust is None else 1
+        self.backend, self.device = resolve(backend, device, operations=self._operations), device
         self._detector = geometry.detector
         known = pixels(spec, geometry, threads=threads)
         check_memory(spec, geometry, known.mask, threads=threads)
         self.mask = known.mask
         self.mask.flags.writeable = False
         self._linear, self._quadratic = _rows(known)
-        self._passes = 2 if spec.error_model == "azimuthal" and spec.robust is None else 1
         table = build_entries(
             geometry,
             spec.radial,
@@ -104,17 +125,36 @@ class Plan:
             threads=threads,
         )
         entries = table.entries
-        bins = Bins.of(spec, table.radial, table.azimuthal, backend=self.backend)
+        bins = Bins.of(spec, table.radial, table.azimuthal)
         if entries.bins.size == 0:
             raise SpecError(f"no valid pixel lies in the ranges: {_ranges(spec)}")
-        self._integrate = find_backend("integrate", self.backend)
-        self._deviations = find_backend("deviations", self.backend)
-        self._robust = find_backend("robust", self.backend)
-        self._table = find_backend("table", self.backend)(entries, threads)
-        self._static, one_count = self._project(bins.shape, threads)
-        self.bins = replace(bins, one_count=one_count)
+        # what no frame changes is summed on the processor: plans of one spec have one digest on all devices
+        host = HOST if self.backend == DEVICE else self.backend
+        on_host = find_backend("table", host)(entries, threads)
+        self._static, one_count = self._project(on_host, host, bins.shape, threads)
+        self._table = on_host
         if spec.robust is not None:
             self._table = find_backend("rings", self.backend)(entries, self._pixel_rows())
+        elif self.backend == DEVICE:
+            asked_for = backend != "auto" or device is not None
+            try:
+                self._table = find_backend("table", DEVICE)(entries, threads, device)
+                if not asked_for:
+                    self._table.check_room()
+            except DeviceError:
+                if asked_for:
+                    raise
+                self.backend, self._table = HOST, on_host
+        self.computed_by = computed_by(self.backend, device)
+        self.bins = replace(bins, one_count=one_count, backend=self.computed_by)
+        self._functions = {name: find_backend(name, self.backend) for name in self._operations}
+
+    @property
+    def _operations(self) -> tuple[str, ...]:
+        """What is done to frames."""
+        if self.spec.robust is not None:
+            return ("robust",)
+        return ("integrate", "deviations") if self._passes == 2 else ("integrate",)
 
     @property
     def normalization(self) -> F64:
@@ -135,12 +175,14 @@ class Plan:
             digest.update(b"-" if part is None else np.ascontiguousarray(part).data)
         return digest.hexdigest()
 
-    def _project(self, shape: tuple[int, ...], threads: int) -> tuple[_Static, F64 | None]:
+    def _project(
+        self, table: Any, backend: str, shape: tuple[int, ...], threads: int
+    ) -> tuple[_Static, F64 | None]:
         """Sum what does not depend on frames; with Poisson errors also the variance of one count, Σc²/Σc."""
         wanted = self.spec.error_model == "poisson"
         ones = [None] if wanted else []
-        sums: Projection = find_backend("project", self.backend)(
-            self._table, [*self._linear, *ones], [*self._quadratic, *ones], threads
+        sums: Projection = find_backend("project", backend)(
+            table, [*self._linear, *ones], [*self._quadratic, *ones], threads
         )
         count = sums.count.reshape(shape)
         linear, quadratic = (part.reshape(-1, *shape) for part in (sums.linear, sums.quadratic))
@@ -188,6 +230,8 @@ class Plan:
             These are no frames, or not as many variances or monitor values.
         FrameError
             A frame is missing, corrupt, of another shape, or has a monitor that is not above zero.
+        DeviceError
+            The device was lost, or has too little memory left.
         """
         reading = self._reading(frames, variance, monitor)
         parts = [batch.result.sums for batch in self._good_batches(reading, threads)]
@@ -253,6 +297,12 @@ class Plan:
         robust, n_bins = self.spec.robust is not None, int(np.prod(self.bins.shape))
         limit = BATCH if 8 * BATCH * n_bins <= _BATCH_BYTES and not robust else ROBUST_BATCH
         size = max(1, min(limit, -(-len(reading) // threads)))
+        if self.backend == DEVICE:
+            # a device computes for one thread while it copies the frames of another
+            lanes: int = self._table.lanes
+            threads = max(threads, lanes)
+            most = max(limit, min(DEVICE_BATCH, _BATCH_BYTES // (8 * n_bins)))
+            size = min(most, max(limit, -(-len(reading) // lanes)))
         # twice as many batches as threads are under way, each with some eight numbers a bin
         needed = 2 * 8 * 8 * size * n_bins
         if robust:
@@ -304,7 +354,7 @@ class Plan:
         variances = [item.variance for item in items if item.variance is not None]
         invalid = invalid_in_frames(self.spec, self._detector, frames[0].dtype)
         if self.spec.robust is not None:
-            kept: RobustSums = self._robust(
+            kept: RobustSums = self._functions["robust"](
                 self._table,
                 frames,
                 rule=self.spec.robust,
@@ -313,7 +363,7 @@ class Plan:
                 variance_frames=variances,
             )
             return _good(items, kept.failures, failures), robust_sums(self.spec, kept, self.bins.shape)
-        raw: BatchSums = self._integrate(
+        raw: BatchSums = self._functions["integrate"](
             self._table,
             frames,
             invalid=invalid,
@@ -325,7 +375,7 @@ class Plan:
         good = _good(items, raw.failures, failures)
         sums = self._corrected(raw)
         if self._passes == 2 and good:
-            moments = self._deviations(
+            moments = self._functions["deviations"](
                 self._table,
                 [item.frame for item in good],
                 invalid=invalid,
@@ -404,11 +454,11 @@ class Plan:
         return kind(self.spec, sums, self.bins)
 
     def __reduce__(self) -> tuple[partial[Plan], tuple[IntegrationSpec]]:
-        return partial(Plan, backend=self.backend), (self.spec,)
+        return partial(Plan, backend=self.backend, device=self.device), (self.spec,)
 
     def __repr__(self) -> str:
         rows, columns = self.shape
-        return f"<Plan {self.digest[:12]} on {self.backend} for frames of {rows} x {columns} pixels>"
+        return f"<Plan {self.digest[:12]} on {self.computed_by} for frames of {rows} x {columns} pixels>"
 
 
 def _good(items: list[Item], found: list[FrameError | None], failures: dict[int, FrameError]) -> list[Item]:

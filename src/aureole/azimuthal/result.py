@@ -143,7 +143,7 @@ class Bins:
     one_count : ndarray or None
         With Poisson errors, Σc²/Σc of each bin: the variance that one count in it would have.
     backend : str
-        What computed the sums.
+        What computed the sums: a backend, with the devices that it has.
     """
 
     radial: F64 | None
@@ -319,7 +319,7 @@ class Result(ABC):
                 f"results of shape {self.sums.signal.shape} and {other.sums.signal.shape} cannot be added: "
                 "pool their frames first"
             )
-        backend = ", ".join(sorted({self.bins.backend, other.bins.backend}))
+        backend = ", ".join(sorted({*self.bins.backend.split(", "), *other.bins.backend.split(", ")}))
         return type(self)(self.spec, self.sums.merged(other.sums), replace(self.bins, backend=backend))
 
     def _check_merging(self) -> None:

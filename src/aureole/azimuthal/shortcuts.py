@@ -23,7 +23,8 @@ Range = tuple[float, float]
 class Options(TypedDict, total=False):
     """Fields of `IntegrationSpec` beside geometry and axes, and what `Plan.integrate` takes.
 
-    `azimuthal_unit` is that of the azimuthal axis, ``"chi_deg"`` without it.
+    `azimuthal_unit` is that of the azimuthal axis, ``"chi_deg"`` without it; `backend` and `device` are those
+    of `Plan`.
     """
 
     split: Split
@@ -45,6 +46,8 @@ class Options(TypedDict, total=False):
     robust: Trim | Clip | None
     sample: Sample | None
     azimuthal_unit: str
+    backend: str
+    device: str | None
     efficiency: bool
     variance: FramesLike | None
     monitor: Monitor | None
@@ -80,8 +83,9 @@ def integrate1d(
         In degrees; restricts what is integrated.
     **options
         Fields of `IntegrationSpec` (`split`, `error_model`, `mask`, `dark`, `flat`, `polarization_factor`,
-        `sample`, ...); also `variance` and `monitor`, which `Plan.integrate` describes, and
-        `azimuthal_unit`: what stands in the place of degrees around the beam, such as ``"qoop_nm^-1"``.
+        `sample`, ...); also `variance` and `monitor`, which `Plan.integrate` describes, `backend` and
+        `device`, which `Plan` does, and `azimuthal_unit`: what stands in the place of degrees around the
+        beam, such as ``"qoop_nm^-1"``.
 
     Returns
     -------
@@ -151,10 +155,11 @@ def _integrate(
         geometry = geometry.with_shape(image.shape[-2:])
     fields: dict[str, Any] = dict(options)
     given = {name: fields.pop(name, None) for name in ("variance", "monitor")}
-    plan = _plan(IntegrationSpec(geometry, radial=radial, azimuthal=azimuthal, **fields))
+    where = fields.pop("backend", "auto"), fields.pop("device", None)
+    plan = _plan(IntegrationSpec(geometry, radial=radial, azimuthal=azimuthal, **fields), *where)
     return plan.integrate(image, **given)
 
 
 @lru_cache(maxsize=2)
-def _plan(spec: IntegrationSpec) -> Plan:
-    return spec.plan()
+def _plan(spec: IntegrationSpec, backend: str, device: str | None) -> Plan:
+    return spec.plan(backend, device=device)

@@ -64,7 +64,7 @@ class SparsePlan:
     picking : Picking, optional
         What stands out.
     backend : str
-        ``"auto"``, ``"cpu"``, or ``"reference"``.
+        ``"auto"``, ``"cpu"``, or ``"reference"``; there is none for graphics cards.
     threads : int, optional
         How many make the table; all available cores without it.
 
@@ -95,7 +95,7 @@ class SparsePlan:
         geometry = shaped(spec)
         threads = checked_threads(threads)
         self.spec, self.picking, self.shape = spec, picking or Picking(), geometry.shape
-        self.backend = resolve(backend)
+        self.backend = resolve(backend, operations=("pick",))
         self._clip = clip
         self._detector = geometry.detector
         known = pixels(spec, geometry, threads=threads)

@@ -184,24 +184,28 @@ class IntegrationSpec:
     def __hash__(self) -> int:
         return hash(self.digest)
 
-    def plan(self, backend: str = "auto", threads: int | None = None) -> Plan:
+    def plan(self, backend: str = "auto", threads: int | None = None, *, device: str | None = None) -> Plan:
         """Compile this into a `Plan`: the look-up table and all that does not change from frame to frame.
 
         Parameters
         ----------
         backend : str
-            ``"auto"``, ``"cpu"``, or ``"reference"``: NumPy sums the frames, with the same table.
+            ``"auto"``, ``"cpu"``, ``"opencl"``, or ``"reference"``: see `Plan`.
         threads : int, optional
             How many to use for making the table; all available cores without it.
+        device : str, optional
+            On which OpenCL devices: see `Plan`.
 
         Raises
         ------
         SpecError
-            The shape of a frame is not known, or no valid pixel lies in the ranges.
+            The shape of a frame is not known, no valid pixel lies in the ranges, or the backend cannot do it.
+        DeviceError
+            There is no such device, or it has too little memory.
         """
         from aureole.azimuthal.plan import Plan
 
-        return Plan(self, backend=backend, threads=threads)
+        return Plan(self, backend=backend, device=device, threads=threads)
 
     def to_json(self) -> str:
         """Return the canonical JSON; arrays stand in it as name, shape, dtype and SHA-256."""

@@ -131,9 +131,7 @@ def _add_integrate(steps: argparse._SubParsersAction[Any]) -> None:
         description=_INTEGRATE,
         epilog=_INTEGRATE_EPILOG,
     )
-    parser.set_defaults(
-        run=integrate, workers=None, scheduler=None, part_frames=None, virtual=False, backend="auto"
-    )
+    parser.set_defaults(run=integrate, workers=None, scheduler=None, part_frames=None, virtual=False)
     parser.set_defaults(pyfai_config=None, geometry=None, fields={}, config_notes=())
     files = parser.add_argument_group("files")
     inputs.add_frames(files)

@@ -20,14 +20,15 @@ they lie), a PONI file (geometry, beam centre, energy), the file of a detector (
 .spline or .geom), sparse frames (how many pixels are kept), or a result (axes, spec, how it
 went with each frame; of a map or a tomogram also its shape, images and rotation axis; of
 many positions of the detector what changes between them). Or list the detectors that are
-known by name."""
+known by name, or the OpenCL devices of this machine."""
 
 _EPILOG = """\
 examples:
   aureole info run_master.h5
   aureole info detector.poni
   aureole info patterns.h5
-  aureole info --detectors"""
+  aureole info --detectors
+  aureole info --devices"""
 
 _TOLD = 12
 """How many header entries, links or bad frames are listed."""
@@ -37,7 +38,7 @@ def add_parser(verbs: argparse._SubParsersAction[Any]) -> None:
     """Add this verb."""
     parser = verbs.add_parser(
         "info",
-        usage="aureole info FILE | --detectors",
+        usage="aureole info FILE | --detectors | --devices",
         help="what a file is",
         description=_DESCRIPTION,
         epilog=_EPILOG,
@@ -50,16 +51,24 @@ def add_parser(verbs: argparse._SubParsersAction[Any]) -> None:
         help="frames (a file, folder, pattern or file.h5::/path), PONI, detector or result",
     )
     parser.add_argument("--detectors", action="store_true", help="list the detectors that are known by name")
+    parser.add_argument(
+        "--devices", action="store_true", help="list the OpenCL devices, and say what --backend auto takes"
+    )
 
 
 def run(args: argparse.Namespace) -> int:
     """Tell."""
-    if args.detectors == (args.file is not None):
-        raise SpecError("give the name of a file, or --detectors")
+    if args.detectors + args.devices + (args.file is not None) != 1:
+        raise SpecError("give the name of a file, or --detectors, or --devices")
     if args.detectors:
         from aureole.cli.tell_geometry import known_detectors
 
         print("\n".join(known_detectors()))
+        return 0
+    if args.devices:
+        from aureole.cli.tell_devices import device_lines
+
+        print("\n".join(device_lines()))
         return 0
     title, lines = _describe(args.file)
     text = [title, *(f"  {key:<16} {value}".rstrip() for key, value in lines)]
@@ -119,11 +128,16 @@ def _unfinished(name: str) -> Lines | None:
     manifest = Manifest.load(directory)
     if manifest is None:
         return None
-    done = len(Parts(directory, manifest.run).listed())
+    parts = Parts(directory, manifest.run)
+    done, made_by = len(parts.listed()), parts.made_by(manifest.parts)
     command = " ".join(manifest.command.get("argv", ())) or "from Python"
     lines = [
-        ("parts", f"{done} of {len(manifest.parts)} are there, of {manifest.part_frames} frames each"),
+        (
+            "parts",
+            f"{done} of {len(manifest.parts)} are there, of {manifest.part_frames} frames each",
+        ),
         ("frames", str(manifest.request["frames"])),
+        *(("by", f"{name}: {frames}") for name, frames in made_by.told()),
         ("begun by", command),
         ("goes on with", f"aureole resume {directory.with_suffix('')}"),
     ]

@@ -155,6 +155,24 @@ def add_wait(group: argparse._ActionsContainer) -> None:
     )
 
 
+def add_backend(group: argparse._ActionsContainer, *, default: str | None) -> None:
+    """Add ``--backend`` and ``--device``."""
+    group.add_argument(
+        "--backend",
+        default=default,
+        metavar="NAME",
+        help="auto, cpu, opencl (graphics cards), or reference (slow NumPy sums over the same table, to "
+        f"compare); {'auto takes' if default else 'default: as the run was begun; auto takes'} a graphics "
+        "card where there is one, but the processor for robust averages",
+    )
+    group.add_argument(
+        "--device",
+        metavar="WHICH",
+        help="OpenCL device: its number or a part of its name ('aureole info --devices' lists them), several "
+        "with commas, or gpu for all graphics cards (default: the first)",
+    )
+
+
 def command(args: argparse.Namespace) -> dict[str, object]:
     """Return how to begin the same run again, for `aureole resume`."""
     return {"argv": args.argv, "cwd": os.getcwd()}  # noqa: PTH109

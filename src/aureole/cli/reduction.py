@@ -49,7 +49,8 @@ class Reduction:
 
     def plan(self) -> Plan:
         """Make the table."""
-        return self.spec.plan(self._args.backend, threads=self._args.threads)
+        args = self._args
+        return self.spec.plan(args.backend, device=args.device, threads=args.threads)
 
     def options(self, progress: Progress | None) -> RunOptions:
         """Return how the run is carried out."""

@@ -40,12 +40,7 @@ def add_options(parser: argparse.ArgumentParser, *, output: str, cakes: bool) ->
     inputs.add_running(running)
     inputs.add_run(running)
     add_cluster(running)
-    running.add_argument(
-        "--backend",
-        default="auto",
-        metavar="NAME",
-        help="auto, cpu, or reference (slow NumPy sums over the same table, to compare)",
-    )
+    inputs.add_backend(running, default="auto")
     inputs.add_site(parser.add_argument_group("for the record"))
     return running
 

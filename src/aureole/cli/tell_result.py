@@ -164,6 +164,9 @@ def _reduction(result: StoredRun) -> Lines:
         yield from detector_lines(geometry.detector)
         yield from moving_lines(result.positions)
     yield "made by", "{program} {version}, {date}".format(**result.facts)
+    if result.made_by is not None:
+        for place, (name, frames) in enumerate(result.made_by.told()):
+            yield ("computed by" if place == 0 else ""), f"{name}: {frames}"
     yield "from", f"{len(result.sources)} file{'s' * (len(result.sources) != 1)}"
     yield from (("", source) for source in result.sources[:2])
     for index, status, message in result.issues(_TOLD):

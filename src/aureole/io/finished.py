@@ -29,8 +29,8 @@ class Finished(NamedTuple):
         Whether the patterns lie in the parts of the run.
     command : dict
         How the run was begun; empty if from Python.
-    table : tuple of str
-        Digest of the table that made the patterns, and on which backend.
+    table : str
+        Digest of the table that made the patterns.
     patterns : str
         SHA-256 of what was asked for of the patterns alone.
     """
@@ -40,7 +40,7 @@ class Finished(NamedTuple):
     status: NDArray[np.uint8]
     virtual: bool
     command: dict[str, Any]
-    table: tuple[str, str]
+    table: str
     patterns: str
 
 
@@ -68,7 +68,7 @@ def read_finished(path: str | Path) -> Finished | None:
                 status,
                 bool(process["input/virtual"][()]),
                 json.loads(_text(process, "command")),
-                (_text(process, "plan_sha256"), _text(process, "backend")),
+                _text(process, "plan_sha256"),
                 _text(process, "patterns_sha256"),
             )
     except (*TROUBLES, AttributeError, FormatError):

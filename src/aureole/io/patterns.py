@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from aureole.errors import SpecError
+from aureole.io.made_by import MadeBy
 from aureole.io.nexus import Source, source_name, write_source_facts
 from aureole.io.pattern_layout import PatternLayout, check_layout, write_skeleton
 from aureole.io.pending_hdf5 import PendingHdf5
@@ -118,6 +119,11 @@ class PatternWriter:
         """Write what is known of the sources now."""
         with self._pending.writing() as file:
             write_source_facts(file["entry/reduction"], sources)
+
+    def write_made_by(self, made_by: MadeBy) -> None:
+        """Write which backend made each row."""
+        with self._pending.writing() as file:
+            made_by.write(file["entry"])
 
     def point_at(self, parts: Mapping[range, Path]) -> None:
         """Make the rows virtual: let them be those of other files, whose frames are marked as done.

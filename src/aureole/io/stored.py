@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from aureole.errors import FormatError
 from aureole.io.hdf5_files import TROUBLES, open_file, why
+from aureole.io.made_by import MadeBy
 from aureole.io.status import FrameStatus
 from aureole.units import UNITS
 
@@ -76,6 +77,8 @@ class StoredRun(ABC):
         Name of the detector.
     wavelength : float or None
         In metres.
+    made_by : MadeBy or None
+        Which backend made the pattern of each frame, where it is known.
 
     Raises
     ------
@@ -117,6 +120,9 @@ class StoredRun(ABC):
             raise ValueError("frame_status holds unknown states")
         self._messages = stored(entry, "frame_message", "O", self.status.shape)
         self._messages.asstr()
+        self.made_by = MadeBy.read(entry)
+        if self.made_by is not None and self.made_by.numbers.shape != self.status.shape:
+            raise ValueError("frame_backend is of another number of frames")
         self._arrays: h5py.Group | None = process["input"].get("arrays")
         self.sources = [str(name) for name in process["sources"].asstr()[()]]
         self.positions = _positions(process["input"])

@@ -20,7 +20,7 @@ Reference = tuple[NDArray[np.float64], NDArray[np.float64]]
 """Radial positions and intensities of the pattern of a phase."""
 _TAKEN = (
     *("entry", "title", "data", "sinogram", "scan", "instrument", "monitor", "reduction", "reconstruction"),
-    *("frame_status", "frame_message"),
+    *("frame_status", "frame_message", "frame_backend"),
 )
 Images = dict[str, dict[str, Estimate]]
 """By the name of the region, peak or phases: images with their uncertainties, by quantity."""

@@ -119,6 +119,7 @@ class ScanFile:
             if self._monitor is not None:
                 file["entry/monitor/data"][...] = self._monitor
             write_source_facts(file["entry/reduction"], self._run.manifest.sources)
+            self._run.made_by.write(file["entry"])
         self.pending.close(self._verify)
 
     def _verify(self, path: Path) -> None:

@@ -150,9 +150,8 @@ class _Run:
         directory = self._work.parts.directory
         if before.path.parent == directory:
             return Given(task.number, task.frames, task.generation, before.path.absolute())
-        plan = self._work.plan
         path = self._work.parts.publish(
-            task.number, task.generation, before.read(), plan=plan.digest, backend=plan.backend
+            task.number, task.generation, before.read(), plan=self._work.plan.digest
         )
         return Given(task.number, task.frames, task.generation + 1, path.absolute())
 

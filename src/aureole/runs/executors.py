@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from aureole.azimuthal import Batch, Plan
 from aureole.azimuthal.batches import FramesLike, Monitor
+from aureole.errors import DeviceError
 from aureole.frames import EncodedFrame
 from aureole.io.names import shown
 from aureole.io.status import FrameStatus
@@ -157,6 +158,9 @@ class Threads:
                         yield waiting.popleft().result()
                 while waiting:
                     yield waiting.popleft().result()
+            except DeviceError:
+                wait(waiting)  # these parts are done: what goes on elsewhere need not make them again
+                raise
             finally:
                 for future in waiting:
                     future.cancel()
@@ -178,9 +182,7 @@ def publish(work: Work, task: Task, rows: Rows) -> Part:
         new &= task.before.status != FrameStatus.DONE
     late = late_facts((work.frames, work.variance), task.frames, new, work.unsettled)
     rows.late = dict(sorted((late | rows.late).items()))
-    path = work.parts.publish(
-        task.number, task.generation, rows, plan=work.plan.digest, backend=work.plan.backend
-    )
+    path = work.parts.publish(task.number, task.generation, rows, plan=work.plan.digest)
     return Part(path, rows)
 
 
@@ -208,7 +210,8 @@ def _integrated(
             first = batch.frames.start
             while first < batch.frames.stop:
                 stop = min(batch.frames.stop, int(ends[current]))
-                _fill(rows, batch, todo, range(first, stop))
+                at = _fill(rows, batch, todo, range(first, stop))
+                rows.made_by.put(at, work.plan.computed_by)
                 first = stop
                 if stop == ends[current]:
                     yield tasks[current], rows
@@ -230,8 +233,8 @@ def _begun(work: Work, task: Task) -> Rows:
     )
 
 
-def _fill(rows: Rows, batch: Batch, todo: NDArray[np.intp], places: range) -> None:
-    """Put the frames of a batch that are at these places of the series into rows."""
+def _fill(rows: Rows, batch: Batch, todo: NDArray[np.intp], places: range) -> NDArray[np.intp]:
+    """Put the frames of a batch that are at these places of the series into rows; return which are done."""
     mine = slice(*np.searchsorted(batch.rows, (places.start, places.stop)))
     at = todo[batch.rows[mine]] - rows.frames.start
     # what float32 cannot hold is infinite
@@ -249,6 +252,7 @@ def _fill(rows: Rows, batch: Batch, todo: NDArray[np.intp], places: range) -> No
             issue = FrameIssue.of(int(todo[place]), error)
             rows.status[issue.index - rows.frames.start] = issue.status
             rows.messages[issue.index] = shown(f"{issue.name}: {issue.reason}")
+    return at
 
 
 class _Chosen:

@@ -30,8 +30,9 @@ class Folder:
         What is asked for now.
     files : Files
         Where its frames lie.
-    table : (str, str)
-        Digest of the table that makes patterns now, and on which backend.
+    table : str
+        Digest of the table that makes patterns now. Parts of another backend have the same: what the same
+        coefficients sum to differs in rounding alone.
 
     Attributes
     ----------
@@ -44,7 +45,7 @@ class Folder:
         Whether it is there, as far as this process knows.
     """
 
-    def __init__(self, path: Path, wanted: Manifest, files: Files, table: tuple[str, str]) -> None:
+    def __init__(self, path: Path, wanted: Manifest, files: Files, table: str) -> None:
         self.path = path
         self.manifest = self._wanted = wanted
         self.notes: list[str] = []
@@ -143,7 +144,7 @@ class Folder:
             except (OSError, ValueError) as error:
                 self.notes.append(f"{path.name} is damaged ({error}): it is made again")
                 continue
-            if (label.plan, label.backend) != self._table:
+            if label.plan != self._table:
                 self.notes.append(f"{path.name} was made with another look-up table: it is made again")
                 continue
             before = Before.of(path, rows, partial(parts.again, path, number, frames))

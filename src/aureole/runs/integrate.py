@@ -115,6 +115,7 @@ def _write(plan: Plan, run: Run, options: RunOptions) -> None:
         if monitor is not None:
             writer.write_monitor(monitor)
         writer.write_sources(run.manifest.sources)
+        writer.write_made_by(run.made_by)
         writer.close(lambda path: _verify(path, checksums))
 
 
@@ -155,6 +156,7 @@ def _to_text(plan: Plan, frames: Frames, output: Path, options: RunOptions) -> R
     header = [
         frames.name(0),
         *(f"{key}: {value}" for key, value in options.parameters.items()),
+        f"backend: {plan.computed_by}",
         f"spec: {plan.spec.to_json()}",
     ]
     write_text(

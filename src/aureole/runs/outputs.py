@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from aureole.azimuthal import Plan
+from aureole.io.made_by import MadeBy
 from aureole.io.nexus import Provenance
 from aureole.runs.parts import Rows
 from aureole.runs.report import RunOptions
@@ -23,7 +24,7 @@ def provenance(plan: Plan, run: Run, options: RunOptions) -> Provenance:
     parameters = {
         "error_model": spec.error_model or "none",
         "split": spec.split,
-        "backend": plan.backend,
+        "backend": plan.computed_by,
         "spec_sha256": spec.digest,
         "plan_sha256": plan.digest,
         "request_sha256": run.request,
@@ -50,7 +51,10 @@ def rows_in(
     texts = entry["frame_message"].asstr(errors="replace")
     messages = {frames[row]: str(texts[frames[row]]) for row in np.flatnonzero(status)}
     monitor = entry["monitor/data"][part] if "monitor" in entry else None
-    return Rows(frames, intensity, status, sigma, monitor, messages)
+    made_by = MadeBy.read(entry, part)
+    if made_by is None:
+        raise ValueError("it is not known what made its rows")
+    return Rows(frames, intensity, status, made_by, sigma, monitor, messages)
 
 
 def checksum(values: NDArray[np.float32]) -> int:

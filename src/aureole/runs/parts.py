@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from io import BytesIO
@@ -23,6 +23,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from aureole.errors import OutputError
+from aureole.io.made_by import MadeBy
 from aureole.io.publish import AlreadyThereError, publication, sweep
 from aureole.io.status import FrameStatus
 from aureole.io.stored_rows import LABEL_BYTES, MAGIC
@@ -48,6 +49,8 @@ class Rows:
         What each was divided by.
     status : ndarray of uint8, shape (len(frames),)
         A `FrameStatus` each.
+    made_by : MadeBy
+        Which backend made each.
     messages : dict of int to str
         Name and reason of each frame that is not done, by its number in the series.
     late : dict of int to (int, int)
@@ -58,6 +61,7 @@ class Rows:
     frames: range
     intensity: F32
     status: NDArray[np.uint8]
+    made_by: MadeBy
     sigma: F32 | None = None
     monitor: NDArray[np.float64] | None = None
     messages: dict[int, str] = field(default_factory=dict)
@@ -71,6 +75,7 @@ class Rows:
             frames,
             np.full(shape, np.nan, np.float32),
             np.full(len(frames), FrameStatus.PENDING, np.uint8),
+            MadeBy.nobody(len(frames)),
             np.full(shape, np.nan, np.float32) if sigma else None,
             np.full(len(frames), np.nan) if monitor else None,
         )
@@ -84,11 +89,10 @@ class Rows:
 
 
 class Label(NamedTuple):
-    """What a part says of itself: whose it is, the digest of the table that made it, and on which backend."""
+    """What a part says of itself: whose it is, and the digest of the table that made it."""
 
     owner: str
     plan: str
-    backend: str
 
 
 class Parts:
@@ -105,7 +109,7 @@ class Parts:
         self.directory = directory
         self.run = run
 
-    def publish(self, number: int, generation: int, rows: Rows, *, plan: str, backend: str) -> Path:
+    def publish(self, number: int, generation: int, rows: Rows, *, plan: str) -> Path:
         """Write a part, read it back, give it its name, and return its path.
 
         Of two processes that make the same part one comes first, and both are content: its bits are the same.
@@ -115,8 +119,8 @@ class Parts:
         ----------
         number, generation : int
         rows : Rows
-        plan, backend : str
-            Digest of the table that made it, and on what.
+        plan : str
+            Digest of the table that made it.
 
         Raises
         ------
@@ -124,7 +128,7 @@ class Parts:
             The disk refuses, or reads back something else.
         """
         owner = self._owner(number)
-        data = _format(rows, Label(owner, plan, backend))
+        data = _format(rows, Label(owner, plan))
         while True:
             path = self.directory / f"part-{number:06d}-{owner}-g{generation}.h5"
             try:
@@ -178,6 +182,17 @@ class Parts:
         except (LookupError, TypeError) as error:
             raise ValueError(f"{error} is not as it should be") from None
 
+    def made_by(self, ranges: Sequence[range]) -> MadeBy:
+        """Return which backend made the frames of the newest parts that are sound; `ranges` of all parts."""
+        found = MadeBy.nobody(ranges[-1].stop)
+        for number, generations in sorted(self.listed().items()):
+            for generation in sorted(generations, reverse=True):
+                with suppress(OSError, ValueError, IndexError):
+                    _, rows = self.read(generations[generation], number, ranges[number])
+                    found.take(rows.frames.start, rows.made_by)
+                    break
+        return found
+
     def again(self, path: Path, number: int, frames: range) -> Rows:
         """Read a part that was sound; raises `OutputError` if it is not any more."""
         try:
@@ -230,6 +245,7 @@ def _format(rows: Rows, label: Label) -> bytearray:
         file.attrs["frames"] = (rows.frames.start, rows.frames.stop)
         for name, values in rows.arrays():
             file[name] = values
+        rows.made_by.write(file)
         file["bad_frames"] = np.array(list(rows.messages), np.int64)
         file.create_dataset("messages", data=list(rows.messages.values()), dtype=h5py.string_dtype())
         if rows.late:
@@ -243,7 +259,7 @@ def _format(rows: Rows, label: Label) -> bytearray:
 
 def _read(path: Path, owner: str, frames: range) -> tuple[Label, Rows]:
     data = path.read_bytes()
-    magic, checksum, *label = data[:LABEL_BYTES].decode("ascii", "replace").split() or [""] * 5
+    magic, checksum, *label = data[:LABEL_BYTES].decode("ascii", "replace").split() or [""] * 4
     if magic != MAGIC or hashlib.sha256(memoryview(data)[LABEL_BYTES:]).hexdigest() != checksum:
         raise ValueError("its checksum is wrong")
     if label[0] != owner:
@@ -252,8 +268,11 @@ def _read(path: Path, owner: str, frames: range) -> tuple[Label, Rows]:
         if tuple(file.attrs["frames"]) != (frames.start, frames.stop):
             raise ValueError(f"it has the frames {file.attrs['frames']}")
         arrays = {name: file[name][()] for name in _ARRAYS if name in file}
+        made_by = MadeBy.read(file)
         numbers, texts = file["bad_frames"][()], file["messages"].asstr()[()]
         late = file["late_sources"][()] if "late_sources" in file else ()
+    if made_by is None:
+        raise ValueError("it does not say what made it")
     messages = {int(number): str(text) for number, text in zip(numbers, texts, strict=True)}
     facts = {int(number): (int(size), int(time)) for number, size, time in late}
-    return Label(*label), Rows(frames, **arrays, messages=messages, late=facts)
+    return Label(*label), Rows(frames, **arrays, made_by=made_by, messages=messages, late=facts)

@@ -17,8 +17,9 @@ from time import perf_counter
 import numpy as np
 
 from aureole.azimuthal import Plan
-from aureole.errors import OutputError
+from aureole.errors import DeviceError, OutputError
 from aureole.io.finished import Finished, read_finished
+from aureole.io.made_by import MadeBy
 from aureole.io.names import shown
 from aureole.io.series import Frames
 from aureole.io.status import FrameStatus
@@ -64,6 +65,8 @@ class Run:
         How it went with each frame so far.
     messages : dict of int to str
         Name and reason of the frames that are not done.
+    made_by : MadeBy
+        Which backend made the others.
     reused : int
         How many frames were taken from parts of before.
     notes : list of str
@@ -106,13 +109,13 @@ class Run:
 
     def _reset(self) -> None:
         """Be at the beginning."""
-        table = self._plan.digest, self._plan.backend
-        self._folder = Folder(self.directory, self._wanted, self._files, table)
+        self._folder = Folder(self.directory, self._wanted, self._files, self._plan.digest)
         self.manifest = self._wanted
         self._tasks: list[Task] = []
         self._late: dict[range, Late] = {}
         self.status = np.full(len(self._frames), FrameStatus.PENDING, np.uint8)
         self.messages: dict[int, str] = {}
+        self.made_by = MadeBy.nobody(len(self._frames))
         self.reused = 0
         self.notes: list[str] = []
         self.replaces = self._options.overwrite
@@ -157,7 +160,7 @@ class Run:
 
     def _has_rows(self, found: Finished) -> bool:
         """Whether the rows of an output are those that would be made now."""
-        return not found.virtual and found.table == (self._plan.digest, self._plan.backend)
+        return not found.virtual and found.table == self._plan.digest
 
     def carry_out(self, write: Callable[[], None]) -> RunReport:
         """Make the output, unless it is there already, and return the report.
@@ -257,6 +260,9 @@ class Run:
         if tasks:
             yield from self._made(tasks, done)
         self._take_note_of_sources()
+        makers = list(self.made_by.told())
+        if len(makers) > 1:
+            self.notes += [f"{name} made {frames}" for name, frames in makers]
 
     def _stored_again(self, frames: range) -> Rows:
         """Read rows of an earlier output that were there."""
@@ -284,9 +290,15 @@ class Run:
             strict=options.strict,
         )
         executor = options.executor or Threads(options.threads)
-        with closing(executor.run(work, tasks, tell)) as made:
-            for part in made:
-                yield self._noted(part)
+        try:
+            with closing(executor.run(work, tasks, tell)) as made:
+                for part in made:
+                    yield self._noted(part)
+        except DeviceError as error:
+            if not self._folder.parts.listed():
+                raise
+            on = f"'aureole resume {self.output} --backend cpu'" if options.command else "a plan of the CPU"
+            raise DeviceError(f"{error}; {on} goes on with what was done") from None
 
     def _take_note_of_sources(self) -> None:
         """Put down what the files were that came on the way, as the parts know it."""
@@ -302,6 +314,7 @@ class Run:
         rows = part.rows
         self.status[rows.frames.start : rows.frames.stop] = rows.status
         self.messages |= rows.messages
+        self.made_by.take(rows.frames.start, rows.made_by)
         if rows.late:
             self._late[rows.frames] = rows.late
         return part

@@ -55,7 +55,7 @@ class Order(WorkerPlugin):  # type: ignore[misc]
         plan = work.plan
         # not the plan itself, which would be made with all threads of the machine at once in each worker
         content = (
-            *(plan.spec, plan.backend, work.frames, work.variance, work.monitor),
+            *(plan.spec, plan.backend, plan.device, work.frames, work.variance, work.monitor),
             *(parts, work.unsettled, work.strict),
         )
         files = [*_witnesses(work.frames), *_witnesses(work.variance)]
@@ -92,8 +92,8 @@ class Order(WorkerPlugin):  # type: ignore[misc]
         for path in self._files:
             if what_is(path) == "nothing":
                 raise InputError(f"{path} is not seen there: all machines must see the frames")
-        spec, backend, frames, variance, monitor, parts, unsettled, strict = loads(self._pickled)
-        plan = spec.plan(backend, threads=self._threads)
+        spec, backend, device, frames, variance, monitor, parts, unsettled, strict = loads(self._pickled)
+        plan = spec.plan(backend, device=device, threads=self._threads)
         if plan.digest != self._digest:
             raise InputError(
                 "another look-up table is made there, since the processor or the mathematical library is "

@@ -1,0 +1,184 @@
+"""OpenCL devices: found, chosen, refused in one line, and the memory that is kept on them."""
+
+import os
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+
+from aureole.errors import DeviceError
+from aureole.kernels import opencl_device
+from aureole.kernels.opencl_device import Context, Device, Lane, choose, devices, told
+
+cl = pytest.importorskip("pyopencl")
+
+GIB = 1 << 30
+MACHINE = [
+    Device(0, "Xeon", "Portable Computing Language", "cpu", 64 * GIB, True, None),
+    Device(1, "GeForce RTX", "NVIDIA CUDA", "gpu", 24 * GIB, True, None),
+    Device(2, "Iris", "Intel(R) OpenCL Graphics", "gpu", 8 * GIB, False, None),
+    Device(3, "Xeon", "Intel(R) OpenCL", "cpu", 64 * GIB, True, None),
+]
+
+
+@pytest.fixture
+def machine(monkeypatch):
+    monkeypatch.setattr(opencl_device, "devices", lambda: MACHINE)
+
+
+@pytest.mark.parametrize(
+    ("wish", "numbers"),
+    [
+        (None, [1]),
+        ("0", [0]),
+        ("gpu", [1, 2]),
+        ("GPU,0", [1, 2, 0]),
+        ("iris, geforce", [2, 1]),
+        ("1,gpu,nvidia", [1, 2]),
+        ("portable", [0]),
+    ],
+)
+def test_a_wish_is_met(machine, wish, numbers):
+    assert [device.number for device in choose(wish)] == numbers
+
+
+@pytest.mark.parametrize(
+    ("wish", "says"),
+    [
+        ("4", "no OpenCL device fits '4'"),
+        ("radeon", "no OpenCL device fits 'radeon'"),
+        ("accelerator", "no OpenCL device fits"),
+        ("xeon", "several OpenCL devices fit 'xeon'"),
+        ("cpu", "several OpenCL devices fit 'cpu'"),
+        ("", "several OpenCL devices fit ''"),
+    ],
+)
+def test_a_wish_that_cannot_be_met_lists_what_there_is(machine, wish, says):
+    with pytest.raises(DeviceError) as error:
+        choose(wish)
+    assert str(error.value).startswith(says)
+    assert "1: GeForce RTX (gpu, NVIDIA CUDA); 2: Iris" in str(error.value)
+    assert "\n" not in str(error.value)
+
+
+def test_without_a_wish_a_machine_without_gpu_takes_the_next_best(monkeypatch):
+    card = replace(MACHINE[1], kind="accelerator")
+    monkeypatch.setattr(opencl_device, "devices", lambda: [MACHINE[0], card])
+    assert choose(None) == [card]
+    monkeypatch.setattr(opencl_device, "devices", lambda: [MACHINE[0], MACHINE[3]])
+    assert choose(None) == [MACHINE[0]]
+
+
+def test_without_pyopencl_it_says_what_to_install(monkeypatch):
+    monkeypatch.setitem(__import__("sys").modules, "pyopencl", None)
+    with pytest.raises(DeviceError, match=r"pip install 'aureole\[opencl\]'"):
+        devices()
+
+
+def test_without_a_platform_it_says_what_to_install(monkeypatch):
+    def none():
+        raise cl.LogicError("clGetPlatformIDs failed: PLATFORM_NOT_FOUND_KHR")
+
+    for listing in (none, list):
+        monkeypatch.setattr(cl, "get_platforms", listing)
+        with pytest.raises(DeviceError, match="no OpenCL device: install the driver"):
+            devices()
+
+
+def test_the_devices_of_this_machine(opencl):
+    there = devices()
+    assert there == devices()
+    assert opencl in there
+    for number, device in enumerate(there):
+        assert device.number == number
+        assert choose(str(number)) == [device]
+        assert device.memory > 1 << 20
+        assert device.kind in opencl_device.KINDS
+
+
+def test_a_context_is_shared_by_threads_and_builds_a_program_once(opencl):
+    with ThreadPoolExecutor(8) as pool:
+        contexts = list(pool.map(lambda _: Context.of(opencl), range(16)))
+        programs = list(pool.map(lambda one: one.program("byte_offset", GROUP=64), contexts))
+    assert len(set(map(id, contexts))) == len(set(map(id, programs))) == 1
+    assert contexts[0].program("byte_offset", GROUP=32) is not programs[0]
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
+@pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")
+def test_a_forked_process_does_not_take_its_parents_context(opencl):
+    theirs = Context.of(opencl)
+    held = threading.Event()
+    done = threading.Event()
+
+    def hold():
+        with Context._lock:
+            held.set()
+            done.wait()
+
+    holder = threading.Thread(target=hold)
+    holder.start()
+    held.wait()
+    child = os.fork()
+    if child == 0:
+        os._exit(Context._lock.locked() or opencl.native in Context._all)
+    done.set()
+    holder.join()
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+    assert Context.of(opencl) is theirs
+
+
+def test_a_lane_keeps_its_memory_and_lets_it_grow(opencl):
+    lane = Lane(Context.of(opencl))
+    first = lane.buffer("a", 1000)
+    assert lane.buffer("a", 10) is first
+    assert lane.nbytes == 1000
+    assert lane.buffer("a", 2000) is not first
+    lane.buffer("b", 0)
+    assert 2000 < lane.nbytes < 2500
+    host = lane.pinned("a", 5000)
+    host[:] = np.arange(5000) % 251
+    assert host.dtype == np.uint8
+    cl.enqueue_copy(lane.queue, lane.buffer("c", 5000), host, is_blocking=False)
+    back = lane.pinned("back", 5000)
+    cl.enqueue_copy(lane.queue, back, lane.buffer("c", 5000), is_blocking=True)
+    np.testing.assert_array_equal(back, np.arange(5000) % 251)
+    assert lane.pinned("a", 100_000).size == 100_000
+    lane.release()
+    assert lane.nbytes == 0
+    assert lane.buffer("a", 10).size == 10
+    lane.release()
+
+
+def test_too_much_memory_is_one_line(opencl):
+    lane = Lane(Context.of(opencl))
+    with pytest.raises(DeviceError, match="has too little free memory") as error:
+        lane.buffer("all", 1 << 60)
+    assert "\n" not in str(error.value)
+    assert lane.nbytes == 0
+
+
+def test_kernels_that_do_not_compile_are_told_in_one_line(opencl):
+    with pytest.raises(
+        DeviceError, match=r"cannot compile the kernels \(.*error:.*\): update its driver$"
+    ) as error:
+        Context.of(opencl).program("byte_offset", GROUP="nonsense")
+    assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("code", "says"),
+    [
+        ("MEM_OBJECT_ALLOCATION_FAILURE", "too little free memory"),
+        ("OUT_OF_RESOURCES", "too little free memory, or was lost"),
+        ("INVALID_COMMAND_QUEUE", "was lost"),
+        ("INVALID_KERNEL_ARGS", "refused"),
+    ],
+)
+def test_what_a_device_refuses_is_told_in_one_line(code, says):
+    record = SimpleNamespace(code=lambda: getattr(cl.status_code, code), routine=lambda: "clFinish")
+    with pytest.raises(DeviceError, match=f"^OpenCL device GeForce RTX .*{says}.*{code}"), told(MACHINE[1]):
+        raise cl.Error(record)
