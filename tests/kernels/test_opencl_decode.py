@@ -25,9 +25,34 @@ CASES = [(dtype, encoding) for dtype in ALL for encoding in Encoding if dtype in
 any_stream = settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
 
 
+class GuardedLane(Lane):
+    """A lane that notices when something is written behind the end of a buffer."""
+
+    def __init__(self, context):
+        super().__init__(context)
+        self.asked = {}
+
+    def buffer(self, name, nbytes):
+        buffer = super().buffer(name, nbytes + len(GUARD))
+        if nbytes and self.asked.get(name) != nbytes:
+            self.asked[name] = nbytes
+            cl.enqueue_copy(self.queue, buffer, GUARD, dst_offset=nbytes)
+        return buffer
+
+    def check(self):
+        for name, nbytes in self.asked.items():
+            behind = np.empty_like(GUARD)
+            cl.enqueue_copy(self.queue, behind, self.buffer(name, 0), src_offset=nbytes)
+            np.testing.assert_array_equal(behind, GUARD, err_msg=name)
+        self.asked.clear()
+
+
+GUARD = np.full(1024, 0xA5, np.uint8)
+
+
 @pytest.fixture(scope="module")
 def lane(opencl):
-    lane = Lane(Context.of(opencl))
+    lane = GuardedLane(Context.of(opencl))
     yield lane
     lane.release()
 
@@ -52,6 +77,7 @@ def decoded(lane, frames):
     images = np.empty((len(frames), *frames[0].shape), frames[0].dtype)
     assert found.buffer.size >= images.nbytes
     cl.enqueue_copy(lane.queue, images, found.buffer)
+    lane.check()
     return [image if failure is None else failure for image, failure in zip(images, failures, strict=True)]
 
 
@@ -351,7 +377,7 @@ def test_lanes_work_side_by_side(opencl):
     stored = {encoding: [frame(image, encoding) for image in images] for encoding in Encoding}
 
     def work(seed):
-        lane = Lane(Context.of(opencl))
+        lane = GuardedLane(Context.of(opencl))
         for k in range(6):
             some, frames = slice((seed + k) % 7, None), stored[Encoding((seed + k) % 3)]
             np.testing.assert_array_equal(decoded(lane, frames[some]), images[some])

@@ -48,42 +48,42 @@ __kernel void walk(
     const uint whole = n_pixels / 8 * 8, rest = (n_pixels - whole) * BYTES;
     payloads += frame.begin;
     blocks += f * n_blocks;
-    Walk walk = {12, 0, 0, OK};    // the header is known to be there
-    while (walk.status == OK && walk.done < whole) {
-        const uint start = walk.at / 16 * 16, stop = min(start + WINDOW, frame.nbytes);
+    Walk here = {12, 0, 0, OK};    // the header is known to be there
+    while (here.status == OK && here.done < whole) {
+        const uint start = here.at / 16 * 16, stop = min(start + WINDOW, frame.nbytes);
         __global const uint4 *from = (__global const uint4 *)(payloads + start);
         for (uint k = 0; 16 * k < stop - start; k += get_local_size(0))
             if (16 * (k + item) < stop - start) window[k + item] = from[k + item];
         barrier(CLK_LOCAL_MEM_FENCE);
         if (item == 0) {
-            if (frame.nbytes - walk.at < 4) walk.status = TRUNCATED;
-            while (walk.status == OK && walk.done < whole && walk.at + 4 <= stop) {
-                __local const uchar *p = (__local const uchar *)window + (walk.at - start);
+            if (frame.nbytes - here.at < 4) here.status = TRUNCATED;
+            while (here.status == OK && here.done < whole && here.at + 4 <= stop) {
+                __local const uchar *p = (__local const uchar *)window + (here.at - start);
                 const uint packed = (uint)p[0] << 24 | (uint)p[1] << 16 | (uint)p[2] << 8 | p[3];
-                walk.at += 4;
-                if (packed > frame.nbytes - walk.at) {
-                    walk.status = TRUNCATED;
+                here.at += 4;
+                if (packed > frame.nbytes - here.at) {
+                    here.status = TRUNCATED;
                 } else {
-                    blocks[walk.n++] = walk.at;
-                    walk.at += packed;
-                    walk.done += frame.block;
+                    blocks[here.n++] = here.at;
+                    here.at += packed;
+                    here.done += frame.block;
                 }
             }
-            shared = walk;
+            shared = here;
         }
         barrier(CLK_LOCAL_MEM_FENCE);
-        walk = shared;
+        here = shared;
     }
-    const uint left = frame.nbytes - walk.at;
-    if (walk.status == OK && left != rest) walk.status = left < rest ? TRUNCATED : TRAILING;
-    if (walk.status == OK) {
+    const uint left = frame.nbytes - here.at;
+    if (here.status == OK && left != rest) here.status = left < rest ? TRUNCATED : TRAILING;
+    if (here.status == OK) {
         pixels += ((size_t)frame.image * n_pixels + whole) * BYTES;
         for (uint k = 0; k < rest; k += get_local_size(0))
-            if (k + item < rest) pixels[k + item] = payloads[walk.at + k + item];
+            if (k + item < rest) pixels[k + item] = payloads[here.at + k + item];
     }
     if (item == 0) {
-        found[f] = walk.n;
-        statuses[f] = walk.status;
+        found[f] = here.n;
+        statuses[f] = here.status;
     }
 }
 

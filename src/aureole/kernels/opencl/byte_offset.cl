@@ -95,8 +95,8 @@ static inline uint length(const uint *words, uint i) {
 }
 
 // The 32 lower bits of a difference of that length at byte i.
-static inline uint difference(const uint *words, uint i, uint length) {
-    switch (length) {
+static inline uint difference(const uint *words, uint i, uint width) {
+    switch (width) {
     case 1: return (uint)(int)(char)(words[i / 4] >> 8 * (i % 4));
     case 3: return (uint)(int)(short)bytes(words, i + 1);
     case 7: return bytes(words, i + 3);
@@ -167,10 +167,10 @@ __kernel void count(
         UNROLL
         for (uint i = 0; i < PIECE; ++i) {
             if (i != next || i >= left) continue;
-            const uint bytes = length(words, i);
-            next = i + bytes <= left ? i + bytes : INCOMPLETE;
+            const uint width = length(words, i);
+            next = i + width <= left ? i + width : INCOMPLETE;
             if (next == INCOMPLETE) continue;
-            sum += difference(words, i, bytes);
+            sum += difference(words, i, width);
             ++n;
         }
         if (next == INCOMPLETE) statuses[get_group_id(1)] = TRAILING;    // no more than one item of a frame
@@ -231,10 +231,10 @@ __kernel void put(
         UNROLL
         for (uint i = 0; i < PIECE; ++i) {
             if (i != next || i >= left) continue;
-            const uint bytes = length(words, i);
-            next = i + bytes <= left ? i + bytes : INCOMPLETE;
+            const uint width = length(words, i);
+            next = i + width <= left ? i + width : INCOMPLETE;
             if (next == INCOMPLETE) continue;
-            value += difference(words, i, bytes);
+            value += difference(words, i, width);
             memory[BANKED(n)] = value;
             ++n;
         }
