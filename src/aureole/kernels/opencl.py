@@ -9,11 +9,11 @@ from numpy.typing import NDArray
 
 from aureole.errors import FrameError
 from aureole.frames import EncodedFrame
-from aureole.kernels.opencl_frames import Call, Images, macros_of, of_one_type
+from aureole.kernels.opencl_frames import Call, Images, of_one_type
 from aureole.kernels.opencl_table import REAL, Table, Worker
-from aureole.kernels.sums import BatchSums, Deviations, Projection
+from aureole.kernels.sums import BatchSums, Deviations
 
-__all__ = ["Table", "deviations", "integrate", "project"]
+__all__ = ["Table", "deviations", "integrate"]
 
 F64 = NDArray[np.float64]
 
@@ -21,33 +21,6 @@ _VARIANCE = {"none": 0, "raw": 1, "floor": 2, "frames": 3}
 
 _SUMS = ["first sums", "second sums"]
 """Memory of the signal and the variance, or of the two sums of deviations."""
-
-
-def project(
-    table: Table, linear: Sequence[F64 | None], quadratic: Sequence[F64 | None], threads: int | None = None
-) -> Projection:
-    """Sum arrays over all entries of a table; see `aureole.kernels.cpu.project`.
-
-    The sums are those of a frame all of whose pixels are invalid, to the last bit.
-
-    Raises
-    ------
-    DeviceError
-        The device was lost, or has too little memory.
-    """
-    rows = [(1, row) for row in linear] + [(2, row) for row in quadratic]
-    for _, row in rows:
-        _check(row is None or row.shape == (table.n_pixels,), "rows must have a value for each pixel")
-    sums = np.zeros((len(rows), table.n_bins))
-    ones = np.ones(table.n_pixels)
-    macros = macros_of(*[np.dtype(np.int32)] * 2)
-    with table.worker() as worker:
-        out = worker.lane.buffer("lost", REAL * table.n_bins)
-        for i, (power, row) in enumerate(rows):
-            values = worker.part.loaded(worker.numbers.packed(ones if row is None else row))
-            worker.run("project", macros, 1, values, np.int32(power), out)
-            sums[i] = worker.read(["lost"], (table.n_bins,))[0]
-    return Projection(table.counts.copy(), sums[: len(linear)], sums[len(linear) :])
 
 
 def integrate(

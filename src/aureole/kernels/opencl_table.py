@@ -199,8 +199,6 @@ class Table:
         Bytes of the table on all devices together.
     double : bool
         Whether all devices compute with doubles.
-    counts : ndarray of int64, shape (n_bins,)
-        Entries of each bin.
     lanes : int
         How many calls work at once; others wait for one of them.
 
@@ -221,7 +219,6 @@ class Table:
         self.n_pixels, self.n_bins, self.n_entries = entries.n_pixels, entries.n_bins, entries.bins.size
         devices = choose(device)
         arrays = _by_bin(entries)
-        self.counts = np.diff(arrays[0]).astype(np.int64)
         size = sum(array.nbytes for array in arrays)
         for one in devices:
             if size > _MEMORY * one.memory:

@@ -22,7 +22,6 @@ _ROWS = {
     ("table", "opencl"): "aureole.kernels.opencl:Table",
     ("table", "reference"): "aureole.kernels.registry:same_entries",
     ("project", "cpu"): "aureole.kernels.cpu:project",
-    ("project", "opencl"): "aureole.kernels.opencl:project",
     ("project", "reference"): "aureole.kernels.reference:project",
     ("integrate", "cpu"): "aureole.kernels.cpu:integrate",
     ("integrate", "opencl"): "aureole.kernels.opencl:integrate",

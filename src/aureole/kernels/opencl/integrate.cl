@@ -270,22 +270,6 @@ void lose(
     gather(sums, ROWS, ROWS, board, share, items, n_bins, out + (size_t)get_group_id(1) * ROWS * n_bins);
 }
 
-// The sum of c x (power 1) or of c c x over all entries.
-__kernel __attribute__((reqd_work_group_size(GROUP, 1, 1)))
-void project(
-    __global const int *start, __global const int *pixel, __global const float *coef, int n_bins, int items,
-    __global const real *row, int power, __global real *out)
-{
-    __local real board[GROUP];
-    const Share share = share_of(start, n_bins, items);
-    real sum = ZERO;
-    for (int k = share.from; k < share.to; k += items) {
-        const real c = of_float(coef[k]), x = row[pixel[k]];
-        sum = mul_add(c, power == 1 ? x : mul(c, x), sum);
-    }
-    gather(&sum, 1, 1, board, share, items, n_bins, out);
-}
-
 // The sums of c c (s - n m) (s - n m) and of c c n s, with s the raw value less the dark, and m the bin's mean.
 __kernel __attribute__((reqd_work_group_size(GROUP, 1, 1)))
 void deviate(
