@@ -11,7 +11,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing
 from functools import partial
 from pathlib import Path
 from queue import SimpleQueue
@@ -26,13 +25,14 @@ import common
 import ours
 import peers
 from aureole.azimuthal.plan import BATCH
-from aureole.io import open_source
+from aureole.errors import DeviceError
+from aureole.io import open_frames
 from aureole.kernels import opencl_table
 from aureole.kernels.opencl_device import Device, Lane, choose
 from aureole.simulate import write_eiger_scan, write_scan
-from common import BINS, CORES, UNIT, Row
+from common import BINS, CORES, Row
 
-Encoded = np.ndarray
+Encoded = bytes
 WANTED, WANTED_FLOOR = 5, 3
 
 
@@ -44,32 +44,45 @@ class Peer:
 
     def __init__(self, poni: Path, image: np.ndarray, device: Device, decoder: str, largest: int) -> None:
         from pyFAI.containers import ErrorModel
-        from pyFAI.opencl.azim_csr import OCL_CSR_Integrator
+        from pyFAI.method_registry import IntegrationMethod
         from silx.opencl.codec.bitshuffle_lz4 import BitshuffleLz4
         from silx.opencl.codec.byte_offset import ByteOffset
 
-        context = cl.Context([device.native])
         ai = peers.integrator(poni)
-        table = ai.setup_sparse_integrator(
-            image.shape, BINS, mask=ai.detector.mask, unit=UNIT, split="bbox", algo="CSR", empty=0.0
-        )
-        self.engine = OCL_CSR_Integrator(
-            table.lut, image.size, ctx=context, bin_centers=table.bin_centers, unit=table.unit, empty=0.0
-        )
-        self.solid_angle, self.poisson = ai.solidAngleArray(image.shape, absolute=False), ErrorModel.POISSON
+        method = IntegrationMethod.select_method(
+            dim=1, split="bbox", algo="csr", impl="opencl", target=place_of(device)
+        )[0]
+        peers.integrate(ai, image, method)  # which makes the table
+        self.engine, self.poisson = ai.engines[method].engine, ErrorModel.POISSON
+        self.solid_angle = ai.solidAngleArray(image.shape, absolute=False)
+        self.dummies = dict(zip(("dummy", "delta_dummy"), ai.detector.get_dummies(image), strict=True))
         if decoder == "byte_offset":
-            self.decode = ByteOffset(largest, image.size, ctx=context).decode
+            self.decoder = ByteOffset(largest, image.size, ctx=self.engine.ctx)
+            self.decode = self.decoder.decode
         else:
-            self.decode = BitshuffleLz4(largest, image.size, image.dtype, ctx=context).decompress
+            self.decoder = BitshuffleLz4(largest, image.size, image.dtype, ctx=self.engine.ctx)
+            self.decode = self.decoder.decompress
 
     def __call__(self, encoded: Encoded) -> tuple[np.ndarray, np.ndarray]:
+        image = self.decode(encoded)
+        self.decoder.queue.finish()  # the engine has another queue, which would not wait
         found = self.engine.integrate_ng(
-            self.decode(encoded),
+            image,
             error_model=self.poisson,
             solidangle=self.solid_angle,
             solidangle_checksum="same",
+            **self.dummies,
         )
         return found.intensity, found.sem
+
+
+def place_of(device: Device) -> tuple[int, int]:
+    """Return the numbers of a device's platform, and of the device there, as pyFAI names them."""
+    return next(
+        (i, platform.get_devices().index(device.native))
+        for i, platform in enumerate(cl.get_platforms())
+        if device.native in platform.get_devices()
+    )
 
 
 def run_peers(
@@ -93,14 +106,15 @@ def run_peers(
 
 
 def read_cbf(path: Path) -> Encoded:
-    raw = fabio.cbfimage.CbfImage().read(str(path), check_MD5=False, only_raw=True)
-    return np.frombuffer(raw, np.uint8)
+    raw: bytes = fabio.cbfimage.CbfImage().read(str(path), check_MD5=False, only_raw=True)
+    return raw
 
 
 def read_chunk(place: tuple[str, str, int]) -> Encoded:
     name, dataset, index = place
     with h5py.File(name, "r", locking=False) as file:
-        return np.frombuffer(file[dataset].id.read_direct_chunk((index, 0, 0))[1], np.uint8)
+        chunk: bytes = file[dataset].id.read_direct_chunk((index, 0, 0))[1]
+        return chunk
 
 
 # what the device does
@@ -188,7 +202,7 @@ def compare(
         read, image = read_cbf, peers.read_unchecked(places[0])
     common.warm(files)
     few = places[:peer_frames]
-    payloads = [read(place).size for place in few]
+    payloads = [len(read(place)) for place in few]
     decoder = "bitshuffle" if eiger else "byte_offset"
     engines = [Peer(scan.poni, image, device, decoder, max(payloads)) for _ in range(2)]
     spec = ours.spec(scan.poni)
@@ -213,7 +227,7 @@ def compare(
     common.show_rows([*theirs, *mine], best)
     ratio = common.ratio(best, mine[0])
     common.show_ratio(f"against {best.name}", ratio, WANTED if device.kind == "gpu" else None)
-    with closing(open_source(source)) as opened:
+    with open_frames(source) as opened:
         alone = kernels_alone(spec, opened, device, repeats)
     bandwidth = copy_bandwidth(device)
     floor_ms, total = alone["bytes_moved"] / bandwidth * 1e3, sum(alone["ms"].values())
@@ -243,7 +257,11 @@ def main() -> None:
     wanted = parser.parse_args()
     if wanted.quick:
         wanted.frames, wanted.peer_frames, wanted.eiger_frames, wanted.repeats = 48, 12, 24, 2
-    device = choose(wanted.device)[0]
+    try:
+        device = choose(wanted.device)[0]
+    except DeviceError as error:
+        print(f"nothing to measure: {error}")
+        return
     print(
         f"{device}, {device.memory >> 20} MiB" + ("" if device.kind == "gpu" else ": no GPU, only reported")
     )

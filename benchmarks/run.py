@@ -22,6 +22,7 @@ SCRIPTS = (
     "xrdct",
     "memory",
     "cluster",
+    "gpu",
 )
 
 
