@@ -257,7 +257,8 @@ class Lane:
             self.queue = _pyopencl().CommandQueue(context.cl)
         self._buffers: dict[str, Any] = {}
         self._pinned: dict[str, tuple[Any, Any, NDArray[np.uint8]]] = {}
-        self._moving: dict[str, Any] = {}
+        # pyopencl waits for a copy whose event is given up, and lets no other thread go on meanwhile
+        self._moving: dict[str, list[Any]] = {}
         self._kernels: dict[tuple[Any, ...], Any] = {}
 
     @property
@@ -301,8 +302,8 @@ class Lane:
         cl = _pyopencl()
         held = self._pinned.get(name)
         with told(self.context.device):
-            if name in self._moving:
-                self._moving.pop(name).wait()
+            for event in self._moving.pop(name, ()):
+                event.wait()
             if held is None or held[0].size < nbytes:
                 if held is not None:
                     self._unpin(name)
@@ -320,9 +321,9 @@ class Lane:
         source = self._pinned[name][2][part]
         if source.size:
             with told(self.context.device):
-                self._moving[name] = _pyopencl().enqueue_copy(
-                    self.queue, buffer, source, dst_offset=at, is_blocking=False
-                )
+                event = _pyopencl().enqueue_copy(self.queue, buffer, source, dst_offset=at, is_blocking=False)
+                self._moving.setdefault(name, []).append(event)
+                self.queue.flush()
 
     def fetch(self, name: str, buffer: Any, nbytes: int) -> tuple[NDArray[np.uint8], Any]:
         """Copy a buffer to the page-locked memory of that name, in the background.
@@ -335,8 +336,8 @@ class Lane:
         target = self.pinned(name, nbytes)
         with told(self.context.device):
             event = _pyopencl().enqueue_copy(self.queue, target, buffer, is_blocking=False)
+            self._moving[name] = [event]
             self.queue.flush()
-        self._moving[name] = event
         return target, event
 
     def _unpin(self, name: str) -> None:
