@@ -11,7 +11,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing
 from functools import partial
 from pathlib import Path
 from queue import SimpleQueue
@@ -26,7 +25,7 @@ import common
 import ours
 import peers
 from aureole.azimuthal.plan import BATCH
-from aureole.io import open_source
+from aureole.io import open_frames
 from aureole.kernels import opencl_table
 from aureole.kernels.opencl_device import Device, Lane, choose
 from aureole.simulate import write_eiger_scan, write_scan
@@ -213,7 +212,7 @@ def compare(
     common.show_rows([*theirs, *mine], best)
     ratio = common.ratio(best, mine[0])
     common.show_ratio(f"against {best.name}", ratio, WANTED if device.kind == "gpu" else None)
-    with closing(open_source(source)) as opened:
+    with open_frames(source) as opened:
         alone = kernels_alone(spec, opened, device, repeats)
     bandwidth = copy_bandwidth(device)
     floor_ms, total = alone["bytes_moved"] / bandwidth * 1e3, sum(alone["ms"].values())

@@ -126,20 +126,15 @@ def decode(lane: Lane, frames: Sequence[EncodedFrame], name: str = "pixels") -> 
     return Decoded(images.pixels, lane.context, [frame.name for frame in frames], statuses, coming)
 
 
-def device_bytes(frames: Sequence[EncodedFrame]) -> int:
-    """Return how many bytes of device memory `decode` takes at most for frames, with their pixels."""
-    n, n_pixels = len(frames), frames[0].shape[0] * frames[0].shape[1]
-    pixels = n * n_pixels * frames[0].dtype.itemsize
-    of = {encoding: [one.nbytes for one in frames if one.encoding == encoding] for encoding in Encoding}
-    coded = of[Encoding.BYTE_OFFSET] + of[Encoding.BITSHUFFLE_LZ4]
-    total = pixels + _SLACK + sum(coded) + n * (16 + 2 * (_FRAME.itemsize + 8))
-    if of[Encoding.BYTE_OFFSET]:
-        chunk = GROUP * _PIECE
-        n_chunks = max(1, -(-max(of[Encoding.BYTE_OFFSET]) // chunk))
-        total += len(of[Encoding.BYTE_OFFSET]) * n_chunks * (8 * GROUP + 8)
-    if of[Encoding.BITSHUFFLE_LZ4]:  # blocks of eight pixels, or of more than fit into local memory
-        total += pixels + len(of[Encoding.BITSHUFFLE_LZ4]) * (n_pixels // 8 + 1) * 4
-    return total
+def device_bytes(image: int, payload: int) -> int:
+    """Return more than the bytes of device memory that `decode` takes for a frame, besides a few kilobytes.
+
+    Parameters
+    ----------
+    image, payload : int
+        Bytes of its pixels, and of the largest payload of the batch.
+    """
+    return 2 * (image + payload)
 
 
 @dataclass(frozen=True, slots=True)
