@@ -155,6 +155,16 @@ def test_a_lane_keeps_its_memory_and_lets_it_grow(opencl):
     lane.release()
 
 
+def test_memory_does_not_grow_beyond_what_a_device_gives_at_once(opencl, monkeypatch):
+    lane = Lane(Context.of(opencl))
+    monkeypatch.setattr(lane, "_most", 2100)
+    for size in (1000, 2000):
+        lane.buffer("a", size)
+        lane.pinned("b", size)
+    assert lane.nbytes == 2100
+    lane.release()
+
+
 SEND_BEHIND_A_GATE = """
 import pyopencl as cl
 from aureole.kernels.opencl_device import Context, Lane, choose

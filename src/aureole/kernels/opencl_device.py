@@ -255,6 +255,7 @@ class Lane:
         self.context = context
         with told(context.device):
             self.queue = _pyopencl().CommandQueue(context.cl)
+        self._most = int(context.device.native.max_mem_alloc_size)
         self._buffers: dict[str, Any] = {}
         self._pinned: dict[str, tuple[Any, Any, NDArray[np.uint8]]] = {}
         # pyopencl waits for a copy whose event is given up, and lets no other thread go on meanwhile
@@ -286,7 +287,7 @@ class Lane:
             with told(self.context.device):
                 if held is not None:
                     self._buffers.pop(name).release()
-                grown = _grown(nbytes, held is not None)
+                grown = self._grown(nbytes, held is not None)
                 self._buffers[name] = cl.Buffer(self.context.cl, cl.mem_flags.READ_WRITE, grown)
         return self._buffers[name]
 
@@ -308,7 +309,7 @@ class Lane:
                 if held is not None:
                     self._unpin(name)
                 flags = cl.mem_flags.READ_WRITE | cl.mem_flags.ALLOC_HOST_PTR
-                memory = cl.Buffer(self.context.cl, flags, _grown(nbytes, held is not None))
+                memory = cl.Buffer(self.context.cl, flags, self._grown(nbytes, held is not None))
                 access = cl.map_flags.READ | cl.map_flags.WRITE
                 mapped, _ = cl.enqueue_map_buffer(
                     self.queue, memory, access, 0, (memory.size,), np.dtype(np.uint8), is_blocking=True
@@ -340,6 +341,11 @@ class Lane:
             self.queue.flush()
         return target, event
 
+    def _grown(self, nbytes: int, again: bool) -> int:
+        # what grew once may do so again: batches of compressed frames differ a little
+        more = min(nbytes + nbytes // 8, self._most) if again else 1
+        return max(nbytes, more)
+
     def _unpin(self, name: str) -> None:
         memory, mapping, _ = self._pinned.pop(name)
         mapping.release(self.queue)
@@ -353,8 +359,3 @@ class Lane:
                 self._unpin(name)
             while self._buffers:
                 self._buffers.popitem()[1].release()
-
-
-def _grown(nbytes: int, again: bool) -> int:
-    # what grew once may do so again: batches of compressed frames differ a little
-    return max(1, nbytes + nbytes // 8 if again else nbytes)
