@@ -8,7 +8,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from enum import IntEnum
 from errno import ESTALE
-from io import BufferedReader
 from pathlib import Path
 from typing import NamedTuple, Protocol
 
@@ -50,28 +49,30 @@ class FilePart(NamedTuple):
 
     def read(self) -> bytes:
         """Read all of it; shorter where the file ends before, OSError where it cannot be read or changed."""
-        with self._opened() as file:
+        with self._opened() as descriptor, os.fdopen(descriptor, "rb", closefd=False) as file:
+            file.seek(self.offset)
             return file.read(self.nbytes)
 
     def read_into(self, memory: NDArray[np.uint8]) -> None:
         """Read all of it into memory of its size; OSError as for `read`, and where the file ends before."""
-        with self._opened() as file:
+        with self._opened() as descriptor:
             done = 0
             while done < self.nbytes:
-                got = file.readinto(memory[done:].data)
+                got = os.preadv(descriptor, [memory[done:].data], self.offset + done)
                 if got == 0:
                     raise OSError(ESTALE, CHANGED)
                 done += got
 
     @contextmanager
-    def _opened(self) -> Iterator[BufferedReader]:
+    def _opened(self) -> Iterator[int]:
         # without O_NONBLOCK, a named pipe in the place of the file would wait for ever
         descriptor = os.open(self.path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
-        with os.fdopen(descriptor, "rb") as file:
+        try:
             self._check(descriptor)
-            file.seek(self.offset)
-            yield file
+            yield descriptor
             self._check(descriptor)
+        finally:
+            os.close(descriptor)
 
     def _check(self, descriptor: int) -> None:
         if _identity(os.fstat(descriptor)) != self[3:]:

@@ -1,6 +1,8 @@
 """OpenCL devices: found, chosen, refused in one line, and the memory that is kept on them."""
 
 import os
+import subprocess
+import sys
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -151,6 +153,39 @@ def test_a_lane_keeps_its_memory_and_lets_it_grow(opencl):
     assert lane.nbytes == 0
     assert lane.buffer("a", 10).size == 10
     lane.release()
+
+
+def test_memory_does_not_grow_beyond_what_a_device_gives_at_once(opencl, monkeypatch):
+    lane = Lane(Context.of(opencl))
+    monkeypatch.setattr(lane, "_most", 2100)
+    for size in (1000, 2000):
+        lane.buffer("a", size)
+        lane.pinned("b", size)
+    assert lane.nbytes == 2100
+    lane.release()
+
+
+SEND_BEHIND_A_GATE = """
+import pyopencl as cl
+from aureole.kernels.opencl_device import Context, Lane, choose
+
+lane = Lane(Context.of(choose(None)[0]))
+lane.pinned("a", 64)[:] = range(64)
+buffer = lane.buffer("b", 64)
+gate = cl.UserEvent(lane.context.cl)
+cl.enqueue_barrier(lane.queue, wait_for=[gate])
+for first in range(0, 64, 16):
+    lane.send("a", slice(first, first + 16), buffer, first)
+gate.set_status(cl.command_execution_status.COMPLETE)
+back, event = lane.fetch("back", buffer, 64)
+event.wait()
+assert back.tolist() == list(range(64))
+"""
+
+
+def test_copies_to_the_device_do_not_wait_for_each_other(opencl):
+    # a process of its own: what waits there would not let the gate be opened
+    subprocess.run([sys.executable, "-c", SEND_BEHIND_A_GATE], check=True, timeout=30)
 
 
 def test_too_much_memory_is_one_line(opencl):

@@ -9,8 +9,8 @@ from __future__ import annotations
 import os
 import threading
 
-KEPT = 16
-"""Buffers that a thread keeps: as many as frames go through the integrator together."""
+KEPT = 64
+"""Buffers that a thread keeps at most: as many as frames go through a device together."""
 
 
 class _Kept(threading.local):

@@ -29,6 +29,9 @@ BLOCK_GROUP = 32
 MAX_LOCAL_BLOCK = 16384
 """Bytes of the largest bitshuffle block that is decoded in local memory; 8192 are usual."""
 
+_TOGETHER = 4
+"""Payloads that one thread reads in a row, and that one copy takes to the device."""
+
 _PIECE = 32
 _SLACK = 64
 """Bytes after the last payload that are read with its last piece."""
@@ -123,20 +126,15 @@ def decode(lane: Lane, frames: Sequence[EncodedFrame], name: str = "pixels") -> 
     return Decoded(images.pixels, lane.context, [frame.name for frame in frames], statuses, coming)
 
 
-def device_bytes(frames: Sequence[EncodedFrame]) -> int:
-    """Return how many bytes of device memory `decode` takes at most for frames, with their pixels."""
-    n, n_pixels = len(frames), frames[0].shape[0] * frames[0].shape[1]
-    pixels = n * n_pixels * frames[0].dtype.itemsize
-    of = {encoding: [one.nbytes for one in frames if one.encoding == encoding] for encoding in Encoding}
-    coded = of[Encoding.BYTE_OFFSET] + of[Encoding.BITSHUFFLE_LZ4]
-    total = pixels + _SLACK + sum(coded) + n * (16 + 2 * (_FRAME.itemsize + 8))
-    if of[Encoding.BYTE_OFFSET]:
-        chunk = GROUP * _PIECE
-        n_chunks = max(1, -(-max(of[Encoding.BYTE_OFFSET]) // chunk))
-        total += len(of[Encoding.BYTE_OFFSET]) * n_chunks * (8 * GROUP + 8)
-    if of[Encoding.BITSHUFFLE_LZ4]:  # blocks of eight pixels, or of more than fit into local memory
-        total += pixels + len(of[Encoding.BITSHUFFLE_LZ4]) * (n_pixels // 8 + 1) * 4
-    return total
+def device_bytes(image: int, payload: int) -> int:
+    """Return more than the bytes of device memory that `decode` takes for a frame, besides a few kilobytes.
+
+    Parameters
+    ----------
+    image, payload : int
+        Bytes of its pixels, and of the largest payload of the batch.
+    """
+    return 2 * (image + payload)
 
 
 @dataclass(frozen=True, slots=True)
@@ -189,28 +187,38 @@ def _load(images: _Images, frames: Sequence[EncodedFrame], statuses: list[int]) 
     table = np.zeros(len(frames), _FRAME)
     n_bytes = n_coded = 0
     good = [i for i, status in enumerate(statuses) if status == _OK]
-    for i in sorted(good, key=lambda i: frames[i].encoding == Encoding.RAW):
+    good.sort(key=lambda i: frames[i].encoding == Encoding.RAW)
+    for i in good:
         table[i] = n_bytes, frames[i].nbytes, 0, i, 0
         n_bytes += -(-frames[i].nbytes // 16) * 16
         if frames[i].encoding != Encoding.RAW:
             n_coded = n_bytes
     host, device, pixels = lane.pinned(key, n_bytes), lane.buffer(key, n_coded + _SLACK), images.pixels
-    parts = {i: slice(int(table[i]["begin"]), int(table[i]["begin"]) + frames[i].nbytes) for i in good}
-    reading = {i: lane.context.readers.submit(_read, frames[i].payload, host[parts[i]]) for i in good}
+    places = {i: slice(int(table[i]["begin"]), int(table[i]["begin"]) + frames[i].nbytes) for i in good}
+    reading = []
+    for k in range(0, len(good), _TOGETHER):
+        some = good[k : k + _TOGETHER]
+        payloads = [(frames[i].payload, host[places[i]]) for i in some]
+        reading.append((some, lane.context.readers.submit(_read_all, payloads)))
     try:
-        for i, future in reading.items():
-            statuses[i] = future.result()
-            if statuses[i] == _OK and frames[i].encoding == Encoding.BITSHUFFLE_LZ4:
-                table[i]["block"], statuses[i] = _header(host[parts[i]], images)
-            if statuses[i] != _OK:
-                continue
-            if frames[i].encoding == Encoding.RAW:
-                lane.send(key, parts[i], pixels, i * images.n_pixels * images.itemsize)
-            else:
-                lane.send(key, parts[i], device, parts[i].start)
+        for some, future in reading:
+            for i, status in zip(some, future.result(), strict=True):
+                statuses[i] = status
+                if status == _OK and frames[i].encoding == Encoding.BITSHUFFLE_LZ4:
+                    table[i]["block"], statuses[i] = _header(host[places[i]], images)
+                if statuses[i] == _OK and frames[i].encoding == Encoding.RAW:
+                    lane.send(key, places[i], pixels, i * images.n_pixels * images.itemsize)
+            coded = [places[i] for i in some if frames[i].encoding != Encoding.RAW]
+            if coded:
+                lane.send(key, slice(coded[0].start, coded[-1].stop), device, coded[0].start)
     finally:
-        wait(reading.values())  # while they write to it, nobody else may have this memory
+        # while they write to it, nobody else may have this memory
+        wait([future for _, future in reading])
     return table
+
+
+def _read_all(payloads: Sequence[tuple[Buffer | FilePart, NDArray[np.uint8]]]) -> list[int]:
+    return [_read(payload, memory) for payload, memory in payloads]
 
 
 def _read(payload: Buffer | FilePart, memory: NDArray[np.uint8]) -> int:

@@ -255,9 +255,11 @@ class Lane:
         self.context = context
         with told(context.device):
             self.queue = _pyopencl().CommandQueue(context.cl)
+        self._most = int(context.device.native.max_mem_alloc_size)
         self._buffers: dict[str, Any] = {}
         self._pinned: dict[str, tuple[Any, Any, NDArray[np.uint8]]] = {}
-        self._moving: dict[str, Any] = {}
+        # pyopencl waits for a copy whose event is given up, and lets no other thread go on meanwhile
+        self._moving: dict[str, list[Any]] = {}
         self._kernels: dict[tuple[Any, ...], Any] = {}
 
     @property
@@ -285,7 +287,7 @@ class Lane:
             with told(self.context.device):
                 if held is not None:
                     self._buffers.pop(name).release()
-                grown = _grown(nbytes, held is not None)
+                grown = self._grown(nbytes, held is not None)
                 self._buffers[name] = cl.Buffer(self.context.cl, cl.mem_flags.READ_WRITE, grown)
         return self._buffers[name]
 
@@ -301,13 +303,13 @@ class Lane:
         cl = _pyopencl()
         held = self._pinned.get(name)
         with told(self.context.device):
-            if name in self._moving:
-                self._moving.pop(name).wait()
+            for event in self._moving.pop(name, ()):
+                event.wait()
             if held is None or held[0].size < nbytes:
                 if held is not None:
                     self._unpin(name)
                 flags = cl.mem_flags.READ_WRITE | cl.mem_flags.ALLOC_HOST_PTR
-                memory = cl.Buffer(self.context.cl, flags, _grown(nbytes, held is not None))
+                memory = cl.Buffer(self.context.cl, flags, self._grown(nbytes, held is not None))
                 access = cl.map_flags.READ | cl.map_flags.WRITE
                 mapped, _ = cl.enqueue_map_buffer(
                     self.queue, memory, access, 0, (memory.size,), np.dtype(np.uint8), is_blocking=True
@@ -320,9 +322,9 @@ class Lane:
         source = self._pinned[name][2][part]
         if source.size:
             with told(self.context.device):
-                self._moving[name] = _pyopencl().enqueue_copy(
-                    self.queue, buffer, source, dst_offset=at, is_blocking=False
-                )
+                event = _pyopencl().enqueue_copy(self.queue, buffer, source, dst_offset=at, is_blocking=False)
+                self._moving.setdefault(name, []).append(event)
+                self.queue.flush()
 
     def fetch(self, name: str, buffer: Any, nbytes: int) -> tuple[NDArray[np.uint8], Any]:
         """Copy a buffer to the page-locked memory of that name, in the background.
@@ -335,9 +337,14 @@ class Lane:
         target = self.pinned(name, nbytes)
         with told(self.context.device):
             event = _pyopencl().enqueue_copy(self.queue, target, buffer, is_blocking=False)
+            self._moving[name] = [event]
             self.queue.flush()
-        self._moving[name] = event
         return target, event
+
+    def _grown(self, nbytes: int, again: bool) -> int:
+        # what grew once may do so again: batches of compressed frames differ a little
+        more = min(nbytes + nbytes // 8, self._most) if again else 1
+        return max(nbytes, more)
 
     def _unpin(self, name: str) -> None:
         memory, mapping, _ = self._pinned.pop(name)
@@ -352,8 +359,3 @@ class Lane:
                 self._unpin(name)
             while self._buffers:
                 self._buffers.popitem()[1].release()
-
-
-def _grown(nbytes: int, again: bool) -> int:
-    # what grew once may do so again: batches of compressed frames differ a little
-    return max(1, nbytes + nbytes // 8 if again else nbytes)

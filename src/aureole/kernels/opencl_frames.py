@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from aureole.errors import DeviceError, FrameError
 from aureole.frames import EncodedFrame
 from aureole.kernels.cpu import common_dtype, failure
-from aureole.kernels.opencl_decode import Decoded, decode
+from aureole.kernels.opencl_decode import Decoded, decode, device_bytes
 from aureole.kernels.opencl_table import REAL, Table, Worker
 
 F64 = NDArray[np.float64]
@@ -123,8 +123,7 @@ class Call:
         sizes = [table.n_pixels * one.dtype.itemsize for one in self.images[index[0]]]
         payload = max(sum(one.nbytes for one in self.images[i]) for i in index)
         results = REAL * self.sums * table.n_bins
-        # what the decoders need beside the payloads is less than these and the pixels once more
-        together = 2 * (sum(sizes) + payload) + results
+        together = device_bytes(sum(sizes), payload) + results
         return table.most_frames(worker.part, max(*sizes, payload, results), together)
 
 

@@ -28,6 +28,9 @@ LANES = 2
 _ENTRIES_PER_ITEM = 4
 """At least so many entries a work-item shall have on the average, where that leaves one at a bin."""
 
+_MOST_ENTRIES = 2**31 - GROUP
+"""A work-item that goes through a bin steps up to so far behind its last entry."""
+
 _MEMORY = 0.75
 """Share of a device's memory that a table and its lanes take at most."""
 
@@ -36,7 +39,6 @@ _ROWS = 6
 
 _SUMS = 8
 """Most sums of a frame in each bin."""
-
 
 REAL = 8
 """Bytes of a real number on a device."""
@@ -292,9 +294,12 @@ def _by_bin(entries: Entries) -> tuple[NDArray[np.int32], NDArray[np.int32], NDA
         raise ValueError("Table: pixel_ptr must rise from 0 to the number of entries")
     if entries.coefs.size != n or (n and not 0 <= entries.bins.min() <= entries.bins.max() < entries.n_bins):
         raise ValueError("Table: an entry has no coefficient, or a bin that there is not")
-    if n >= 2**31:
-        raise DeviceError(f"the OpenCL backend takes up to 2^31 entries, and the table has {n}: use the CPU")
+    if n >= _MOST_ENTRIES:
+        raise DeviceError(
+            f"the OpenCL backend takes fewer than 2^31 entries, and the table has {n}: use the CPU"
+        )
     shape = entries.n_pixels, entries.n_bins
     # a counting sort: entries of a bin stay in the order of the pixels
     table = csr_matrix((entries.coefs, entries.bins, start), shape=shape).tocsc()
-    return table.indptr.astype(np.int32), table.indices.astype(np.int32), table.data.astype(np.float32)
+    indptr, indices = (part.astype(np.int32, copy=False) for part in (table.indptr, table.indices))
+    return indptr, indices, table.data

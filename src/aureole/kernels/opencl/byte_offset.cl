@@ -87,7 +87,8 @@ static inline uint bytes(const uint *words, uint i) {
     return shift ? words[i / 4] >> shift | words[i / 4 + 1] << (32 - shift) : words[i / 4];
 }
 
-static inline uint length(const uint *words, uint i) {
+// How many bytes the difference at byte i has. (OpenCL has a function `length`, which not all compilers overload.)
+static inline uint width_at(const uint *words, uint i) {
     const uint head = bytes(words, i);
     if ((head & 0xFF) != 0x80) return 1;
     if ((head & 0xFFFFFF) != 0x800080) return 3;
@@ -118,7 +119,7 @@ __kernel void find(
     ulong map = IDENTITY;    // of the bytes from i on: where the 15 bytes from i on lead to
     if (load(frame, payloads, get_global_id(0) * PIECE, words)) {
         UNROLL
-        for (int i = PIECE - 1; i >= 0; --i) map = map << 4 | (map >> 4 * (length(words, i) - 1) & 15);
+        for (int i = PIECE - 1; i >= 0; --i) map = map << 4 | (map >> 4 * (width_at(words, i) - 1) & 15);
     }
     ulong all;
     pieces[chunk * GROUP + get_local_id(0)] = scan_maps(map, memory, &all);
@@ -167,7 +168,7 @@ __kernel void count(
         UNROLL
         for (uint i = 0; i < PIECE; ++i) {
             if (i != next || i >= left) continue;
-            const uint width = length(words, i);
+            const uint width = width_at(words, i);
             next = i + width <= left ? i + width : INCOMPLETE;
             if (next == INCOMPLETE) continue;
             sum += difference(words, i, width);
@@ -231,7 +232,7 @@ __kernel void put(
         UNROLL
         for (uint i = 0; i < PIECE; ++i) {
             if (i != next || i >= left) continue;
-            const uint width = length(words, i);
+            const uint width = width_at(words, i);
             next = i + width <= left ? i + width : INCOMPLETE;
             if (next == INCOMPLETE) continue;
             value += difference(words, i, width);
