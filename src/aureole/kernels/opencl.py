@@ -120,7 +120,7 @@ def _sums(worker: Worker, images: Images, n_sums: int, n_bins: int) -> tuple[F64
     groups = -(-n // at_once)
     names = _SUMS[:n_sums]
     sums = [worker.lane.buffer(name, REAL * n * n_bins) for name in names]
-    lost = worker.lane.buffer("lost in bins", 4 * groups * n_bins)
+    lost = worker.lane.buffer("met", groups * n_bins * worker.items)
     touched = worker.sent("touched", np.zeros(groups, np.uint32))
     arguments = *images.arguments, np.int32(n), sums[0], sums[-1], lost, touched
     worker.run("integrate", images.macros, groups, *arguments)
@@ -137,7 +137,7 @@ def _lost(worker: Worker, images: Images, chosen: NDArray[np.intp], rows: Sequen
     """
     shape = chosen.size, 1 + sum(map(len, rows)), n_bins
     out = worker.lane.buffer("lost", REAL * int(np.prod(shape)))
-    where = worker.lane.buffer("lost in bins", 0), worker.sent("chosen", chosen.astype(np.int32))
+    where = worker.lane.buffer("met", 0), worker.sent("chosen", chosen.astype(np.int32))
     arguments = *images.arguments, *where, *(worker.part.kept(part) for part in rows), out
     worker.run("lose", images.macros, chosen.size, *arguments)
     found: F64 = worker.read(["lost"], shape)[0]

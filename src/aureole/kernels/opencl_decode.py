@@ -52,9 +52,15 @@ class Decoded:
     buffer : pyopencl.Buffer
         Pixels of shape (F, n_pixels), in the order of the frames. It belongs to the lane, and the pixels of
         frames that failed are undefined.
+    name : str
+        Under which the lane keeps them.
+    n_frames, n_pixels : int
     """
 
     buffer: Any
+    name: str
+    n_frames: int
+    n_pixels: int
     _context: Context
     _names: list[str]
     _statuses: list[int]
@@ -123,7 +129,10 @@ def decode(lane: Lane, frames: Sequence[EncodedFrame], name: str = "pixels") -> 
                 found = begin(images, table[good])
             come, event = lane.fetch(f"{name}.{encoding.name}", found, 4 * len(good))
             coming.append((good, come.view(np.int32), event))
-    return Decoded(images.pixels, lane.context, [frame.name for frame in frames], statuses, coming)
+    names = [frame.name for frame in frames]
+    return Decoded(
+        images.pixels, name, images.n_frames, images.n_pixels, lane.context, names, statuses, coming
+    )
 
 
 def device_bytes(image: int, payload: int) -> int:

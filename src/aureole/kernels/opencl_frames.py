@@ -15,12 +15,18 @@ from aureole.errors import DeviceError, FrameError
 from aureole.frames import EncodedFrame
 from aureole.kernels.cpu import common_dtype, failure
 from aureole.kernels.opencl_decode import Decoded, decode, device_bytes
+from aureole.kernels.opencl_device import Lane, told
 from aureole.kernels.opencl_table import REAL, Table, Worker
 
 F64 = NDArray[np.float64]
 
 FRAMES = 8
 """Frames that a work-item sums at once, if there are several: so many share one reading of the table."""
+
+_COLUMN_GROUP = 64
+"""Work-items that bring frames side by side together."""
+
+_WORDS = {1: "uchar", 2: "ushort", 4: "uint", 8: "ulong"}
 
 _PIXELS = {
     "i1": ("char", "of_int"),
@@ -109,22 +115,42 @@ class Call:
             bounds = worker.sent("bounds", limits), np.int32(limits.size // 2)
             macros = macros_of(dtypes[0], dtypes[-1]) | self.macros
             room = self._room(table, worker, index)
+            at_once = FRAMES if len(index) > 1 and room >= FRAMES else 1
+            room -= room % at_once
             for at in range(0, len(index), room):
                 some = index[at : at + room]
                 decoded = [
                     decode(worker.lane, [self.images[i][k] for i in some], name)
                     for k, name in zip(range(len(dtypes)), ("pixels", "spreads"), strict=False)
                 ]
-                pixels = decoded[0].buffer, decoded[-1].buffer, np.int32(table.n_pixels)
-                at_once = {"FRAMES": FRAMES if len(some) > 1 else 1}
-                yield Images(np.array(some), decoded, (*pixels, *bounds), macros | at_once)
+                columns = [
+                    _columns(worker.lane, one, dtype.itemsize, at_once)
+                    for one, dtype in zip(decoded, dtypes, strict=True)
+                ]
+                arguments = columns[0], columns[-1], np.int32(table.n_pixels), *bounds
+                yield Images(np.array(some), decoded, arguments, macros | {"FRAMES": at_once})
 
     def _room(self, table: Table, worker: Worker, index: list[int]) -> int:
         sizes = [table.n_pixels * one.dtype.itemsize for one in self.images[index[0]]]
         payload = max(sum(one.nbytes for one in self.images[i]) for i in index)
-        results = REAL * self.sums * table.n_bins
-        together = device_bytes(sum(sizes), payload) + results
+        # a byte of each work-item for FRAMES frames, but of one where they do not go together
+        results = (REAL * self.sums + worker.items) * table.n_bins
+        together = device_bytes(sum(sizes), payload) + sum(sizes) + results
         return table.most_frames(worker.part, max(*sizes, payload, results), together)
+
+
+def _columns(lane: Lane, decoded: Decoded, itemsize: int, at_once: int) -> Any:
+    """Return device memory in which frames that are summed together lie side by side."""
+    if at_once == 1:
+        return decoded.buffer
+    n, groups = decoded.n_pixels, -(-decoded.n_frames // at_once)
+    columns = lane.buffer(f"{decoded.name}.columns", groups * at_once * n * itemsize)
+    interleave = lane.kernel("columns", "interleave", WORD=_WORDS[itemsize], FRAMES=at_once)
+    with told(lane.context.device):
+        whole = -(-n // _COLUMN_GROUP) * _COLUMN_GROUP
+        sizes = np.uint32(n), np.uint32(decoded.n_frames)
+        interleave(lane.queue, (whole, groups), (_COLUMN_GROUP, 1), decoded.buffer, *sizes, columns)
+    return columns
 
 
 def of_one_type(

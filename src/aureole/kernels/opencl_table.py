@@ -123,21 +123,23 @@ class Worker:
     lane : Lane
     part : _Part
     numbers : Numbers
+    items : int
+        Work-items that sum a bin.
     """
 
     def __init__(self, table: Table, part: _Part) -> None:
         self.lane, self.part, self.numbers = Lane(part.context), part, part.numbers
         self._n_bins = table.n_bins
         mean = table.n_entries / max(1, table.n_bins)
-        self._share = 1
-        while self._share < GROUP and self._share * _ENTRIES_PER_ITEM < mean:
-            self._share *= 2
+        self.items = 1
+        while self.items < GROUP and self.items * _ENTRIES_PER_ITEM < mean:
+            self.items *= 2
 
     def run(self, name: str, defines: dict[str, object], n: int, *arguments: Any) -> None:
         """Enqueue a kernel of ``integrate.cl`` for n frames or groups of them; arguments follow the table."""
         macros = {"DOUBLE": int(self.numbers.double), "GROUP": GROUP, **defines}
         kernel = self.lane.kernel("integrate", name, **macros)
-        groups = -(-self._n_bins // (GROUP // self._share))
+        groups = -(-self._n_bins // (GROUP // self.items))
         with told(self.part.device):
             kernel(
                 self.lane.queue,
@@ -145,7 +147,7 @@ class Worker:
                 (GROUP, 1),
                 *self.part.entries,
                 np.int32(self._n_bins),
-                np.int32(self._share),
+                np.int32(self.items),
                 *arguments,
             )
 
@@ -256,8 +258,9 @@ class Table:
         """Raise `DeviceError` unless each device has room for any frame: of 64-bit pixels, with variances."""
         images, sums = 2 * REAL * self.n_pixels, _SUMS * REAL * self.n_bins
         for part in self._parts:
-            # payloads are hardly larger than what is in them, and decoders take as much once more
-            self.most_frames(part, max(images, sums), 4 * images + sums)
+            # payloads are hardly larger than what is in them, decoders take as much once more, and then
+            # the frames lie side by side
+            self.most_frames(part, max(images, sums), 5 * images + sums)
 
     def most_frames(self, part: _Part, largest: int, together: int) -> int:
         """Return how many frames a lane has room for.

@@ -96,6 +96,15 @@ Share share_of(__global const int *start, int n_bins, int items)
     return share;
 }
 
+// Where a pixel of the FRAMES frames from `first` on begins: they lie side by side.
+size_t place(int first, int n_pixels, int pixel) { return (size_t)first * n_pixels + (size_t)pixel * FRAMES; }
+
+// Which of all work-items one is that sums a bin for a group of frames.
+size_t item_of(Share share, int group, int n_bins, int items)
+{
+    return ((size_t)group * n_bins + share.bin) * items + share.item;
+}
+
 bool invalid(PIXEL value, __constant const PIXEL *bounds, int n_bounds)
 {
 #if PIXEL_FLOAT
@@ -159,40 +168,37 @@ void gather(
 }
 
 // Signal and variance of FRAMES frames (those beyond the last are the last once more, and not written), and
-// which of them have invalid pixels: a bit each, in `lost` for every bin and in `touched` for all together.
+// which of them have invalid pixels: a bit each, in `lost` for every work-item and in `touched` for all together.
 __kernel __attribute__((reqd_work_group_size(GROUP, 1, 1)))
 void integrate(
     __global const int *start, __global const int *pixel, __global const float *coef, int n_bins, int items,
     __global const PIXEL *frames, __global const SPREAD *spreads, int n_pixels,
     __constant const PIXEL *bounds, int n_bounds, int n_frames,
-    __global real *signal, __global real *variance, __global uint *lost, volatile __global uint *touched)
+    __global real *signal, __global real *variance, __global uchar *lost, volatile __global uint *touched)
 {
     __local real board[FRAMES * GROUP];
-    __local uint gone[GROUP];
     const Share share = share_of(start, n_bins, items);
-    const int first = get_group_id(1) * FRAMES, id = get_local_id(0);
+    const int first = get_group_id(1) * FRAMES;
     const int n = min(FRAMES, n_frames - first);
     real signals[FRAMES], variances[FRAMES];
-    size_t at[FRAMES];
     uint bad = 0;
 #pragma unroll
-    for (int f = 0; f < FRAMES; f++) {
+    for (int f = 0; f < FRAMES; f++)
         signals[f] = variances[f] = ZERO;
-        at[f] = (size_t)n_pixels * (first + min(f, n - 1));
-    }
     for (int k = share.from; k < share.to; k += items) {
         const int p = pixel[k];
         const real c = of_float(coef[k]);
+        const size_t at = place(first, n_pixels, p);
         PIXEL values[FRAMES];
 #pragma unroll
         for (int f = 0; f < FRAMES; f++)
-            values[f] = frames[at[f] + p];
+            values[f] = frames[at + f];
         uint skip = invalid_ones(values, bounds, n_bounds);
 #if VARIANCE == 3
         SPREAD others[FRAMES];
 #pragma unroll
         for (int f = 0; f < FRAMES; f++)
-            others[f] = spreads[at[f] + p];
+            others[f] = spreads[at + f];
 #pragma unroll
         for (int f = 0; f < FRAMES; f++)
             skip |= (uint)unusable(others[f]) << f;
@@ -213,46 +219,40 @@ void integrate(
 #endif
         }
     }
-    gone[id] = 0;
-    barrier(CLK_LOCAL_MEM_FENCE);
-    if (bad)
-        atomic_or(&gone[id / items], bad);
     gather(signals, FRAMES, n, board, share, items, n_bins, signal + (size_t)first * n_bins);
 #if VARIANCE
     gather(variances, FRAMES, n, board, share, items, n_bins, variance + (size_t)first * n_bins);
 #endif
-    if (share.item == 0 && share.bin < n_bins) {
-        const uint all = gone[id / items];
-        lost[(size_t)get_group_id(1) * n_bins + share.bin] = all;
-        if (all & ~touched[get_group_id(1)])
-            atomic_or(&touched[get_group_id(1)], all);
-    }
+    if (share.bin < n_bins)
+        lost[item_of(share, get_group_id(1), n_bins, items)] = bad;
+    if (bad & ~touched[get_group_id(1)])
+        atomic_or(&touched[get_group_id(1)], bad);
 }
 
 // What was lost to the invalid pixels of some frames: the number of entries, the sums of c x of LINEAR rows x, and
-// those of c c x of QUADRATIC rows.
+// those of c c x of QUADRATIC rows. Only work-items that met such pixels look at theirs again.
 __kernel __attribute__((reqd_work_group_size(GROUP, 1, 1)))
 void lose(
     __global const int *start, __global const int *pixel, __global const float *coef, int n_bins, int items,
     __global const PIXEL *frames, __global const SPREAD *spreads, int n_pixels,
     __constant const PIXEL *bounds, int n_bounds,
-    __global const uint *lost, __global const int *chosen,
+    __global const uchar *lost, __global const int *chosen,
     __global const real *linear, __global const real *quadratic, __global real *out)
 {
     __local real board[ROWS * GROUP];
     const Share share = share_of(start, n_bins, items);
-    const int frame = chosen[get_group_id(1)];
-    const size_t at = (size_t)n_pixels * frame;
+    const int frame = chosen[get_group_id(1)], first = frame / FRAMES * FRAMES;
     real sums[ROWS];
 #pragma unroll
     for (int row = 0; row < ROWS; row++)
         sums[row] = ZERO;
-    if (share.bin < n_bins && (lost[(size_t)(frame / FRAMES) * n_bins + share.bin] >> (frame % FRAMES) & 1))
+    if (share.bin < n_bins && (lost[item_of(share, frame / FRAMES, n_bins, items)] >> (frame - first) & 1))
         for (int k = share.from; k < share.to; k += items) {
             const int p = pixel[k];
-            bool bad = invalid(frames[at + p], bounds, n_bounds);
+            const size_t at = place(first, n_pixels, p) + (frame - first);
+            bool bad = invalid(frames[at], bounds, n_bounds);
 #if VARIANCE == 3
-            bad |= unusable(spreads[at + p]);
+            bad |= unusable(spreads[at]);
 #endif
             if (!bad)
                 continue;
@@ -284,22 +284,21 @@ void deviate(
     const int first = get_group_id(1) * FRAMES;
     const int n = min(FRAMES, n_frames - first);
     real squares[FRAMES], weights[FRAMES], means[FRAMES];
-    size_t at[FRAMES];
 #pragma unroll
     for (int f = 0; f < FRAMES; f++) {
         const int frame = first + min(f, n - 1);
         squares[f] = weights[f] = ZERO;
-        at[f] = (size_t)n_pixels * frame;
         means[f] = share.bin < n_bins ? negative(mean[(size_t)frame * n_bins + share.bin]) : ZERO;
     }
     for (int k = share.from; k < share.to; k += items) {
         const int p = pixel[k];
         const real c = of_float(coef[k]), norm_p = norm[p];
         const real c2 = mul(c, c);
+        const size_t at = place(first, n_pixels, p);
         PIXEL values[FRAMES];
 #pragma unroll
         for (int f = 0; f < FRAMES; f++)
-            values[f] = frames[at[f] + p];
+            values[f] = frames[at + f];
         const uint skip = invalid_ones(values, bounds, n_bounds);
 #pragma unroll
         for (int f = 0; f < FRAMES; f++) {
