@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from scipy.sparse import csr_matrix
 
 from aureole.errors import DeviceError
-from aureole.kernels.opencl_device import Context, Device, Lane, choose, told
+from aureole.kernels.opencl_device import Context, Device, Lane, check_process, choose, told
 from aureole.kernels.sums import Entries
 
 F64 = NDArray[np.float64]
@@ -238,7 +238,14 @@ class Table:
 
     @contextmanager
     def worker(self) -> Iterator[Worker]:
-        """Take a lane for a while; waits where none is free."""
+        """Take a lane for a while; waits where none is free.
+
+        Raises
+        ------
+        DeviceError
+            This process was forked from the one that made the table.
+        """
+        check_process()
         worker = self._free.get()
         try:
             yield worker
