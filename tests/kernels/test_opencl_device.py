@@ -69,6 +69,12 @@ def test_a_wish_that_cannot_be_met_lists_what_there_is(machine, wish, says):
     assert "\n" not in str(error.value)
 
 
+@pytest.mark.parametrize("wish", [0, ["0"], b"0"])
+def test_a_wish_that_is_no_text_is_refused(machine, wish):
+    with pytest.raises(DeviceError, match="it must be text, such as '0'"):
+        choose(wish)
+
+
 def test_without_a_wish_a_machine_without_gpu_takes_the_next_best(monkeypatch):
     card = replace(MACHINE[1], kind="accelerator")
     monkeypatch.setattr(opencl_device, "devices", lambda: [MACHINE[0], card])

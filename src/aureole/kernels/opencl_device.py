@@ -159,6 +159,8 @@ def choose(which: str | None = None) -> list[Device]:
     DeviceError
         There is no device, or none or several that fit.
     """
+    if not isinstance(which, str | None):
+        raise DeviceError(f"device is {which!r}: it must be text, such as '0' or '0,1'")
     there = devices()
     if which is None:
         return [min(there, key=lambda device: (KINDS.index(device.kind), device.number))]
