@@ -14,6 +14,9 @@ import pytest
 from aureole.errors import DeviceError
 from aureole.kernels import opencl_device
 from aureole.kernels.opencl_device import Context, Device, Lane, choose, devices, told
+from aureole.kernels.opencl_table import Table
+from aureole.kernels.registry import resolve
+from aureole.kernels.sums import Entries
 
 cl = pytest.importorskip("pyopencl")
 
@@ -55,7 +58,9 @@ def test_a_wish_is_met(machine, wish, numbers):
         ("accelerator", "no OpenCL device fits"),
         ("xeon", "several OpenCL devices fit 'xeon'"),
         ("cpu", "several OpenCL devices fit 'cpu'"),
-        ("", "several OpenCL devices fit ''"),
+        ("", "device '' has an empty name"),
+        ("0,", "device '0,' has an empty name"),
+        ("9" * 5000, "no OpenCL device fits '999"),
     ],
 )
 def test_a_wish_that_cannot_be_met_lists_what_there_is(machine, wish, says):
@@ -64,6 +69,12 @@ def test_a_wish_that_cannot_be_met_lists_what_there_is(machine, wish, says):
     assert str(error.value).startswith(says)
     assert "1: GeForce RTX (gpu, NVIDIA CUDA); 2: Iris" in str(error.value)
     assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize("wish", [0, ["0"], b"0"])
+def test_a_wish_that_is_no_text_is_refused(machine, wish):
+    with pytest.raises(DeviceError, match="it must be text, such as '0'"):
+        choose(wish)
 
 
 def test_without_a_wish_a_machine_without_gpu_takes_the_next_best(monkeypatch):
@@ -75,7 +86,7 @@ def test_without_a_wish_a_machine_without_gpu_takes_the_next_best(monkeypatch):
 
 
 def test_without_pyopencl_it_says_what_to_install(monkeypatch):
-    monkeypatch.setitem(__import__("sys").modules, "pyopencl", None)
+    monkeypatch.setitem(sys.modules, "pyopencl", None)
     with pytest.raises(DeviceError, match=r"pip install 'aureole\[opencl\]'"):
         devices()
 
@@ -88,6 +99,39 @@ def test_without_a_platform_it_says_what_to_install(monkeypatch):
         monkeypatch.setattr(cl, "get_platforms", listing)
         with pytest.raises(DeviceError, match="no OpenCL device: install the driver"):
             devices()
+
+
+def test_a_pyopencl_that_cannot_be_loaded_is_told(monkeypatch, tmp_path):
+    (tmp_path / "pyopencl.py").write_text("raise RuntimeError('made for another NumPy')\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.delitem(sys.modules, "pyopencl")
+    with pytest.raises(DeviceError, match="another NumPy"):
+        devices()
+    assert resolve("auto", operations=("integrate",)) == "cpu"
+
+
+@pytest.mark.parametrize(
+    "error", [cl.RuntimeError("clGetDeviceInfo failed: OUT_OF_RESOURCES"), OSError("gone")]
+)
+def test_a_broken_driver_stops_neither_the_cpu_nor_the_devices_of_others(monkeypatch, error):
+    class Broken:
+        name = "Broken"
+        extensions = ""
+
+        @property
+        def type(self):
+            raise error
+
+    def platform(native):
+        return SimpleNamespace(name="of a broken driver", get_devices=lambda: [native])
+
+    good = SimpleNamespace(name="Good", type=cl.device_type.CPU, global_mem_size=GIB, extensions="")
+    monkeypatch.setattr(cl, "get_platforms", lambda: [platform(Broken()), platform(good)])
+    assert [(device.number, device.name) for device in devices()] == [(0, "Good")]
+    monkeypatch.setattr(cl, "get_platforms", lambda: [platform(Broken())])
+    with pytest.raises(DeviceError, match=rf"no OpenCL device \({type(error).__name__}: {error}\): install"):
+        devices()
+    assert resolve("auto", operations=("integrate",)) == "cpu"
 
 
 def test_the_devices_of_this_machine(opencl):
@@ -111,26 +155,21 @@ def test_a_context_is_shared_by_threads_and_builds_a_program_once(opencl):
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
 @pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")
-def test_a_forked_process_does_not_take_its_parents_context(opencl):
-    theirs = Context.of(opencl)
-    held = threading.Event()
-    done = threading.Event()
-
-    def hold():
-        with Context._lock:
-            held.set()
-            done.wait()
-
-    holder = threading.Thread(target=hold)
-    holder.start()
-    held.wait()
+def test_a_forked_process_is_told_at_once_that_it_cannot_use_a_device(opencl):
+    n = 10
+    table = Table(Entries(np.arange(n + 1), np.zeros(n, np.int32), np.ones(n, np.float32), 1))
     child = os.fork()
     if child == 0:
-        os._exit(Context._lock.locked() or opencl.native in Context._all)
-    done.set()
-    holder.join()
+        told_of = []
+        for use in (devices, table.worker().__enter__):
+            try:
+                use()
+            except DeviceError as error:
+                told_of.append("spawn" in str(error))
+        os._exit(told_of != [True, True] or resolve("auto") != "cpu")
     assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
-    assert Context.of(opencl) is theirs
+    with table.worker():
+        assert opencl in devices()
 
 
 def test_a_lane_keeps_its_memory_and_lets_it_grow(opencl):

@@ -5,12 +5,13 @@ from __future__ import annotations
 import os
 import threading
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cache, partial
 from importlib import resources
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,8 +25,9 @@ KINDS = ("gpu", "accelerator", "cpu")
 _TOO_LITTLE = ("MEM_OBJECT_ALLOCATION_FAILURE", "INVALID_BUFFER_SIZE", "OUT_OF_HOST_MEMORY")
 _LOST = ("DEVICE_NOT_AVAILABLE", "INVALID_COMMAND_QUEUE", "INVALID_CONTEXT")
 
-
 _MOST_READERS = 8
+
+_T = TypeVar("_T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,52 +64,79 @@ def _pyopencl() -> Any:
     # an extra: this module can be imported without it, to say so
     try:
         import pyopencl
-    except ImportError as error:
+    except Exception as error:  # also what does not fit its NumPy or its libraries
         raise DeviceError(
             f"OpenCL needs pyopencl, which cannot be imported ({error}): pip install 'aureole[opencl]'"
         ) from None
     return pyopencl
 
 
+@cache
+def _process() -> int:
+    """Return the process that was the first to speak to drivers: this one, or one that it was forked from."""
+    return os.getpid()
+
+
+def check_process() -> None:
+    """Raise `DeviceError` in a process forked from one that spoke to drivers: there it would wait forever."""
+    if _process() != os.getpid():
+        raise DeviceError(
+            "OpenCL works only in the process that used it first, not in one forked from it: start others "
+            "with multiprocessing's 'spawn', or compute with the CPU there"
+        )
+
+
 def devices() -> list[Device]:
     """Return all OpenCL devices of all platforms, in the order in which the system names them.
+
+    What its driver cannot list or describe is left out; if nothing else is there, the error says why.
 
     Raises
     ------
     DeviceError
-        pyopencl is not installed, or there is no device.
+        pyopencl is not installed, there is no device, or this process was forked from one that used OpenCL.
     """
     cl = _pyopencl()
+    check_process()
     found: list[Device] = []
-    for platform in _or_none(cl.get_platforms):
-        for native in _or_none(platform.get_devices):
-            flags = {"gpu": cl.device_type.GPU, "accelerator": cl.device_type.ACCELERATOR}
-            kind = next((kind for kind, flag in flags.items() if native.type & flag), "cpu")
-            found.append(
-                Device(
-                    len(found),
-                    " ".join(native.name.split()),
-                    platform.name.strip(),
-                    kind,
-                    int(native.global_mem_size),
-                    "cl_khr_fp64" in native.extensions.split(),
-                    native,
-                )
-            )
+    complaints: list[str] = []
+    for platform in _tried(cl.get_platforms, complaints) or ():
+        for native in _tried(platform.get_devices, complaints) or ():
+            device = _tried(partial(_described, len(found), platform, native), complaints)
+            if device is not None:
+                found.append(device)
     if not found:
+        why = f" ({complaints[0]})" if complaints else ""
         raise DeviceError(
-            "no OpenCL device: install the driver of the graphics card, or PoCL to compute on the processor "
-            "(package pocl-opencl-icd or pocl of your system, or pip install 'pyopencl[pocl]')"
+            f"no OpenCL device{why}: install the driver of the graphics card, or PoCL to compute on the "
+            "processor (package pocl-opencl-icd or pocl of your system, or pip install 'pyopencl[pocl]')"
         )
     return found
 
 
-def _or_none(listing: Any) -> list[Any]:
-    # where there is nothing to list, some drivers give an error
+def _described(number: int, platform: Any, native: Any) -> Device:
+    cl = _pyopencl()
+    flags = {"gpu": cl.device_type.GPU, "accelerator": cl.device_type.ACCELERATOR}
+    return Device(
+        number,
+        " ".join(native.name.split()),
+        platform.name.strip(),
+        next((kind for kind, flag in flags.items() if native.type & flag), "cpu"),
+        int(native.global_mem_size),
+        "cl_khr_fp64" in native.extensions.split(),
+        native,
+    )
+
+
+def _tried(ask: Callable[[], _T], complaints: list[str]) -> _T | None:
+    """Return what a driver answers, or note why it does not: one that is broken must not stop the CPU."""
     try:
-        return list(listing())
-    except _pyopencl().Error:
-        return []
+        return ask()
+    except Exception as error:
+        # where there is nothing to list, some drivers give an error
+        if "NOT_FOUND" not in str(error):
+            complaints.append(f"{type(error).__name__}: {' '.join(str(error).split())}")
+    return None
 
 
 def choose(which: str | None = None) -> list[Device]:
@@ -130,11 +159,15 @@ def choose(which: str | None = None) -> list[Device]:
     DeviceError
         There is no device, or none or several that fit.
     """
+    if not isinstance(which, str | None):
+        raise DeviceError(f"device is {which!r}: it must be text, such as '0' or '0,1'")
     there = devices()
     if which is None:
         return [min(there, key=lambda device: (KINDS.index(device.kind), device.number))]
     chosen: list[Device] = []
     for wish in which.split(","):
+        if not wish.strip():
+            raise DeviceError(f"device {which!r} has an empty name: there are {'; '.join(map(str, there))}")
         fitting = _fitting(wish.strip().casefold(), there)
         chosen += [device for device in fitting if device not in chosen]
     return chosen
@@ -142,7 +175,7 @@ def choose(which: str | None = None) -> list[Device]:
 
 def _fitting(wish: str, there: list[Device]) -> list[Device]:
     if wish.isdecimal():
-        fitting = [device for device in there if device.number == int(wish)]
+        fitting = [device for device in there if str(device.number) == wish]
     elif wish in KINDS:
         fitting = [device for device in there if device.kind == wish]
     else:
@@ -218,11 +251,6 @@ class Context:
                 cls._all[device.native] = cls(device)
             return cls._all[device.native]
 
-    @classmethod
-    def _forget(cls) -> None:
-        # a forked process can use neither what its parent opened nor a lock that was held
-        cls._all, cls._lock = {}, threading.Lock()
-
     def program(self, name: str, **defines: object) -> Any:
         """Return the program ``opencl/NAME.cl`` of this package, built once with these macros defined."""
         cl = _pyopencl()
@@ -236,10 +264,6 @@ class Context:
                     warnings.simplefilter("ignore", cl.CompilerWarning)
                     self._programs[key] = cl.Program(self.cl, source).build(options)
             return self._programs[key]
-
-
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=Context._forget)
 
 
 class Lane:

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from scipy.sparse import csr_matrix
 
 from aureole.errors import DeviceError
-from aureole.kernels.opencl_device import Context, Device, Lane, choose, told
+from aureole.kernels.opencl_device import Context, Device, Lane, check_process, choose, told
 from aureole.kernels.sums import Entries
 
 F64 = NDArray[np.float64]
@@ -242,7 +242,14 @@ class Table:
 
     @contextmanager
     def worker(self) -> Iterator[Worker]:
-        """Take a lane for a while; waits where none is free."""
+        """Take a lane for a while; waits where none is free.
+
+        Raises
+        ------
+        DeviceError
+            This process was forked from the one that made the table.
+        """
+        check_process()
         worker = self._free.get()
         try:
             yield worker
@@ -280,14 +287,20 @@ class Table:
             Not for one.
         """
         device = part.device
-        room = (_MEMORY * device.memory - part.nbytes - _ROWS * REAL * self.n_pixels) / LANES
+        beside = part.nbytes + _ROWS * REAL * self.n_pixels
+        room = (_MEMORY * device.memory - beside) / LANES
         most = int(min(room / together, device.native.max_mem_alloc_size / largest))
         if most < 1:
             raise DeviceError(
-                f"OpenCL device {device.name} has {device.memory >> 20} MB of memory, too little for a frame "
-                f"of {together >> 20} MB beside a table of {part.nbytes >> 20} MB"
+                f"OpenCL device {device.name} has {device.memory >> 20} MB of memory, too little for {LANES} "
+                f"frames of {_megabytes(together)} MB beside the table and what it keeps of each pixel, "
+                f"{_megabytes(beside)} MB, within {_MEMORY:.0%} of it: take another device, or the CPU"
             )
         return most
+
+
+def _megabytes(nbytes: int) -> int:
+    return -(-nbytes >> 20)
 
 
 def _by_bin(entries: Entries) -> tuple[NDArray[np.int32], NDArray[np.int32], NDArray[np.float32]]:
