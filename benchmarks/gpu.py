@@ -28,7 +28,8 @@ from aureole.azimuthal.plan import BATCH
 from aureole.errors import DeviceError
 from aureole.io import open_frames
 from aureole.kernels import opencl_table
-from aureole.kernels.opencl_device import Device, Lane, choose
+from aureole.kernels.opencl_device import Device, choose
+from aureole.kernels.opencl_lane import Lane
 from aureole.simulate import write_eiger_scan, write_scan
 from common import BINS, CORES, Row
 

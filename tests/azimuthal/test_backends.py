@@ -54,6 +54,22 @@ def test_auto_takes_the_processor_where_the_card_is_too_small(card, spec_of):
             plan()
 
 
+def test_auto_takes_the_processor_where_the_card_does_not_work(card, spec_of):
+    def fail(frames):
+        raise DeviceError("OpenCL device Card cannot compile the kernels")
+
+    card.before = fail
+    assert spec_of().plan().computed_by == "cpu"
+    with pytest.raises(DeviceError, match="cannot compile"):
+        spec_of().plan("opencl").integrate(np.ones((24, 31), np.int32))
+
+
+def test_auto_takes_the_processor_where_the_card_has_no_doubles(monkeypatch, spec_of):
+    one = Device(0, "Card", "Tests", "gpu", 1 << 30, False, None)
+    monkeypatch.setattr(opencl_device, "devices", lambda: [one])
+    assert spec_of().plan().backend == "cpu"
+
+
 def test_auto_takes_the_processor_without_a_card(no_card, spec_of):
     assert spec_of().plan().backend == "cpu"
 
@@ -89,9 +105,10 @@ def test_the_digest_is_that_of_the_table_on_all_backends(card, spec_of):
 
 def test_a_card_has_work_for_both_lanes_whatever_the_threads(card, spec_of, counts):
     both = threading.Barrier(2, timeout=20.0)
+    plan = spec_of().plan()
     card.before = lambda frames: both.wait()
     frames = np.tile(counts, (8, 1, 1))  # of which 20 make a batch
-    found = spec_of().plan().integrate(frames, threads=1)
+    found = plan.integrate(frames, threads=1)
     expected = spec_of().plan("cpu").integrate(frames)
     np.testing.assert_allclose(found.intensity, expected.intensity, rtol=1e-12)
 

@@ -136,7 +136,7 @@ def test_info_of_devices_where_there_are_none(run, monkeypatch):
     done = run("info", "--devices")
     assert done.code == 0
     assert "pip install 'aureole[opencl]'" in done.out
-    assert done.out.endswith("--backend auto takes cpu: there is no gpu\n")
+    assert done.out.endswith("--backend auto takes cpu: there is no gpu with double precision\n")
 
 
 def test_info_of_a_result(run, scan, result):

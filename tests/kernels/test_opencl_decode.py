@@ -14,7 +14,7 @@ from aureole.errors import DeviceError, FrameCorrupt, FrameError, FrameMissing, 
 from aureole.frames import EncodedFrame, Encoding, FilePart
 from aureole.io import open_frames
 from aureole.kernels import cpu, opencl_decode
-from aureole.kernels.opencl_device import Context, Lane
+from aureole.kernels.opencl_lane import Context, Lane
 
 cl = pytest.importorskip("pyopencl")
 

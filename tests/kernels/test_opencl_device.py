@@ -3,7 +3,6 @@
 import os
 import subprocess
 import sys
-import threading
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from types import SimpleNamespace
@@ -13,7 +12,8 @@ import pytest
 
 from aureole.errors import DeviceError
 from aureole.kernels import opencl_device
-from aureole.kernels.opencl_device import Context, Device, Lane, choose, devices, told
+from aureole.kernels.opencl_device import Device, choose, devices, told
+from aureole.kernels.opencl_lane import Context, Lane
 from aureole.kernels.opencl_table import Table
 from aureole.kernels.registry import resolve
 from aureole.kernels.sums import Entries
@@ -206,7 +206,8 @@ def test_memory_does_not_grow_beyond_what_a_device_gives_at_once(opencl, monkeyp
 
 SEND_BEHIND_A_GATE = """
 import pyopencl as cl
-from aureole.kernels.opencl_device import Context, Lane, choose
+from aureole.kernels.opencl_device import choose
+from aureole.kernels.opencl_lane import Context, Lane
 
 lane = Lane(Context.of(choose(None)[0]))
 lane.pinned("a", 64)[:] = range(64)

@@ -20,6 +20,7 @@ from aureole.azimuthal.robust import robust_sums, variance_of_pixels
 from aureole.azimuthal.spec import IntegrationSpec
 from aureole.azimuthal.table import build_entries
 from aureole.errors import DeviceError, FrameError, SpecError
+from aureole.frames import EncodedFrame
 from aureole.kernels.registry import DEVICE, HOST, computed_by, resolve
 from aureole.kernels.registry import backend as find_backend
 from aureole.kernels.robust import PixelRows, RobustSums
@@ -141,6 +142,7 @@ class Plan:
                 self._table = find_backend("table", DEVICE)(entries, threads, device)
                 if not asked_for:
                     self._table.check_room()
+                    self._try_out()
             except DeviceError:
                 if asked_for:
                     raise
@@ -148,6 +150,14 @@ class Plan:
         self.computed_by = computed_by(self.backend, device)
         self.bins = replace(bins, one_count=one_count, backend=self.computed_by)
         self._functions = {name: find_backend(name, self.backend) for name in self._operations}
+
+    def _try_out(self) -> None:
+        """Have the device integrate nothing: one that cannot must be known before the first frame."""
+        nothing = [EncodedFrame.from_array(np.zeros(self.shape, np.int32))] * 2
+        rows = {"linear": self._linear, "quadratic": self._quadratic}
+        find_backend("integrate", DEVICE)(
+            self._table, nothing, invalid=np.zeros((0, 2)), variance="none", **rows
+        )
 
     @property
     def _operations(self) -> tuple[str, ...]:

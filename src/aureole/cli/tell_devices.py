@@ -20,7 +20,7 @@ def device_lines() -> Iterator[str]:
     if resolve("auto", operations=("integrate",)) == "opencl":
         yield "--backend auto takes the first gpu; for robust averages, or where its memory is too small, cpu"
     else:
-        yield "--backend auto takes cpu: there is no gpu"
+        yield "--backend auto takes cpu: there is no gpu with double precision"
 
 
 def _line(device: Device) -> str:

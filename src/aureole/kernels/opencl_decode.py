@@ -15,7 +15,8 @@ from numpy.typing import NDArray
 from aureole.errors import DeviceError, FrameError
 from aureole.frames import CHANGED, Buffer, EncodedFrame, Encoding, FilePart
 from aureole.kernels.cpu import common_dtype, failure
-from aureole.kernels.opencl_device import Context, Lane, told
+from aureole.kernels.opencl_device import told
+from aureole.kernels.opencl_lane import Context, Lane
 
 MAX_PIXELS = 1 << 27
 """Pixels of one image: all places within one frame fit into 31 bits."""

@@ -15,7 +15,8 @@ from aureole.errors import DeviceError, FrameError
 from aureole.frames import EncodedFrame
 from aureole.kernels.cpu import common_dtype, failure
 from aureole.kernels.opencl_decode import Decoded, decode, device_bytes
-from aureole.kernels.opencl_device import Lane, told
+from aureole.kernels.opencl_device import told
+from aureole.kernels.opencl_lane import Lane
 from aureole.kernels.opencl_table import REAL, Table, Worker
 
 F64 = NDArray[np.float64]

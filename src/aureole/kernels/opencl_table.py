@@ -14,7 +14,8 @@ from numpy.typing import NDArray
 from scipy.sparse import csr_matrix
 
 from aureole.errors import DeviceError
-from aureole.kernels.opencl_device import Context, Device, Lane, check_process, choose, told
+from aureole.kernels.opencl_device import Device, check_process, choose, told
+from aureole.kernels.opencl_lane import Context, Lane
 from aureole.kernels.sums import Entries
 
 F64 = NDArray[np.float64]

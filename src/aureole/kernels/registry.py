@@ -66,7 +66,7 @@ def resolve(name: str, device: str | None = None, *, operations: Collection[str]
         There is no OpenCL, or no such device.
     """
     if name == "auto":
-        name = DEVICE if device is not None or (_has(DEVICE, operations) and _gpu_is_there()) else HOST
+        name = DEVICE if device is not None or (_has(DEVICE, operations) and _card_is_there()) else HOST
     known = sorted({backend for _, backend in _ROWS})
     if name not in known:
         raise SpecError(f"unknown backend {name!r}: known are auto, {', '.join(known)}")
@@ -85,14 +85,15 @@ def _has(name: str, operations: Collection[str]) -> bool:
     return all((operation, name) in _ROWS for operation in operations)
 
 
-def _gpu_is_there() -> bool:
-    """Whether there is a graphics card; pyopencl is imported here, if it is installed at all."""
-    from aureole.kernels.opencl_device import devices
+def _card_is_there() -> bool:
+    """Whether there is a graphics card that computes with doubles: others are slower than most processors."""
+    from aureole.kernels.opencl_device import choose  # pyopencl is imported here, if it is installed at all
 
     try:
-        return any(device.kind == "gpu" for device in devices())
+        best = choose()[0]
     except DeviceError:
         return False
+    return best.kind == "gpu" and best.double
 
 
 def computed_by(name: str, device: str | None = None) -> str:
