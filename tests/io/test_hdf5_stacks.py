@@ -17,6 +17,7 @@ from aureole.errors import FormatError, FrameCorrupt, FrameError, FrameMissing, 
 from aureole.frames import Encoding
 from aureole.io import open_frames
 from aureole.io.images import to_array
+from aureole.kernels.cpu import decode
 
 BSLZ4 = hdf5plugin.Bitshuffle(cname="lz4")
 
@@ -85,7 +86,23 @@ def test_everything_else_is_decoded_by_the_library_and_says_so(tmp_path, images,
     assert_frames(frames, images, pixels)
 
 
-@pytest.mark.parametrize("dtype", ["u8", "f8", ">u2"])
+@pytest.mark.parametrize("dtype", ["u8", "i8", "f8"])
+def test_damaged_chunks_of_wide_pixels_fail_alone(tmp_path, images, pixels, dtype):
+    stack = images.astype(dtype)
+    source = write_stack(tmp_path / "a.h5", stack, **by_frame(stack, **BSLZ4))
+    with h5py.File(tmp_path / "a.h5", "a") as file:
+        data = file["data"].id
+        chunk = bytearray(data.read_direct_chunk((1, 0, 0))[1])
+        chunk[16:40] = b"\xff" * 24  # lengths far beyond the block
+        data.write_direct_chunk((1, 0, 0), bytes(chunk))
+    frames = open_frames(source)
+    assert frames.notes == []
+    with pytest.raises(FrameCorrupt, match="LZ4 block"):
+        decode(frames[1])
+    assert np.array_equal(pixels(frames[2]), stack[2])
+
+
+@pytest.mark.parametrize("dtype", [">u2", ">f8"])
 def test_bitshuffled_pixels_that_our_kernels_do_not_know(tmp_path, images, pixels, dtype):
     stack = images.astype(dtype)
     frames = open_frames(write_stack(tmp_path / "a.h5", stack, **by_frame(stack, **BSLZ4)))

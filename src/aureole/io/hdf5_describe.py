@@ -107,7 +107,7 @@ def _how_stored(dataset: h5py.Dataset, stored: np.dtype[np.generic]) -> tuple[La
         )
     if compression != _LZ4:
         return "library", Encoding.RAW, "compressed by bitshuffle without LZ4"
-    if element not in (1, 2, 4) or not stored.isnative or stored == np.float16:
+    if element not in (1, 2, 4, 8) or not stored.isnative or stored == np.float16:
         return "library", Encoding.RAW, f"bitshuffle-LZ4 of pixels of type {stored.str}"
     return "chunks", Encoding.BITSHUFFLE_LZ4, ""
 
