@@ -25,6 +25,7 @@ from aureole.azimuthal import Plan
 from aureole.runs import RunOptions, cluster, integrate_series
 from aureole.runs.manifest import Manifest
 from aureole.runs.parts import Parts, Rows
+from aureole.runs.workers import Given, Made, make_part
 from aureole.simulate import write_scan
 from common import Row
 
@@ -84,7 +85,7 @@ def part_costs(plan: Plan, folder: Path, frames: int) -> dict[str, float]:
     parts, write, read = Parts(folder, "0" * 64), [], []
     for number in range(20):
         begin = perf_counter()
-        path = parts.publish(number, 1, rows, plan=plan.digest, backend=plan.backend)
+        path = parts.publish(number, 1, rows, plan=plan.digest)
         middle = perf_counter()
         parts.read(path, number, rows.frames)
         write.append(middle - begin)
@@ -99,22 +100,22 @@ def part_costs(plan: Plan, folder: Path, frames: int) -> dict[str, float]:
 
 def task_cost(scheduler: str, tasks: int) -> dict[str, float]:
     """Return what a task costs that does nothing, submitted as those of a run are, and how many bytes."""
-    given = cluster._Given(99_999, range(99_999_000, 100_000_000), 1, None)
+    given = Given(99_999, range(99_999_000, 100_000_000), 1, None)
     name, made = f"aureole-{'0' * 64}", ("node0123", f"/beamline/scan.h5.run/part-099999-{'0' * 12}-g1.h5")
     with Client(scheduler, set_as_default=False) as client:
         ready = as_completed(loop=client.loop, with_results=True)
         begin, left = perf_counter(), tasks
         for _ in range(cluster._IN_FLIGHT * WORKERS):
-            ready.add(client.submit(cluster._Made, *made, pure=False))
+            ready.add(client.submit(Made, *made, pure=False))
         for _ in ready:
             left -= 1
             if left >= cluster._IN_FLIGHT * WORKERS:
-                ready.add(client.submit(cluster._Made, *made, pure=False))
+                ready.add(client.submit(Made, *made, pure=False))
         seconds = perf_counter() - begin
     return {
         "task_ms": seconds / tasks * 1e3,
-        "task_bytes": len(dumps((cluster._make, name, given))),
-        "result_bytes": len(dumps(cluster._Made(*made))),
+        "task_bytes": len(dumps((make_part, name, given))),
+        "result_bytes": len(dumps(Made(*made))),
     }
 
 
