@@ -222,6 +222,12 @@ def test_intensity_against_chi(backend, geometry, counts, expected, check):
     check(result, expected(spec, counts[0]))
 
 
+@pytest.mark.parametrize("dtype", [object, complex, "U3"])
+def test_images_that_are_no_numbers_are_refused(dtype, spec_of, counts):
+    with pytest.raises(FrameCorrupt, match="its pixels are of type"):
+        spec_of().plan("cpu").integrate(counts[0].astype(dtype))
+
+
 @pytest.mark.parametrize(
     "dtype", ["i1", "u1", "i2", "u2", "i4", "u4", "i8", "u8", "f4", "f8", "f2", "?", ">i4"]
 )

@@ -158,6 +158,8 @@ def _as_sequence(given: Any, what: str) -> tuple[Sequence[EncodedFrame | NDArray
 def _encoded(array: NDArray[Any], name: str) -> EncodedFrame:
     if array.ndim != 2:
         raise FrameCorrupt(name, f"it has shape {array.shape} instead of that of an image")
+    if array.dtype.kind not in "biuf":
+        raise FrameCorrupt(name, f"its pixels are of type {array.dtype}")
     # Types that hold the same values; the kernels know integers of any size, float32 and float64.
     if array.dtype.kind == "b":
         array = array.astype(np.uint8)
