@@ -2,29 +2,28 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Generator, Iterator
 from contextlib import closing
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import cached_property, partial, reduce
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from aureole.azimuthal.batches import Batch, FramesLike, Item, Monitor, Reading, check_variance, in_order
-from aureole.azimuthal.corrections import PixelFacts, invalid_in_frames, pixels, shaped
+from aureole.azimuthal.corrections import invalid_in_frames, pixels, shaped
 from aureole.azimuthal.footprint import check_memory
 from aureole.azimuthal.result import NOT_MERGED, Bins, Cake, Pattern, Sums, concatenate, mean_of
 from aureole.azimuthal.robust import robust_sums, variance_of_pixels
 from aureole.azimuthal.spec import IntegrationSpec
+from aureole.azimuthal.static import Static, Values
 from aureole.azimuthal.table import build_entries
 from aureole.errors import DeviceError, FrameError, SpecError
 from aureole.frames import EncodedFrame
 from aureole.kernels.registry import DEVICE, HOST, computed_by, resolve
 from aureole.kernels.registry import backend as find_backend
-from aureole.kernels.robust import PixelRows, RobustSums
-from aureole.kernels.sums import BatchSums, Projection
+from aureole.kernels.robust import RobustSums
+from aureole.kernels.sums import BatchSums
 from aureole.threads import checked_threads, share_of_memory
 
 F64 = NDArray[np.float64]
@@ -40,17 +39,6 @@ ROBUST_BATCH = 8
 
 _BATCH_BYTES = 24 << 20
 """Most memory for one sum of all frames of a whole batch; for cakes of more bins it has half as many."""
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class _Static:
-    """What a frame without invalid pixels sums to, whatever it shows; each of the shape of the bins."""
-
-    count: NDArray[np.int64]
-    norm: F64
-    norm2: F64
-    dark: F64 | None
-    dark_variance: F64 | None
 
 
 class Plan:
@@ -114,7 +102,7 @@ class Plan:
         check_memory(spec, geometry, known.mask, threads=threads)
         self.mask = known.mask
         self.mask.flags.writeable = False
-        self._linear, self._quadratic = _rows(known)
+        self._values = Values(known)
         table = build_entries(
             geometry,
             spec.radial,
@@ -132,10 +120,17 @@ class Plan:
         # what no frame changes is summed on the processor: plans of one spec have one digest on all devices
         host = HOST if self.backend == DEVICE else self.backend
         on_host = find_backend("table", host)(entries, threads)
-        self._static, one_count = self._project(on_host, host, bins.shape, threads)
+        self._static = Static.of(
+            self._values,
+            on_host,
+            host,
+            bins.shape,
+            one_count=spec.error_model == "poisson",
+            threads=threads,
+        )
         self._table = on_host
         if spec.robust is not None:
-            self._table = find_backend("rings", self.backend)(entries, self._pixel_rows())
+            self._table = find_backend("rings", self.backend)(entries, self._values.for_robust())
         elif self.backend == DEVICE:
             asked_for = backend != "auto" or device is not None
             try:
@@ -148,13 +143,13 @@ class Plan:
                     raise
                 self.backend, self._table = HOST, on_host
         self.computed_by = computed_by(self.backend, device)
-        self.bins = replace(bins, one_count=one_count, backend=self.computed_by)
+        self.bins = replace(bins, one_count=self._static.one_count, backend=self.computed_by)
         self._functions = {name: find_backend(name, self.backend) for name in self._operations}
 
     def _try_out(self) -> None:
         """Have the device integrate nothing: one that cannot must be known before the first frame."""
         nothing = [EncodedFrame.from_array(np.zeros(self.shape, np.int32))] * 2
-        rows = {"linear": self._linear, "quadratic": self._quadratic}
+        rows = {"linear": self._values.linear, "quadratic": self._values.quadratic}
         find_backend("integrate", DEVICE)(
             self._table, nothing, invalid=np.zeros((0, 2)), variance="none", **rows
         )
@@ -178,34 +173,7 @@ class Plan:
         A coefficient or a norm that differs in its last bit, as between two processors, changes these sums:
         plans of one spec and of equal digests have the same table.
         """
-        static = self._static
-        parts = (static.count, static.norm, static.norm2, static.dark, static.dark_variance)
-        digest = hashlib.sha256()
-        for part in (self.bins.radial, self.bins.azimuthal, *parts):
-            digest.update(b"-" if part is None else np.ascontiguousarray(part).data)
-        return digest.hexdigest()
-
-    def _project(
-        self, table: Any, backend: str, shape: tuple[int, ...], threads: int
-    ) -> tuple[_Static, F64 | None]:
-        """Sum what does not depend on frames; with Poisson errors also the variance of one count, Σc²/Σc."""
-        wanted = self.spec.error_model == "poisson"
-        ones = [None] if wanted else []
-        sums: Projection = find_backend("project", backend)(
-            table, [*self._linear, *ones], [*self._quadratic, *ones], threads
-        )
-        count = sums.count.reshape(shape)
-        linear, quadratic = (part.reshape(-1, *shape) for part in (sums.linear, sums.quadratic))
-        static = _Static(
-            count,
-            linear[0],
-            quadratic[0],
-            None if self.spec.dark is None else linear[1],
-            None if self.spec.dark_variance is None else quadratic[1],
-        )
-        if not wanted:
-            return static, None
-        return static, np.divide(quadratic[-1], linear[-1], out=np.zeros(shape), where=count > 0)
+        return self._static.digest(self.bins.radial, self.bins.azimuthal)
 
     def integrate(
         self,
@@ -315,6 +283,10 @@ class Plan:
             size = min(most, max(limit, -(-len(reading) // lanes)))
         # twice as many batches as threads are under way, each with some eight numbers a bin
         needed = 2 * 8 * 8 * size * n_bins
+        if (
+            self.backend == DEVICE
+        ):  # and a thread has the bytes of a batch: a pixel hardly takes more than two
+            needed += 2 * size * int(np.prod(self.shape))
         if robust:
             images = 2 if self.spec.error_model == "variance" else 1
             needed += images * 8 * ROBUST_BATCH * int(np.prod(self.shape))
@@ -377,20 +349,20 @@ class Plan:
             self._table,
             frames,
             invalid=invalid,
-            linear=self._linear,
-            quadratic=self._quadratic,
+            linear=self._values.linear,
+            quadratic=self._values.quadratic,
             variance=variance_of_pixels(self.spec),
             variance_frames=variances,
         )
         good = _good(items, raw.failures, failures)
-        sums = self._corrected(raw)
+        sums = self._static.corrected(raw)
         if self._passes == 2 and good:
             moments = self._functions["deviations"](
                 self._table,
                 [item.frame for item in good],
                 invalid=invalid,
-                norm=self._linear[0],
-                dark=None if self.spec.dark is None else self._linear[1],
+                norm=self._values.norm,
+                dark=self._values.dark,
                 mean=mean_of(sums).reshape(len(good), -1),
             )
             shape = sums.signal.shape
@@ -398,52 +370,6 @@ class Plan:
                 sums, variance=moments.square.reshape(shape), weighted=moments.weighted.reshape(shape)
             )
         return good, sums
-
-    def _pixel_rows(self) -> PixelRows:
-        return PixelRows(
-            self._linear[0],
-            None if self.spec.dark is None else self._linear[1],
-            None if self.spec.dark_variance is None else self._quadratic[1],
-        )
-
-    def _corrected(self, raw: BatchSums) -> Sums:
-        """Put the static sums to those of the frames, less what invalid pixels took away from them."""
-        rows = np.flatnonzero([failure is None for failure in raw.failures])
-        touched = np.searchsorted(rows, raw.touched)
-        static, bins = self._static, self.bins.shape
-        count = static.count - raw.lost_count.reshape(-1, *bins)
-
-        def remaining(part: F64, lost: F64) -> F64:
-            left = part - lost.reshape(-1, *bins)
-            # The difference of two equal sums need not be zero to the last bit.
-            left[count == 0] = 0.0
-            return left
-
-        def for_all(part: NDArray[Any], of_touched: NDArray[Any]) -> NDArray[Any]:
-            every = np.broadcast_to(part, (len(rows), *bins))
-            if touched.size:
-                every = every.copy()
-                every[touched] = of_touched
-            return every
-
-        def of_frames(part: F64) -> F64:
-            return (part if len(rows) == len(part) else part[rows]).reshape(len(rows), *bins)
-
-        signal = of_frames(raw.signal)
-        if static.dark is not None:
-            signal = signal - for_all(static.dark, remaining(static.dark, raw.lost_linear[:, 1]))
-        dark_deviation = None
-        if static.dark_variance is not None:
-            left = remaining(static.dark_variance, raw.lost_quadratic[:, 1])
-            dark_deviation = for_all(np.sqrt(static.dark_variance), np.sqrt(np.maximum(left, 0.0)))
-        return Sums(
-            signal=signal,
-            normalization=for_all(static.norm, remaining(static.norm, raw.lost_linear[:, 0])),
-            normalization2=for_all(static.norm2, remaining(static.norm2, raw.lost_quadratic[:, 0])),
-            count=for_all(static.count, count),
-            variance=None if raw.variance is None else of_frames(raw.variance),
-            dark_deviation=dark_deviation,
-        )
 
     def _no_rows(self) -> Sums:
         """Return the sums of no frames."""
@@ -480,21 +406,6 @@ def _good(items: list[Item], found: list[FrameError | None], failures: dict[int,
         else:
             failures[item.index] = failure
     return good
-
-
-def _rows(known: PixelFacts) -> tuple[F64, F64]:
-    """Return what is summed with c and with c²: norm and dark, their square and variance."""
-    linear = [known.norm.reshape(-1)]
-    if known.dark is not None:
-        linear.append(known.dark.reshape(-1))
-    quadratic = [np.square(linear[0])]
-    if known.dark_variance is not None:
-        quadratic.append(known.dark_variance.reshape(-1))
-    return _stacked(linear), _stacked(quadratic)
-
-
-def _stacked(rows: list[F64]) -> F64:
-    return np.array(rows) if len(rows) > 1 else rows[0].reshape(1, -1)
 
 
 def _ranges(spec: IntegrationSpec) -> str:
