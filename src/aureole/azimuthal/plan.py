@@ -283,9 +283,8 @@ class Plan:
             size = min(most, max(limit, -(-len(reading) // lanes)))
         # twice as many batches as threads are under way, each with some eight numbers a bin
         needed = 2 * 8 * 8 * size * n_bins
-        if (
-            self.backend == DEVICE
-        ):  # and a thread has the bytes of a batch: a pixel hardly takes more than two
+        if self.backend == DEVICE:
+            # and a thread has the bytes of a batch: hardly more than two a pixel
             needed += 2 * size * int(np.prod(self.shape))
         if robust:
             images = 2 if self.spec.error_model == "variance" else 1
