@@ -177,6 +177,7 @@ void integrate(
     __global real *signal, __global real *variance, __global uchar *lost, volatile __global uint *touched)
 {
     __local real board[FRAMES * GROUP];
+    __local uint met;
     const Share share = share_of(start, n_bins, items);
     const int first = get_group_id(1) * FRAMES;
     const int n = min(FRAMES, n_frames - first);
@@ -225,8 +226,14 @@ void integrate(
 #endif
     if (share.bin < n_bins)
         lost[item_of(share, get_group_id(1), n_bins, items)] = bad;
-    if (bad & ~touched[get_group_id(1)])
-        atomic_or(&touched[get_group_id(1)], bad);
+    if (get_local_id(0) == 0)
+        met = 0;
+    barrier(CLK_LOCAL_MEM_FENCE);
+    if (bad)
+        atomic_or(&met, bad);
+    barrier(CLK_LOCAL_MEM_FENCE);
+    if (get_local_id(0) == 0 && met)
+        atomic_or(&touched[get_group_id(1)], met);
 }
 
 // What was lost to the invalid pixels of some frames: the number of entries, the sums of c x of LINEAR rows x, and
