@@ -1,8 +1,8 @@
 """The field's tools at their best: fabio, h5py and hdf5plugin to read, pyFAI to integrate.
 
 Every function integrates frames to BINS bins with bbox splitting and Poisson errors, and writes intensities
-and errors to HDF5. pyFAI's OpenCL engines need a driver for the processor and are left out. Functions that
-run in other processes are at the top level, as multiprocessing needs it.
+and errors to HDF5. pyFAI's OpenCL engines stand in gpu.py. Functions that run in other processes are at the
+top level, as multiprocessing needs it.
 """
 
 from __future__ import annotations
